@@ -1,0 +1,316 @@
+"""Every setting: its default, unit and reason in one place, and how a file, the environment and flags set it.
+
+Later wins: defaults, then the TOML file, then `VIDPROD_*` in the environment, then flags on the command line.
+Every fault of all of them is told at once.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from vidprod.errors import BadConfig
+
+PREFIX = "VIDPROD_"
+DEFAULT_FILE = "vidprod.toml"
+
+_ALSO = {"VIDPROD_DATA": "data_dir"}  # the short name a container's volume is set by
+_NOT_SETTINGS = frozenset({"VIDPROD_CONFIG"})
+_MIB, _GIB = 1 << 20, 1 << 30
+_DAY_S = 86400
+
+
+def _is(unit: str, reason: str, *, ge: float | None = None, le: float | None = None) -> Meta:
+    return Meta(description=reason, ge=ge, le=le, extra={"unit": unit})
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the daemon may use and how long it keeps things. A value: read once, never changed while running."""
+
+    data_dir: Annotated[
+        str, _is("path", "database, uploads and segments, all on one volume; one daemon to a directory")
+    ] = "data"
+    host: Annotated[
+        str, _is("address", "only this machine can connect; 0.0.0.0 for all, behind a proxy that asks who it is")
+    ] = "127.0.0.1"
+    port: Annotated[int, _is("port", "of the page and the API; 0 takes a free one", ge=0, le=65535)] = 8000
+
+    max_upload_bytes: Annotated[
+        int,
+        _is("bytes", "one upload; refused before its bytes are taken; 8 GiB is 50 minutes of 4K from a phone", ge=1),
+    ] = 8 * _GIB
+    max_uploads: Annotated[int, _is("count", "uploads at the same time; each keeps a buffer and a socket", ge=1)] = 64
+    upload_read_timeout_s: Annotated[
+        float, _is("seconds", "an upload that sends nothing for so long is gone and leaves nothing", ge=0.1)
+    ] = 60.0
+    disk_floor_bytes: Annotated[
+        int, _is("bytes", "kept free for the database: media never takes the last of the volume", ge=0)
+    ] = 256 * _MIB
+
+    max_duration_s: Annotated[int, _is("seconds", "longest take; a longer one is refused by the probe", ge=1)] = 14400
+    max_pixels: Annotated[
+        int, _is("pixels", "of one picture; bounds the memory a decoder can take; DCI 4K and a little more", ge=64)
+    ] = 4096 * 2304
+    child_memory_bytes: Annotated[
+        int, _is("bytes", "one media child; above it the child is ended and the attempt says so", ge=128 * _MIB)
+    ] = 512 * _MIB
+    media_memory_bytes: Annotated[
+        int, _is("bytes", "all media children together; how many work at once is this over child_memory_bytes", ge=_MIB)
+    ] = 512 * _MIB
+    child_threads: Annotated[
+        int, _is("count", "of decoder and encoder; 0: the cores, at most 2 (more cost memory, not time)", ge=0, le=64)
+    ] = 0
+    child_idle_s: Annotated[
+        float, _is("seconds", "a child stays warm for the next task, then its memory is given back", ge=0)
+    ] = 30.0
+    stall_factor: Annotated[
+        float,
+        _is(
+            "factor", "times the expected time of a step is its limit; the same without media progress is a stall", ge=1
+        ),
+    ] = 10.0
+    step_floor_s: Annotated[
+        float, _is("seconds", "shortest time limit of a step, so that a short take on a busy machine passes", ge=1)
+    ] = 60.0
+
+    lease_s: Annotated[
+        float, _is("seconds", "a running task unheard of for so long is free again; renewed at a third of it", ge=0.1)
+    ] = 30.0
+    max_attempts: Annotated[
+        int, _is("count", "of one task, waiting 2, 4, 8 … s between them, before the job fails", ge=1, le=100)
+    ] = 5
+    max_crashes: Annotated[
+        int, _is("count", "deaths of the child on one task before it goes to the dead letters as poison", ge=1, le=100)
+    ] = 3
+    drain_s: Annotated[
+        float,
+        _is("seconds", "after SIGTERM, for uploads and answers under way; what stops ends within 10 s", ge=0, le=9),
+    ] = 8.0
+
+    source_keep_s: Annotated[
+        int, _is("seconds", "a take is kept so long after its job is over, for a retry with another recipe", ge=0)
+    ] = _DAY_S
+    segment_keep_s: Annotated[
+        int, _is("seconds", "finished segments, after their job is over; time to fetch and publish them", ge=0)
+    ] = 14 * _DAY_S
+    event_keep_s: Annotated[int, _is("seconds", "events, for clients that come back with an old cursor", ge=0)] = (
+        30 * _DAY_S
+    )
+    job_keep_s: Annotated[int, _is("seconds", "rows of jobs that are over; 0 keeps them for ever (small)", ge=0)] = 0
+    idempotency_keep_s: Annotated[
+        int, _is("seconds", "a repeated Idempotency-Key gets the first answer for so long", ge=0)
+    ] = _DAY_S
+    prune_every_s: Annotated[
+        float, _is("seconds", "between two rounds of the pruner; a round of nothing costs milliseconds", ge=0.1)
+    ] = 300.0
+
+    log_format: Annotated[Literal["console", "json"], _is("choice", "console for eyes, json for a log collector")] = (
+        "console"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _is("choice", "the least that is logged")] = (
+        "info"
+    )
+
+    @property
+    def children(self) -> int:
+        """How many media children may work at once within the memory for all."""
+        return max(1, self.media_memory_bytes // self.child_memory_bytes)
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration and where each of its values comes from: "default", a file, a variable or a flag."""
+
+    config: Config
+    sources: dict[str, str]
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be known about one field of `Config`."""
+
+    name: str
+    type: Any
+    unit: str
+    reason: str
+    default: Any
+    ge: float | None
+    le: float | None
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return get_args(self.type)
+
+    def show(self, value: Any) -> str:
+        """`value` as a person writes it: 512 MiB, 14 days."""
+        if self.unit == "bytes":
+            return _show_bytes(value)
+        if self.unit == "seconds":
+            return _show_seconds(value)
+        return str(value)
+
+
+def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
+    """The configuration that a file, the environment and flags ask for.
+
+    Args:
+        file: a TOML file; without one `$VIDPROD_CONFIG`, then ./vidprod.toml when it is there.
+        flags: by the setting's name; None is not given.
+    Raises:
+        BadConfig: naming every fault: the source, the setting, its value and what would be right.
+    """
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = dict.fromkeys(SETTINGS, "default")
+    given = [*_from_file(file, environ, faults), *_from_environment(environ)]
+    given += [(SETTINGS[n].flag if n in SETTINGS else n, n, v) for n, v in flags.items() if v is not None]
+    for source, name, value in given:
+        setting = SETTINGS.get(name)
+        if setting is None:
+            faults.append(f"{source}: {name}: no such setting{_nearest(name)}")
+            continue
+        try:
+            values[name] = _convert(setting, value)
+            sources[name] = source
+        except ValueError as error:
+            faults.append(f"{source}: {name} = {value!r}: must be {error}")
+    if not faults:
+        faults = _contradictions(Config(**values), sources)
+    if faults:
+        raise BadConfig("\n".join(faults), hint="`vidprod config --help` lists every setting.")
+    return Loaded(config=Config(**values), sources=sources)
+
+
+def _from_file(file: Path | None, environ: Mapping[str, str], faults: list[str]) -> list[tuple[str, str, Any]]:
+    asked = file or (Path(environ["VIDPROD_CONFIG"]) if environ.get("VIDPROD_CONFIG") else None)
+    path = asked or Path(DEFAULT_FILE)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if asked:
+            faults.append(f"{path}: no such file")
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{path}: cannot be read: {error}")
+        return []
+    except tomllib.TOMLDecodeError as error:
+        faults.append(f"{path}: is not TOML: {error}")
+        return []
+    return [(str(path), name, value) for name, value in table.items()]
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[str, str, Any]]:
+    names = {**_VARIABLES, **_ALSO}
+    # the short names first: the full name wins when both are set
+    asked = sorted(
+        (v for v in environ if v.startswith(PREFIX) and v not in _NOT_SETTINGS), key=lambda v: v not in _ALSO
+    )
+    return [(v if v in names else "environment", names.get(v, v), environ[v]) for v in asked]
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, _VARIABLES if name.startswith(PREFIX) else SETTINGS, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _convert(setting: Setting, value: Any) -> Any:
+    """`value` as the setting's type. Raises ValueError with what would be right."""
+    if isinstance(value, str) and setting.unit == "bytes":
+        value = _parse_bytes(value)
+    elif isinstance(value, str) and setting.unit == "seconds":
+        value = _parse_seconds(value)
+    try:
+        if isinstance(value, bool):  # TOML's true is no 1
+            raise ValueError(_what_is_right(setting))
+        return msgspec.convert(value, _HINTS[setting.name], strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(_what_is_right(setting)) from error
+
+
+def _what_is_right(setting: Setting) -> str:
+    if setting.choices:
+        return "one of " + ", ".join(setting.choices)
+    if setting.type is str:
+        return "a text"
+    kind = {"bytes": 'a size like "512MiB"', "seconds": 'seconds, or a text like "24h"'}.get(setting.unit)
+    kind = kind or ("a whole number" if setting.type is int else "a number")
+    limits = [f"at least {setting.show(setting.ge)}" if setting.ge is not None else ""]
+    limits += [f"at most {setting.show(setting.le)}" if setting.le is not None else ""]
+    return ", ".join([kind, *filter(None, limits)])
+
+
+def _contradictions(config: Config, sources: Mapping[str, str]) -> list[str]:
+    if config.media_memory_bytes < config.child_memory_bytes:
+        return [
+            f"{sources['media_memory_bytes']}: media_memory_bytes = {_show_bytes(config.media_memory_bytes)}: "
+            f"must be at least child_memory_bytes, {_show_bytes(config.child_memory_bytes)}"
+        ]
+    return []
+
+
+_BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+_BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY_S, "day": _DAY_S, "days": _DAY_S}
+_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|days|day|d)\s*")
+
+
+def _parse_bytes(text: str) -> Any:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if found is None or found[2] not in _BYTES:
+        return text
+    return round(float(found[1]) * _BYTES[found[2]]) if "." in found[1] else int(found[1]) * _BYTES[found[2]]
+
+
+def _parse_seconds(text: str) -> Any:
+    text = text.strip().lower()
+    if re.fullmatch(rf"(?:{_PART.pattern})+", text) is None:
+        return text
+    total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    return int(total) if total == int(total) else total
+
+
+def _show_bytes(value: float) -> str:
+    size = int(value)
+    for unit, scale in (("GiB", _GIB), ("MiB", _MIB), ("KiB", 1 << 10)):
+        if size and size % scale == 0:
+            return f"{size // scale} {unit}"
+    return f"{size} B"
+
+
+def _show_seconds(value: float) -> str:
+    for unit, scale in (("days", _DAY_S), ("h", 3600), ("min", 60)):
+        if value >= 2 * scale and value % scale == 0:
+            return f"{int(value // scale)} {unit}"
+    return f"{value:g} s"
+
+
+def _settings() -> dict[str, Setting]:
+    found = {}
+    for field in msgspec.structs.fields(Config):
+        meta = cast(Meta, field.type.__metadata__[0])
+        found[field.name] = Setting(
+            name=field.name,
+            type=field.type.__origin__,
+            unit=(meta.extra or {})["unit"],
+            reason=meta.description or "",
+            default=field.default,
+            ge=cast("float | None", meta.ge),
+            le=cast("float | None", meta.le),
+        )
+    return found
+
+
+_HINTS = get_type_hints(Config, include_extras=True)
+SETTINGS: Mapping[str, Setting] = _settings()
+_VARIABLES = {setting.variable: name for name, setting in SETTINGS.items()}

@@ -1,0 +1,46 @@
+"""A plan: where a take is cut and what each segment will be. Decided before the first frame is encoded."""
+
+import msgspec
+
+from vidprod.domain.video import MediaInfo
+
+
+class PlannedSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the take: output frames `first_frame` … `first_frame + frames − 1`."""
+
+    index: int
+    in_us: int
+    out_us: int
+    first_frame: int
+    frames: int
+    loudness_lufs: float | None = None  # of the source in this stretch; None when silent
+    snapped: bool = False  # the cut at its end was moved to a pause
+
+
+class Canvas(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the picture goes. All in pixels, all even. `background` is what the rest of the canvas shows."""
+
+    width: int
+    height: int
+    picture_width: int  # of the scaled source picture before cropping to the canvas
+    picture_height: int
+    x: int  # of the picture's top left corner on the canvas; negative when it is cropped
+    y: int
+    background: str  # "none" or "blur"
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The cuts of one take under one recipe."""
+
+    fps: str  # "30000/1001", constant, of every segment
+    canvas: Canvas
+    segments: list[PlannedSegment]
+    source_loudness_lufs: float | None = None  # integrated over the take; None without sound
+    warnings: list[str] = []
+
+    def heard(self, info: MediaInfo) -> MediaInfo:
+        """The facts of the source with what planning heard: how loud it is."""
+        if info.audio is None:
+            return info
+        audio = msgspec.structs.replace(info.audio, loudness_lufs=self.source_loudness_lufs)
+        return msgspec.structs.replace(info, audio=audio)

@@ -1,0 +1,54 @@
+"""A segment: a stretch of a video that a job made, and its finished file.
+
+States: pending → ready | failed.
+"""
+
+from typing import Literal
+
+import msgspec
+
+SegmentState = Literal["pending", "ready", "failed"]
+
+
+class Sprite(msgspec.Struct, frozen=True, kw_only=True):
+    """A sheet of small pictures for scrubbing, row by row; picture n shows second n × `interval_s`."""
+
+    columns: int
+    rows: int
+    count: int
+    tile_width: int
+    tile_height: int
+    interval_s: float
+
+
+class Rendition(msgspec.Struct, frozen=True, kw_only=True):
+    """The finished file of a segment, as measured on the file itself."""
+
+    duration_us: int
+    frames: int
+    width: int
+    height: int
+    fps: str  # "30000/1001"
+    size: int  # bytes
+    sha256: str
+    video_codec: str
+    audio_codec: str
+    loudness_lufs: float | None  # integrated, after AAC; None when silent or not measured
+    true_peak_dbtp: float | None
+    sprite: Sprite | None
+    warnings: list[str] = []
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `segment`. `in_us` and `out_us` are half-open, on the output's clock (0 = start of the take)."""
+
+    id: str
+    job_id: str
+    index: int  # 0, 1, … in the order of the take
+    state: SegmentState
+    in_us: int
+    out_us: int
+    created_at: int
+    rendition: Rendition | None = None
+    ready_at: int | None = None
+    deleted_at: int | None = None

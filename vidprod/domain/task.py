@@ -1,0 +1,67 @@
+"""A task: one row of the queue, one step of one job.
+
+    available → running → completed
+        ↑          ├────→ available   (retried, given back, rescued)
+        │          ├────→ discarded   (dead letter; requeue → available)
+        └──────────┴────→ cancelled
+
+A task that runs has a lease and a token. Who does not hold the token cannot move the task.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from vidprod.domain.job import Priority
+
+TaskKind = Literal["probe", "plan", "render"]
+TaskState = Literal["available", "running", "completed", "discarded", "cancelled"]
+
+STEPS: tuple[TaskKind, ...] = ("probe", "plan", "render")
+STEP_WEIGHT: dict[TaskKind, float] = {"probe": 2.0, "plan": 8.0, "render": 90.0}  # percent of a job, as measured
+PRIORITY_RANK: dict[Priority, int] = {"high": 1, "normal": 2, "low": 3}
+
+
+class AttemptError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one attempt ended."""
+
+    attempt: int
+    at: int  # unix ms
+    code: str
+    message: str
+    output: str = ""  # the last lines the child said
+    crash: bool = False  # the child died, as opposed to saying no
+    refused: bool = False  # the media is the reason: its task is discarded, but is no dead letter to look after
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `task`. Times are unix milliseconds."""
+
+    id: str
+    job_id: str
+    kind: TaskKind
+    state: TaskState
+    priority: Priority
+    run_at: int
+    attempt: int  # attempts begun
+    max_attempts: int
+    crashes: int = 0  # deaths of the child, of `errors`
+    rescues: int = 0  # deaths of the daemon while it ran, since it last got further
+    progress: float = 0.0  # 0 … 1
+    errors: list[AttemptError] = []
+    lease_token: str | None = None
+    lease_until: int | None = None
+    boot_id: str | None = None
+    payload: dict[str, Any] = {}
+    created_at: int
+    started_at: int | None = None  # of the present or last attempt
+    finalized_at: int | None = None
+
+
+def backoff_ms(attempt: int, *, jitter: float) -> int:
+    """How long to wait after failed attempt `attempt` (1, 2, …): 2, 4, 8 … s, at most 10 min, ± 10 %.
+
+    Args:
+        jitter: from 0 up to 1, drawn by the caller.
+    """
+    return int(min(2.0**attempt, 600.0) * (0.9 + 0.2 * jitter) * 1000)

@@ -1,0 +1,144 @@
+"""The error tree. Each type is a decision its catcher can make; `code` is what the API and the logs call it.
+
+VidProdError
+├── BadRequest          the caller must change the request (400, 422)
+│   ├── BadRecipe       a recipe option is unknown or out of range
+│   └── BadConfig       a setting is unknown or out of range
+├── NotFound            no such job, segment or event (404)
+├── Conflict            the thing is in a state that does not allow this (409)
+├── TooLarge            more bytes than the limit (413)
+├── NotAVideo           the first bytes are not a video we read (415)
+├── NoSpace             the volume is too full (507)
+├── Unavailable         stopping, or busy: the same request may succeed later (503)
+├── Refused             the media cannot be processed, and never will (the job fails, no retry)
+├── TryLater            this attempt failed, the next may succeed
+│   └── ChildDied       the media child ended by a signal, a limit or silence
+├── ClaimLost           another attempt owns the task now: drop the result
+└── StoreError          the database cannot be used as it is
+    ├── SchemaTooNew    written by a newer version
+    └── ForeignVolume   media on the volume, but no database
+"""
+
+
+class VidProdError(Exception):
+    """Something went wrong."""
+
+    code = "internal"
+    status = 500
+    hint = ""
+
+    def __init__(self, message: str = "", *, code: str = "", hint: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+        self.code = code or type(self).code
+        self.hint = hint or type(self).hint
+
+
+class BadRequest(VidProdError):
+    """The request cannot be understood."""
+
+    code = "bad_request"
+    status = 400
+
+
+class BadRecipe(BadRequest):
+    """A recipe option is unknown or out of range."""
+
+    code = "bad_recipe"
+    status = 422
+
+
+class BadConfig(BadRequest):
+    """A setting is unknown or out of range."""
+
+    code = "bad_config"
+
+
+class NotFound(VidProdError):
+    """There is no such thing here."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(VidProdError):
+    """The present state does not allow this."""
+
+    code = "conflict"
+    status = 409
+
+
+class TooLarge(VidProdError):
+    """The upload is larger than the limit."""
+
+    code = "too_large"
+    status = 413
+
+
+class NotAVideo(VidProdError):
+    """The file is not a video."""
+
+    code = "not_a_video"
+    status = 415
+    hint = "Send a video file: MP4, MOV, MKV, WebM, AVI, MPEG-TS, FLV or 3GP."
+
+
+class NoSpace(VidProdError):
+    """The volume is too full."""
+
+    code = "no_space"
+    status = 507
+    hint = "Delete finished jobs or enlarge the volume, then try again."
+
+
+class Unavailable(VidProdError):
+    """The daemon cannot take this now."""
+
+    code = "unavailable"
+    status = 503
+    hint = "Try again in a few seconds."
+
+
+class Refused(VidProdError):
+    """The media cannot be processed."""
+
+    code = "refused"
+    status = 422
+
+
+class TryLater(VidProdError):
+    """This attempt failed; the next may succeed."""
+
+    code = "try_later"
+    status = 503
+    output = ""  # the last lines the child wrote to its standard error
+
+
+class ChildDied(TryLater):
+    """The media child ended before it answered."""
+
+    code = "child_died"
+
+
+class ClaimLost(VidProdError):
+    """Another attempt owns the task now."""
+
+    code = "claim_lost"
+    status = 409
+
+
+class StoreError(VidProdError):
+    """The database cannot be used as it is."""
+
+    code = "store"
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version."""
+
+    code = "schema_too_new"
+
+
+class ForeignVolume(StoreError):
+    """The volume holds media but no database."""
+
+    code = "media_without_database"
