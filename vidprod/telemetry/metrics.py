@@ -1,0 +1,93 @@
+"""The numbers at /metrics: one registry, every collector named here and nowhere else."""
+
+from collections.abc import Mapping
+
+import psutil
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from vidprod import __version__
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each counter that nobody reads
+registry = CollectorRegistry()
+
+_UPLOAD_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+_HTTP_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_STEP_S = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+_PACE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10)
+
+uploads = Counter(
+    "vidprod_uploads",
+    "Uploads that ended, by outcome: stored, refused, aborted, failed.",
+    ["outcome"],
+    registry=registry,
+)
+upload_bytes = Counter("vidprod_upload_bytes", "Bytes of uploads taken from the network.", registry=registry)
+upload_seconds = Histogram(
+    "vidprod_upload_seconds", "From an upload's first byte to its answer.", buckets=_UPLOAD_S, registry=registry
+)
+
+queue_tasks = Gauge(
+    "vidprod_queue_tasks", "Tasks in the queue, by kind and state.", ["kind", "state"], registry=registry
+)
+queue_oldest_available_seconds = Gauge(
+    "vidprod_queue_oldest_available_seconds", "How long the oldest task that may run has waited.", registry=registry
+)
+
+step_seconds = Histogram(
+    "vidprod_step_seconds", "Wall time of a step that completed.", ["kind"], buckets=_STEP_S, registry=registry
+)
+step_seconds_per_media_second = Histogram(
+    "vidprod_step_seconds_per_media_second",
+    "Wall time of a step that completed, for each second of the take.",
+    ["kind"],
+    buckets=_PACE,
+    registry=registry,
+)
+attempts = Counter(
+    "vidprod_attempts",
+    "Attempts at a task that ended, by outcome: completed, retried, discarded, given_back, lost.",
+    ["kind", "outcome"],
+    registry=registry,
+)
+
+child_deaths = Counter(
+    "vidprod_child_deaths", "Media children that died at work, by the error's code.", ["reason"], registry=registry
+)
+child_rss_peak_bytes = Gauge(
+    "vidprod_child_rss_peak_bytes",
+    "Peak resident memory of the last child, by kind of step.",
+    ["kind"],
+    registry=registry,
+)
+
+disk_free_bytes = Gauge("vidprod_disk_free_bytes", "Free bytes on the volume.", registry=registry)
+disk_used_bytes = Gauge("vidprod_disk_used_bytes", "Bytes of media kept on the volume.", registry=registry)
+rss_bytes = Gauge("vidprod_resident_memory_bytes", "Resident memory of the daemon.", registry=registry)
+rss_bytes.set_function(lambda: float(psutil.Process().memory_info().rss))
+
+http_requests = Counter("vidprod_http_requests", "Requests answered.", ["method", "route", "status"], registry=registry)
+http_request_seconds = Histogram(
+    "vidprod_http_request_seconds",
+    "From the request's head to the end of its answer.",
+    ["method", "route"],
+    buckets=_HTTP_S,
+    registry=registry,
+)
+sse_clients = Gauge("vidprod_sse_clients", "Open event streams.", registry=registry)
+
+build = Gauge("vidprod_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
+build.labels(version=__version__).set(1)
+
+
+def set_queue(depth: Mapping[tuple[str, str], int], *, oldest_available_age_ms: int | None) -> None:
+    """Show the queue as it is now. A kind and state that is not in `depth` is at 0, not at its last value."""
+    queue_tasks.clear()
+    for (kind, state), count in depth.items():
+        queue_tasks.labels(kind=kind, state=state).set(count)
+    queue_oldest_available_seconds.set((oldest_available_age_ms or 0) / 1000)
+
+
+def render() -> tuple[bytes, str]:
+    """Everything in Prometheus' text format, and its content type."""
+    return generate_latest(registry), CONTENT_TYPE_LATEST
