@@ -1,0 +1,169 @@
+"""Rows to begin with, and who does what with them. The clock of these tests starts at `NOW`."""
+
+from typing import Any
+
+from vidprod.domain.ids import new_id
+from vidprod.domain.job import Fault, Job, Priority
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.task import AttemptError, Task, TaskKind
+from vidprod.domain.video import MediaInfo, Video, VideoStreamInfo
+from vidprod.store.sqlite import Store, Tables
+
+NOW = 1_800_000_000_000  # unix ms
+LEASE_MS = 30_000
+
+FAULT = Fault(code="undecodable", message="the picture cannot be decoded at second 3", hint="Export it again.")
+
+
+def a_video(*, now: int = NOW, filename: str = "take.mov") -> Video:
+    return Video(
+        id=new_id("vid", now=now), state="stored", filename=filename, extension="mov", size=1000, created_at=now
+    )
+
+
+def a_job(video: Video, *, now: int = NOW, priority: Priority = "normal") -> Job:
+    return Job(
+        id=new_id("job", now=now),
+        video_id=video.id,
+        state="queued",
+        priority=priority,
+        recipe=Recipe(segment_s=45),
+        created_at=now,
+    )
+
+
+def a_segment(job_id: str, *, index: int = 0, now: int = NOW) -> Segment:
+    return Segment(
+        id=new_id("seg", now=now),
+        job_id=job_id,
+        index=index,
+        state="pending",
+        in_us=index * 60_000_000,
+        out_us=(index + 1) * 60_000_000,
+        created_at=now,
+    )
+
+
+def a_rendition() -> Rendition:
+    return Rendition(
+        duration_us=60_000_000,
+        frames=1800,
+        width=1080,
+        height=1920,
+        fps="30",
+        size=12345,
+        sha256="ab" * 32,
+        video_codec="h264",
+        audio_codec="aac",
+        loudness_lufs=-14.1,
+        true_peak_dbtp=-1.4,
+        sprite=None,
+    )
+
+
+def an_info() -> MediaInfo:
+    return MediaInfo(
+        container="mov",
+        size=1000,
+        sha256="cd" * 32,
+        duration_us=120_000_000,
+        declared_duration_us=None,
+        start_us=0,
+        video=VideoStreamInfo(
+            index=0,
+            codec="h264",
+            pix_fmt="yuv420p",
+            coded_width=1920,
+            coded_height=1080,
+            width=1080,
+            height=1920,
+            rotation=90,
+            sample_aspect="1:1",
+            average_rate="30000/1001",
+            usual_rate="30000/1001",
+            declared_rate=None,
+            variable_rate=False,
+            hdr=None,
+            interlaced=False,
+            full_range=False,
+            color_space=None,
+            frames=3596,
+            start_us=0,
+            duration_us=120_000_000,
+            keyframes=60,
+            longest_gop_us=2_000_000,
+        ),
+        audio=None,
+    )
+
+
+def an_error(task: Task, *, crash: bool = False, message: str = "no") -> AttemptError:
+    return AttemptError(
+        attempt=task.attempt, at=NOW, code="child_crashed" if crash else "try_later", message=message, crash=crash
+    )
+
+
+async def upload(store: Store, *, now: int = NOW, filename: str = "take.mov", priority: Priority = "normal") -> Job:
+    """What the last byte of an upload writes: video, job, first task, events, as one."""
+
+    def write(db: Tables) -> Job:
+        video = db.videos.add(a_video(now=now, filename=filename))
+        job = db.jobs.add(a_job(video, now=now, priority=priority))
+        db.tasks.enqueue("probe", job_id=job.id, priority=priority, run_at=now, max_attempts=3, now=now)
+        db.events.record("video.stored", job_id=job.id, data={"video_id": video.id}, now=now)
+        db.events.record("job.created", job_id=job.id, now=now)
+        return job
+
+    return await store.write(write)
+
+
+async def enqueue(
+    store: Store, job: Job, kind: TaskKind = "probe", *, run_at: int = NOW, priority: Priority = "normal", **values: Any
+) -> Task:
+    return await store.write(
+        lambda db: db.tasks.enqueue(
+            kind, job_id=job.id, priority=priority, run_at=run_at, **({"max_attempts": 3, "now": NOW} | values)
+        )
+    )
+
+
+async def claim(store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1", **values: Any) -> Task:
+    """Claim what must be there."""
+    task = await claim_if_any(store, now=now, token=token, boot_id=boot_id, **values)
+    assert task is not None
+    return task
+
+
+async def claim_if_any(
+    store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1", **values: Any
+) -> Task | None:
+    token = token or new_id("tok", now=now)
+    return await store.write(
+        lambda db: db.tasks.claim(boot_id=boot_id, token=token, lease_ms=LEASE_MS, now=now, **values)
+    )
+
+
+async def a_job_alone(store: Store) -> Job:
+    """A job without any task."""
+
+    def write(db: Tables) -> Job:
+        return db.jobs.add(a_job(db.videos.add(a_video())))
+
+    return await store.write(write)
+
+
+async def retry(store: Store, task: Task, error: AttemptError, *, run_at: int) -> Task:
+    return await store.write(lambda db: db.tasks.retry(task, error, run_at=run_at))
+
+
+async def discard(store: Store, task: Task, error: AttemptError) -> Task:
+    return await store.write(lambda db: db.tasks.discard(task, error, now=NOW))
+
+
+async def advance(store: Store, task: Task) -> Task:
+    return await store.write(lambda db: db.tasks.advance(task))
+
+
+async def rescue(store: Store, *, boot_id: str, max_rescues: int = 2) -> list[Task]:
+    return await store.write(lambda db: db.tasks.rescue(boot_id=boot_id, now=NOW, max_rescues=max_rescues))

@@ -1,0 +1,183 @@
+"""The schema refuses nonsense, whoever writes it."""
+
+from typing import Any
+
+import pytest
+
+from tests.store.given import FAULT, NOW, a_rendition, a_segment, claim, upload
+from vidprod.domain.job import Job
+from vidprod.errors import StoreError
+from vidprod.store.sqlite import Store, Tables
+from vidprod.store.sqlite.table import to_json
+
+NONSENSE = [
+    # a task
+    ("task", "state = 'waiting'"),
+    ("task", "state = 'available'"),  # while the lease stays
+    ("task", "lease_token = null"),
+    ("task", "lease_until = null"),
+    ("task", "boot_id = null"),
+    ("task", "lease_token = ''"),
+    ("task", "state = 'completed', lease_token = null, lease_until = null, boot_id = null, progress = 1.0"),
+    ("task", "finalized_at = 5"),
+    ("task", "attempt = 4"),
+    ("task", "attempt = 0"),
+    ("task", "attempt = -1"),
+    ("task", "max_attempts = 0, attempt = 0"),
+    ("task", "state = 'available', attempt = 3, lease_token = null, lease_until = null, boot_id = null"),
+    ("task", "started_at = null"),
+    ("task", "priority = 0"),
+    ("task", "priority = 4"),
+    ("task", "priority = 'high'"),
+    ("task", "kind = ''"),
+    ("task", "kind = 'Probe'"),
+    ("task", "progress = 1.01"),
+    ("task", "progress = -0.1"),
+    ("task", "progress = 'half'"),
+    ("task", "run_at = -1"),
+    ("task", "run_at = 1.5"),
+    ("task", "run_at = null"),
+    ("task", "crashes = -1"),
+    ("task", "rescues = -1"),
+    ("task", "errors = 'none'"),
+    ("task", "errors = '{}'"),
+    ("task", "payload = '[]'"),
+    ("task", "payload = '{'"),
+    ("task", "id = 'tsk_1'"),
+    ("task", "id = 'job_' || substr(id, 5)"),
+    ("task", "id = 'tsk_../../../../../../../etc/12'"),
+    # a job
+    ("job", "state = 'done'"),
+    ("job", "state = 'completed'"),
+    ("job", "state = 'completed', finished_at = 5"),  # never started
+    ("job", "state = 'failed', finished_at = 5"),  # without an error
+    ("job", "error = '{}'"),
+    ("job", "finished_at = 5"),
+    ("job", "started_at = 5"),  # while it is queued
+    ("job", "state = 'processing'"),
+    ("job", "media_deleted_at = 5"),
+    ("job", "recipe = 'null'"),
+    ("job", "recipe = null"),
+    ("job", "warnings = '{}'"),
+    ("job", "warnings = '[1'"),
+    ("job", "priority = 'normal'"),
+    ("job", "id = 'job_' || substr(id, 6)"),
+    # a segment
+    ("segment", "state = 'lost'"),
+    ("segment", "state = 'ready'"),
+    ("segment", "state = 'ready', ready_at = 5"),
+    ("segment", "rendition = '{}'"),
+    ("segment", "ready_at = 5"),
+    ("segment", "deleted_at = 5"),
+    ("segment", "out_us = in_us"),
+    ("segment", "in_us = -1"),
+    ("segment", '"index" = -1'),
+    # a video
+    ("video", "state = 'deleted'"),
+    ("video", "deleted_at = 5"),
+    ("video", "size = 0"),
+    ("video", "extension = '../x'"),
+    ("video", "extension = ''"),
+    ("video", "info = '[]'"),
+    ("video", "info = 'x'"),
+    ("video", "filename = null"),
+    # an event, an answer, the pulse
+    ("event", "type = ''"),
+    ("event", "type = 'created'"),
+    ("event", "data = '[]'"),
+    ("event", "at = 'now'"),
+    ("answer", "key = ''"),
+    ("answer", "fingerprint = null"),
+    ("pulse", "id = 2"),
+]
+
+
+async def one_of_each(store: Store) -> Job:
+    """A queued job whose first task runs, with a pending segment."""
+    job = await upload(store)
+    await claim(store)
+
+    def write(db: Tables) -> None:
+        db.segments.add_all([a_segment(job.id)])
+        db.answers._run("insert into answer values ('k', 'f', 'j', 1)")
+
+    await store.write(write)
+    await store.pulse(now=NOW)
+    return job
+
+
+async def sql(store: Store, statement: str, **values: Any) -> int:
+    return await store.write(lambda db: db.jobs._run(statement, **values))
+
+
+@pytest.mark.parametrize("table", ["task", "job", "segment", "video", "event", "answer", "pulse"])
+async def test_nonsense_is_refused(store: Store, table: str) -> None:
+    await one_of_each(store)
+    for nonsense in [values for name, values in NONSENSE if name == table]:
+        with pytest.raises(StoreError):
+            pytest.fail(f"{await sql(store, f'update {table} set {nonsense}')} rows took {nonsense}")
+
+
+async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) -> None:
+    """The twin of the test above: it is the values that are refused, not the way they are written."""
+    await one_of_each(store)
+    for table, sense in [
+        ("task", "attempt = 3, max_attempts = 3, priority = 1, kind = 'render', progress = 1.0"),
+        ("task", "state = 'available', attempt = 2, lease_token = null, lease_until = null, boot_id = null"),
+        ("task", "state = 'discarded', finalized_at = 5"),
+        ("job", "state = 'processing', started_at = 5"),
+        ("job", "state = 'failed', finished_at = 6, error = '{}'"),
+        ("job", "media_deleted_at = 7"),
+        ("segment", "state = 'ready', ready_at = 5, rendition = '{}'"),
+        ("segment", "deleted_at = 6"),
+        ("video", "state = 'deleted', deleted_at = 8, extension = 'mp4', info = '{}'"),
+        ("event", "type = 'job.made', data = '{}'"),
+        ("answer", "key = 'k2'"),
+        ("pulse", "at = 9"),
+    ]:
+        assert await sql(store, f"update {table} set {sense}") >= 1
+
+
+async def test_rows_that_others_refer_to_stay(store: Store) -> None:
+    await one_of_each(store)
+    assert len(await store.read(lambda db: db.jobs._all("pragma foreign_key_list(task)"))) == 1
+    for statement in ("delete from video", "update job set video_id = 'vid_x'", "update task set job_id = 'job_x'"):
+        with pytest.raises(Exception, match="FOREIGN KEY"):
+            await sql(store, statement)
+
+
+async def test_the_connection_keeps_to_the_settings_that_make_it_durable(store: Store) -> None:
+    def settings(db: Tables) -> dict[str, object]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "trusted_schema", "journal_size_limit", "busy_timeout")
+        return {name: db.jobs._value(f"pragma {name}") for name in names}
+
+    expected = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "trusted_schema": 0,
+        "journal_size_limit": 64 << 20,
+        "busy_timeout": 5000,
+    }
+    assert await store.write(settings) == expected
+    assert await store.read(settings) == expected
+
+
+async def test_every_table_is_strict(store: Store) -> None:
+    loose = await store.read(
+        lambda db: db.jobs._all(
+            "select name from pragma_table_list where schema = 'main' and strict = 0 and name not like 'sqlite_%'"
+        )
+    )
+    assert loose == []
+
+
+async def test_columns_hold_what_the_structs_hold(store: Store) -> None:
+    job = await one_of_each(store)
+    (segment,) = await store.read(lambda db: db.segments.of_job(job.id))
+    await store.write(lambda db: db.segments.ready(segment.id, a_rendition(), now=NOW))
+    await store.write(lambda db: db.jobs.fail(job.id, FAULT, now=NOW))
+    row = await store.read(lambda db: db.jobs._one("select * from job join segment on segment.job_id = job.id"))
+    assert row is not None
+    assert row["error"] == to_json(FAULT)
+    assert row["rendition"] == to_json(a_rendition())

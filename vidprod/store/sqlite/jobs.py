@@ -1,0 +1,255 @@
+"""Jobs at rest. What moves a job says from which states; from any other it raises Conflict, without a job NotFound."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, get_args
+
+import msgspec
+
+from vidprod.domain.job import FINAL, Fault, Job, JobState
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.task import PRIORITY_RANK
+from vidprod.domain.video import Video
+from vidprod.errors import Conflict, NotFound
+from vidprod.store.sqlite.connection import Row, fold
+from vidprod.store.sqlite.table import PRIORITY_OF_RANK, Table, to_json
+from vidprod.store.sqlite.videos import read_video
+
+_recipe = msgspec.json.Decoder(Recipe)
+_fault = msgspec.json.Decoder(Fault)
+_warnings = msgspec.json.Decoder(list[str])
+
+STATES: tuple[JobState, ...] = get_args(JobState)
+
+
+def _job(row: Row) -> Job:
+    return Job(
+        id=row["id"],
+        video_id=row["video_id"],
+        state=row["state"],
+        priority=PRIORITY_OF_RANK[row["priority"]],
+        recipe=_recipe.decode(row["recipe"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        error=None if row["error"] is None else _fault.decode(row["error"]),
+        warnings=_warnings.decode(row["warnings"]),
+        media_deleted_at=row["media_deleted_at"],
+    )
+
+
+class Jobs(Table):
+    """The rows of `job`."""
+
+    def add(self, job: Job) -> Job:
+        """Raises Conflict when the id is taken or there is no such video."""
+        self._run(
+            """
+            insert into job (id, video_id, state, priority, recipe, created_at, started_at, finished_at, error,
+                warnings, media_deleted_at)
+            values (:id, :video_id, :state, :priority, :recipe, :created_at, :started_at, :finished_at, :error,
+                :warnings, :media_deleted_at)
+            """,
+            id=job.id,
+            video_id=job.video_id,
+            state=job.state,
+            priority=PRIORITY_RANK[job.priority],
+            recipe=to_json(job.recipe),
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            error=None if job.error is None else to_json(job.error),
+            warnings=to_json(job.warnings),
+            media_deleted_at=job.media_deleted_at,
+        )
+        return job
+
+    def get(self, job_id: str) -> Job:
+        """Raises NotFound."""
+        row = self._one("select * from job where id = :id", id=job_id)
+        if row is None:
+            raise NotFound(f"there is no job {job_id}")
+        return _job(row)
+
+    def start(self, job_id: str, *, now: int) -> Job:
+        """queued → processing; one that is processing stays as it is."""
+        return self._moved(
+            """
+            update job
+            set state = 'processing', started_at = coalesce(started_at, :now)
+            where id = :id and state in ('queued', 'processing')
+            returning *
+            """,
+            job_id,
+            "started",
+            now=now,
+        )
+
+    def complete(self, job_id: str, warnings: Sequence[str], *, now: int) -> Job:
+        """processing → completed."""
+        return self._moved(
+            """
+            update job
+            set state = 'completed', finished_at = :now, warnings = :warnings
+            where id = :id and state = 'processing'
+            returning *
+            """,
+            job_id,
+            "completed",
+            now=now,
+            warnings=to_json(warnings),
+        )
+
+    def fail(self, job_id: str, error: Fault, *, now: int) -> Job:
+        """queued, processing → failed."""
+        return self._moved(
+            """
+            update job
+            set state = 'failed', finished_at = :now, error = :error
+            where id = :id and state in ('queued', 'processing')
+            returning *
+            """,
+            job_id,
+            "failed",
+            now=now,
+            error=to_json(error),
+        )
+
+    def cancel(self, job_id: str, *, now: int) -> Job:
+        """queued, processing → cancelled. Its tasks are another call: `tasks.cancel_of_job`."""
+        return self._moved(
+            """
+            update job
+            set state = 'cancelled', finished_at = :now
+            where id = :id and state in ('queued', 'processing')
+            returning *
+            """,
+            job_id,
+            "cancelled",
+            now=now,
+        )
+
+    def requeue(self, job_id: str, *, now: int) -> Job:
+        """failed, cancelled → queued, as if it were new. Its tasks and segments are other calls:
+        `tasks.requeue` or `enqueue`, `segments.reopen`.
+
+        Raises:
+            Conflict: it neither failed nor was cancelled, or its video is gone.
+        """
+        return self._moved(
+            """
+            update job
+            set state = 'queued', started_at = null, finished_at = null, error = null, warnings = '[]',
+                media_deleted_at = null
+            where id = :id and state in ('failed', 'cancelled')
+                and exists (select 1 from video where id = job.video_id and state = 'stored')
+            returning *
+            """,
+            job_id,
+            "retried, or its video is gone",
+        )
+
+    def delete(self, job_id: str) -> Video | None:
+        """The job, its tasks and its segments. Returns its video when that went with it, as no other job uses it:
+        the source file may go once this is committed. Events and answers stay.
+
+        Raises:
+            Conflict: the job is processing, or a task of it still runs.
+        """
+        job = self.get(job_id)
+        running = self._value("select count(*) from task where job_id = :id and state = 'running'", id=job_id)
+        if job.state == "processing" or running:
+            raise Conflict(f"the job {job_id} is processing", hint="Cancel it first.")
+        self._run("delete from job where id = :id", id=job_id)
+        row = self._one(
+            """
+            delete from video
+            where id = :id and not exists (select 1 from job where video_id = :id)
+            returning *
+            """,
+            id=job.video_id,
+        )
+        return None if row is None else read_video(row)
+
+    def mark_media_deleted(self, job_id: str, *, now: int) -> Job:
+        """The segments' files of a finished job may go once this is committed. Said twice, the first time stays."""
+        return self._moved(
+            """
+            update job
+            set media_deleted_at = coalesce(media_deleted_at, :now)
+            where id = :id and finished_at is not null
+            returning *
+            """,
+            job_id,
+            "stripped of its media",
+            now=now,
+        )
+
+    def media_prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
+        """Jobs that were over before `before_ms` and whose segments still have their files, longest over first."""
+        rows = self._all(
+            """
+            select * from job
+            where finished_at < :before and media_deleted_at is null
+            order by finished_at
+            limit :limit
+            """,
+            before=before_ms,
+            limit=limit,
+        )
+        return [_job(row) for row in rows]
+
+    def prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
+        """Jobs that were over before `before_ms`, longest over first."""
+        rows = self._all(
+            "select * from job where finished_at < :before order by finished_at limit :limit",
+            before=before_ms,
+            limit=limit,
+        )
+        return [_job(row) for row in rows]
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs there are in each state, all five named."""
+        rows = self._all("select state, count(*) as n from job group by state")
+        return dict.fromkeys(STATES, 0) | {row["state"]: row["n"] for row in rows}
+
+    def ids(self) -> set[str]:
+        """Of those whose segments' files belong on the disk."""
+        return {row["id"] for row in self._all("select id from job where media_deleted_at is null")}
+
+    def list(
+        self, *, limit: int, before: str | None = None, states: Iterable[str] | None = None, q: str | None = None
+    ) -> Sequence[Job]:
+        """Newest first.
+
+        Args:
+            before: the id of the last job seen; older ones follow.
+            states: only these.
+            q: only those whose video's file name contains this, whatever its case.
+        """
+        rows = self._all(
+            """
+            select job.* from json_each(:states) as wanted
+            cross join job on job.id in (
+                select id from job as candidate
+                where candidate.state = wanted.value and candidate.id < :before
+                    and (:q = '' or instr(
+                        fold((select filename from video where video.id = candidate.video_id)), :q) > 0)
+                order by candidate.id desc
+                limit :limit)
+            order by job.id desc
+            limit :limit
+            """,
+            states=to_json(sorted(set(STATES if states is None else states))),
+            before=before if before is not None else "job_~",
+            q=fold(q or ""),
+            limit=limit,
+        )
+        return [_job(row) for row in rows]
+
+    def _moved(self, sql: str, job_id: str, what: str, **values: Any) -> Job:
+        row = self._one(sql, id=job_id, **values)
+        if row is not None:
+            return _job(row)
+        job = self.get(job_id)
+        over = " already" if job.state in FINAL else ""
+        raise Conflict(f"the job {job_id} is {job.state}{over}: it cannot be {what}")

@@ -1,0 +1,23 @@
+"""The tables, as a transaction sees them: `db.jobs`, `db.tasks`, …"""
+
+import apsw
+
+from vidprod.store.sqlite.answers import Answers
+from vidprod.store.sqlite.events import Events
+from vidprod.store.sqlite.jobs import Jobs
+from vidprod.store.sqlite.segments import Segments
+from vidprod.store.sqlite.table import Outcome
+from vidprod.store.sqlite.tasks import Tasks
+from vidprod.store.sqlite.videos import Videos
+
+
+class Tables:
+    """Valid inside the transaction it was given to, on that thread, and nowhere else."""
+
+    def __init__(self, connection: apsw.Connection, outcome: Outcome) -> None:
+        self.videos = Videos(connection, outcome)
+        self.jobs = Jobs(connection, outcome)
+        self.tasks = Tasks(connection, outcome)
+        self.segments = Segments(connection, outcome)
+        self.events = Events(connection, outcome)
+        self.answers = Answers(connection, outcome)

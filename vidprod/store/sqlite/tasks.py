@@ -1,0 +1,392 @@
+"""Tasks at rest: the queue.
+
+Whoever claims a task gets a lease and a token, and every method that takes the task back checks that token in the
+same statement: an attempt that lost its lease raises ClaimLost, and with it the transaction that holds its result.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from vidprod.domain.ids import new_id
+from vidprod.domain.job import Priority
+from vidprod.domain.task import PRIORITY_RANK, STEPS, AttemptError, Task, TaskKind, TaskState
+from vidprod.errors import ClaimLost, Conflict, NotFound
+from vidprod.store.sqlite.connection import Row
+from vidprod.store.sqlite.table import PRIORITY_OF_RANK, Table, to_json
+
+ERRORS_KEPT = 30  # of one task, the newest
+
+_errors = msgspec.json.Decoder(list[AttemptError])
+_payload = msgspec.json.Decoder(dict[str, Any])
+
+
+def _task(row: Row) -> Task:
+    return Task(
+        id=row["id"],
+        job_id=row["job_id"],
+        kind=row["kind"],
+        state=row["state"],
+        priority=PRIORITY_OF_RANK[row["priority"]],
+        run_at=row["run_at"],
+        attempt=row["attempt"],
+        max_attempts=row["max_attempts"],
+        crashes=row["crashes"],
+        rescues=row["rescues"],
+        progress=row["progress"],
+        errors=_errors.decode(row["errors"]),
+        lease_token=row["lease_token"],
+        lease_until=row["lease_until"],
+        boot_id=row["boot_id"],
+        payload=_payload.decode(row["payload"]),
+        created_at=row["created_at"],
+        started_at=row["started_at"],
+        finalized_at=row["finalized_at"],
+    )
+
+
+class Tasks(Table):
+    """The rows of `task`."""
+
+    def enqueue(
+        self,
+        kind: TaskKind,
+        *,
+        job_id: str,
+        priority: Priority,
+        run_at: int,
+        max_attempts: int,
+        payload: dict[str, Any] | None = None,
+        now: int,
+    ) -> Task:
+        """Raises Conflict when such a task of the job is available or running already, or there is no such job."""
+        row = self._one(
+            """
+            insert into task (id, job_id, kind, state, priority, run_at, max_attempts, payload, created_at)
+            values (:id, :job_id, :kind, 'available', :priority, :run_at, :max_attempts, :payload, :now)
+            returning *
+            """,
+            id=new_id("tsk", now=now),
+            job_id=job_id,
+            kind=kind,
+            priority=PRIORITY_RANK[priority],
+            run_at=run_at,
+            max_attempts=max_attempts,
+            payload=to_json(payload or {}),
+            now=now,
+        )
+        assert row is not None
+        self._outcome.nudge = True
+        return _task(row)
+
+    def claim(
+        self, *, boot_id: str, token: str, lease_ms: int, now: int, kinds: Iterable[TaskKind] | None = None
+    ) -> Task | None:
+        """available → running: the most urgent task that is due; of equals the longest due, then the first enqueued.
+
+        The attempt is counted now, not at the end: a crash must use it up. None when no task is due.
+
+        Args:
+            token: new for every claim, and not to be guessed.
+        """
+        # A lane is a kind and a priority. The head of each is one look into its index, however long the lanes are.
+        row = self._one(
+            """
+            update task
+            set state = 'running', attempt = attempt + 1, started_at = :now,
+                lease_token = :token, lease_until = :now + :lease_ms, boot_id = :boot_id
+            where number = (
+                select head.number
+                from json_each(:kinds) as wanted
+                cross join json_each('[1, 2, 3]') as rank
+                cross join task as head on head.number = (
+                    select number from task
+                    where state = 'available' and kind = wanted.value and priority = rank.value and run_at <= :now
+                    order by run_at, number
+                    limit 1)
+                order by head.priority, head.run_at, head.number
+                limit 1)
+            returning *
+            """,
+            kinds=to_json(STEPS if kinds is None else sorted(kinds)),
+            boot_id=boot_id,
+            token=token,
+            lease_ms=lease_ms,
+            now=now,
+        )
+        return None if row is None else _task(row)
+
+    def hold(self, task: Task) -> Task:
+        """Nothing but the check: raises ClaimLost, and with it the transaction, unless `task` is what runs."""
+        return self._held(
+            "select * from task where id = :id and state = 'running' and lease_token = :token",
+            task,
+        )
+
+    def heartbeat(self, task: Task, *, lease_ms: int, now: int) -> Task:
+        """The lease lasts until `now + lease_ms`."""
+        return self._held(
+            """
+            update task
+            set lease_until = :now + :lease_ms
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+            lease_ms=lease_ms,
+        )
+
+    def set_progress(self, task: Task, fraction: float) -> Task:
+        """How far the step is, 0 … 1. Says nothing about what would have to be done again: that is `advance`."""
+        return self._held(
+            """
+            update task
+            set progress = :fraction
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            fraction=fraction,
+        )
+
+    def advance(self, task: Task) -> Task:
+        """A part of the work is durable and will not be done again: earlier deaths of the daemon count no more.
+
+        Call it in the transaction that records the part.
+        """
+        return self._held(
+            """
+            update task
+            set rescues = 0
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+        )
+
+    def complete(self, task: Task, *, now: int) -> Task:
+        """running → completed."""
+        return self._held(
+            """
+            update task
+            set state = 'completed', progress = 1.0, finalized_at = :now,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+        )
+
+    def retry(self, task: Task, error: AttemptError, *, run_at: int) -> Task:
+        """running → available at `run_at`. Raises Conflict when no attempt is left: then `discard` it."""
+        held = self.hold(task)
+        if held.attempt >= held.max_attempts:
+            raise Conflict(f"the task {task.id} has used {held.attempt} of {held.max_attempts} attempts")
+        self._outcome.nudge = True
+        return self._held(
+            """
+            update task
+            set state = 'available', run_at = :run_at, crashes = crashes + :crash, errors = :errors,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            run_at=run_at,
+            crash=int(error.crash),
+            errors=_with(held, error),
+        )
+
+    def give_back(self, task: Task, *, now: int) -> Task:
+        """running → available at once, in its old place, as if this attempt had never begun: we are stopping."""
+        self._outcome.nudge = True
+        return self._held(
+            """
+            update task
+            set state = 'available', run_at = min(run_at, :now), attempt = attempt - 1,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+        )
+
+    def discard(self, task: Task, error: AttemptError, *, now: int) -> Task:
+        """running → discarded: a dead letter, with what every attempt said."""
+        return self._held(
+            """
+            update task
+            set state = 'discarded', finalized_at = :now, crashes = crashes + :crash, errors = :errors,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+            crash=int(error.crash),
+            errors=_with(self.hold(task), error),
+        )
+
+    def cancel_of_job(self, job_id: str, *, now: int) -> list[Task]:
+        """available, running → cancelled, all of the job's. They are returned as they were: who runs one must stop."""
+        rows = self._all(
+            "select * from task where job_id = :job_id and state in ('available', 'running') order by number",
+            job_id=job_id,
+        )
+        self._run(
+            """
+            update task
+            set state = 'cancelled', finalized_at = :now, lease_token = null, lease_until = null, boot_id = null
+            where job_id = :job_id and state in ('available', 'running')
+            """,
+            job_id=job_id,
+            now=now,
+        )
+        return [_task(row) for row in rows]
+
+    def requeue(self, task_id: str, *, now: int) -> Task:
+        """discarded, cancelled → available at once, with at least one attempt left and its deaths forgotten.
+
+        Raises:
+            NotFound: there is no such task.
+            Conflict: it is in another state, or another task of the job does this step now.
+        """
+        row = self._one(
+            """
+            update task
+            set state = 'available', run_at = :now, finalized_at = null, crashes = 0, rescues = 0,
+                max_attempts = max(max_attempts, attempt + 1)
+            where id = :id and state in ('discarded', 'cancelled')
+            returning *
+            """,
+            id=task_id,
+            now=now,
+        )
+        if row is None:
+            raise Conflict(f"the task {task_id} is {self.get(task_id).state}: only what ended badly is requeued")
+        self._outcome.nudge = True
+        return _task(row)
+
+    def rescue(self, *, boot_id: str, now: int, max_rescues: int) -> list[Task]:
+        """What daemons before this one left running is available at once, its attempt given back.
+
+        A task that took more than `max_rescues` daemons with it, since it last got further, is discarded instead:
+        look at the state of what is returned.
+
+        Args:
+            boot_id: of this daemon; its own tasks are left alone.
+        """
+        rows = self._all("select * from task where state = 'running' and boot_id <> :boot_id", boot_id=boot_id)
+        return [
+            self._take_back(
+                _task(row), "daemon_died", "the daemon ended while this ran", now=now, max_rescues=max_rescues
+            )
+            for row in rows
+        ]
+
+    def expired(self, *, now: int, max_rescues: int) -> list[Task]:
+        """The same as `rescue`, for tasks whose lease ran out: their worker hangs, or the machine slept."""
+        rows = self._all("select * from task where state = 'running' and lease_until <= :now", now=now)
+        return [
+            self._take_back(
+                _task(row), "lease_expired", "nothing was heard of it for its lease", now=now, max_rescues=max_rescues
+            )
+            for row in rows
+        ]
+
+    def get(self, task_id: str) -> Task:
+        """Raises NotFound."""
+        row = self._one("select * from task where id = :id", id=task_id)
+        if row is None:
+            raise NotFound(f"there is no task {task_id}")
+        return _task(row)
+
+    def of_job(self, job_id: str) -> list[Task]:
+        """In the order they were enqueued."""
+        return [_task(row) for row in self._all("select * from task where job_id = :id order by number", id=job_id)]
+
+    def dead(self, *, limit: int, before: str | None = None) -> list[Task]:
+        """Discarded tasks, the newest task first.
+
+        Args:
+            before: the id of the last one seen; older ones follow.
+        """
+        rows = self._all(
+            """
+            select * from task
+            where state = 'discarded' and id < :before
+            order by id desc
+            limit :limit
+            """,
+            before=before if before is not None else "tsk_~",
+            limit=limit,
+        )
+        return [_task(row) for row in rows]
+
+    def next_run_at(self, *, now: int) -> int | None:
+        """When the next available task is due: `now` if one is already; None when none waits."""
+        run_at = self._first_run_at()
+        return None if run_at is None else max(run_at, now)
+
+    def oldest_available_age_ms(self, *, now: int) -> int:
+        """For how long the task that is due the longest has been due; 0 when none is."""
+        run_at = self._first_run_at()
+        return 0 if run_at is None else max(0, now - run_at)
+
+    def depth(self) -> dict[tuple[TaskKind, TaskState], int]:
+        """How many tasks of each kind are available, running and discarded, where there are any."""
+        rows = self._all(
+            """
+            select kind, 'available' as state, count(*) as n from task where state = 'available' group by kind
+            union all
+            select kind, 'running', count(*) from task where state = 'running' group by kind
+            union all
+            select kind, 'discarded', count(*) from task where state = 'discarded' group by kind
+            """
+        )
+        return {(row["kind"], row["state"]): row["n"] for row in rows}
+
+    def _first_run_at(self) -> int | None:
+        run_at = self._value(
+            """
+            select min((
+                select min(run_at) from task
+                where state = 'available' and kind = wanted.value and priority = rank.value))
+            from json_each(:kinds) as wanted
+            cross join json_each('[1, 2, 3]') as rank
+            """,
+            kinds=to_json(STEPS),
+        )
+        return None if run_at is None else int(run_at)
+
+    def _take_back(self, task: Task, code: str, message: str, *, now: int, max_rescues: int) -> Task:
+        error = AttemptError(attempt=task.attempt, at=now, code=code, message=message)
+        if task.rescues >= max_rescues:
+            return self.discard(task, error, now=now)
+        self._outcome.nudge = True
+        return self._held(
+            """
+            update task
+            set state = 'available', run_at = min(run_at, :now), attempt = attempt - 1, rescues = rescues + 1,
+                errors = :errors, lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+            errors=_with(task, error),
+        )
+
+    def _held(self, sql: str, task: Task, **values: Any) -> Task:
+        row = self._one(sql, id=task.id, token=task.lease_token, **values)
+        if row is None:
+            raise ClaimLost(f"the task {task.id} is not this attempt's any more")
+        return _task(row)
+
+
+def _with(task: Task, error: AttemptError) -> str:
+    return to_json([*task.errors, error][-ERRORS_KEPT:])
