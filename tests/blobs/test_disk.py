@@ -1,0 +1,261 @@
+"""Bytes at rest on a real directory."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from vidprod.blobs.disk import DiskBlobs, amount
+from vidprod.blobs.incoming import BUFFER_BYTES
+from vidprod.domain.ids import new_id
+from vidprod.errors import NoSpace, NotFound
+
+HUGE = 1 << 60
+
+
+@pytest.fixture
+async def blobs(tmp_path: Path) -> AsyncIterator[DiskBlobs]:
+    disk = DiskBlobs(tmp_path, floor_bytes=0)
+    disk.open()
+    yield disk
+    disk.close()
+
+
+def _id(prefix: str) -> str:
+    return new_id(prefix, now=1_700_000_000_000)
+
+
+def _files(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+
+async def test_what_is_committed_is_what_was_written(blobs: DiskBlobs) -> None:
+    video_id = _id("vid")
+    pieces = [os.urandom(size) for size in (1, 4095, 200_000, 3_000_000, 7, BUFFER_BYTES, BUFFER_BYTES + 1, 20 << 20)]
+    async with blobs.receive(_id("upl"), expected=sum(map(len, pieces))) as incoming:
+        for piece in pieces:
+            await incoming.write(piece)
+        path = await incoming.commit(video_id, "mp4")
+    assert path == blobs.source_path(video_id, "mp4")
+    assert path.read_bytes() == b"".join(pieces)
+    assert _files(blobs.root) == {f"media/{video_id}/source.mp4"}
+    assert blobs.stored_videos() == {video_id}
+
+
+async def test_the_head_is_there_before_anything_is_on_the_disk(blobs: DiskBlobs) -> None:
+    async with blobs.receive(_id("upl")) as incoming:
+        await incoming.write(b"a" * 4000)
+        await incoming.write(b"b" * 4000)
+        assert incoming.head == b"a" * 4000 + b"b" * 96
+        assert incoming.size == 8000
+
+
+async def test_who_leaves_without_commit_leaves_nothing(blobs: DiskBlobs) -> None:
+    seen: set[str] = set()
+
+    async def give_up() -> None:
+        async with blobs.receive(_id("upl"), expected=10 << 20) as incoming:
+            await incoming.write(bytes(3 << 20))
+            seen.update(_files(blobs.root))
+            raise RuntimeError("the client went away")
+
+    with pytest.raises(RuntimeError, match="the client went away"):
+        await give_up()
+    assert seen  # a file that stayed would be seen
+    assert _files(blobs.root) == set()
+    assert blobs.promised_bytes() == 0
+
+
+async def test_a_receiver_cancelled_at_any_point_leaves_all_or_nothing(blobs: DiskBlobs) -> None:
+    async def upload(video_id: str) -> None:
+        async with blobs.receive(_id("upl"), expected=2 << 20) as incoming:
+            for _ in range(8):
+                await incoming.write(bytes(256 << 10))
+            await incoming.commit(video_id, "mp4")
+
+    outcomes = set()
+    for steps in range(40):
+        blobs._blocks_until = float("inf") if steps % 4 else 0.0  # in threads, where a write can be cancelled, and not
+        video_id = _id("vid")
+        task = asyncio.create_task(upload(video_id))
+        for _ in range(steps):
+            await asyncio.sleep(0 if steps % 2 else 0.0005)
+        task.cancel()
+        await asyncio.wait({task})
+        path = blobs.source_path(video_id, "mp4")
+        outcomes.add(path.exists())
+        assert path.exists() == (not task.cancelled())
+        assert not path.exists() or path.stat().st_size == 2 << 20
+        assert not list((blobs.root / "incoming").iterdir())
+        blobs.delete_source(video_id)
+    assert outcomes == {True, False}  # else the loop did not reach both sides
+
+
+async def test_more_than_fits_is_refused_with_figures_before_a_byte(blobs: DiskBlobs) -> None:
+    with pytest.raises(NoSpace, match=r"needed, .* free .* kept for the database"):
+        async with blobs.receive(_id("upl"), expected=HUGE):
+            pytest.fail("it was let in")
+    assert _files(blobs.root) == set()
+
+
+async def test_what_one_upload_announced_is_not_promised_to_another(blobs: DiskBlobs) -> None:
+    half = blobs.free_bytes() * 2 // 3
+    async with blobs.receive(_id("upl"), expected=half) as first:
+        with pytest.raises(NoSpace, match="promised to other uploads"):
+            async with blobs.receive(_id("upl"), expected=half):
+                pytest.fail("both were let in")
+        await first.write(b"x")
+    async with blobs.receive(_id("upl"), expected=half):
+        pass  # given back
+
+
+async def test_the_floor_holds_while_bytes_come_in(tmp_path: Path) -> None:
+    roomy = DiskBlobs(tmp_path, floor_bytes=0)
+    roomy.open()
+    async with roomy.receive(_id("upl")) as incoming:
+        await incoming.write(b"x" * 100)
+        roomy.floor_bytes = HUGE  # as if the rest of the machine had filled the volume meanwhile
+        with pytest.raises(NoSpace, match="kept for the database"):
+            await incoming.commit(_id("vid"), "mp4")
+    assert _files(tmp_path) == set()
+    roomy.close()
+
+
+async def test_a_full_disk_under_the_write_is_no_space(blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """/dev/full answers every write with ENOSPC, as a volume does that lied about its free bytes."""
+    async with blobs.receive(_id("upl")) as incoming:
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, incoming._fd)
+        os.close(full)
+        await incoming.write(b"x" * 100)
+        with pytest.raises(NoSpace):
+            await incoming.commit(_id("vid"), "mp4")
+    assert _files(blobs.root) == set()
+
+
+async def test_many_uploads_share_what_may_be_dirty(blobs: DiskBlobs) -> None:
+    alone = blobs.window_bytes
+    contexts = [blobs.receive(_id("upl")) for _ in range(50)]
+    for context in contexts:
+        await context.__aenter__()
+    crowded = blobs.window_bytes
+    for context in contexts:
+        await context.__aexit__(None, None, None)
+    assert crowded < alone
+    assert crowded * 50 <= 32 << 20
+
+
+async def test_once_a_write_blocked_the_event_loop_is_left_alone(
+    blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kernel that throttles writers would stop every request with them."""
+    threads: list[int] = []
+
+    def slow_writev(fd: int, pieces: list[bytes]) -> int:
+        threads.append(threading.get_ident())
+        time.sleep(0.05)
+        return os.write(fd, b"".join(pieces))
+
+    monkeypatch.setattr("vidprod.blobs.incoming.os.writev", slow_writev)
+    async with blobs.receive(_id("upl")) as incoming:
+        for _ in range(3):
+            await incoming.write(bytes(BUFFER_BYTES))
+        path = await incoming.commit(_id("vid"), "mp4")
+    assert threads[0] == threading.get_ident()
+    assert threading.get_ident() not in threads[1:]
+    assert path.stat().st_size == 3 * BUFFER_BYTES
+
+
+async def test_a_client_of_tiny_chunks_cannot_make_us_hold_them_all(blobs: DiskBlobs) -> None:
+    async with blobs.receive(_id("upl")) as incoming:
+        for _ in range(2000):
+            await incoming.write(b"x")
+        assert len(incoming._pieces) < 1000
+        path = await incoming.commit(_id("vid"), "mp4")
+    assert path.stat().st_size == 2000
+
+
+@pytest.mark.parametrize("name", ["../../etc", "vid_", "vid_../../../../../../../etc/pa", "job_" + "0" * 26, ""])
+def test_only_ids_of_ours_become_paths(tmp_path: Path, name: str) -> None:
+    blobs = DiskBlobs(tmp_path, floor_bytes=0)
+    with pytest.raises(NotFound):
+        blobs.source_path(name, "mp4")
+    with pytest.raises(NotFound):
+        blobs.delete_source(name)
+    blobs.close()
+
+
+def test_an_extension_cannot_climb(tmp_path: Path) -> None:
+    blobs = DiskBlobs(tmp_path, floor_bytes=0)
+    with pytest.raises(NotFound):
+        blobs.source_path(_id("vid"), "mp4/../../x")
+    blobs.close()
+
+
+def _work(blobs: DiskBlobs, task_id: str, stem: str) -> Path:
+    work_dir = blobs.work_dir(task_id)
+    work_dir.mkdir(exist_ok=True)
+    for suffix in (".mp4", ".jpg", ".sprite.jpg"):
+        (work_dir / f"{stem}{suffix}").write_bytes(suffix.encode())
+    return work_dir
+
+
+async def test_adopted_segments_are_in_their_place_and_a_second_time_changes_nothing(blobs: DiskBlobs) -> None:
+    task_id, job_id, segment_id = _id("tsk"), _id("job"), _id("seg")
+    for _ in range(2):  # the second: a crash after the rename, before the row
+        blobs.adopt(_work(blobs, task_id, "000"), "000", job_id, segment_id)
+    assert blobs.segment_path(job_id, segment_id, ".mp4").read_bytes() == b".mp4"
+    assert blobs.segment_path(job_id, segment_id, ".sprite.jpg").read_bytes() == b".sprite.jpg"
+    assert list(blobs.work_dir(task_id).iterdir()) == []
+    assert blobs.stored_jobs() == {job_id}
+
+
+async def test_a_segment_without_its_video_is_not_adopted(blobs: DiskBlobs) -> None:
+    task_id = _id("tsk")
+    work_dir = _work(blobs, task_id, "000")
+    (work_dir / "000.mp4").unlink()
+    with pytest.raises(FileNotFoundError):
+        blobs.adopt(work_dir, "000", _id("job"), _id("seg"))
+
+
+async def test_deleting_twice_is_no_error(blobs: DiskBlobs) -> None:
+    task_id, job_id, segment_id = _id("tsk"), _id("job"), _id("seg")
+    blobs.adopt(_work(blobs, task_id, "000"), "000", job_id, segment_id)
+    for _ in range(2):
+        blobs.delete_media(job_id)
+        blobs.delete_work(task_id)
+    assert _files(blobs.root) == set()
+    assert blobs.stored_jobs() == blobs.work_dirs() == set()
+
+
+async def test_only_our_names_are_seen_and_swept(blobs: DiskBlobs) -> None:
+    (blobs.root / "media" / "holiday").mkdir()
+    (blobs.root / "incoming" / "notes.part").write_text("mine")
+    (blobs.root / "incoming" / f"{_id('upl')}.part").write_text("half an upload")
+    async with blobs.receive(_id("upl")) as incoming:
+        assert blobs.sweep_incoming() == 1
+        await incoming.write(b"still wanted")
+        await incoming.commit(_id("vid"), "mp4")
+    assert "incoming/notes.part" in _files(blobs.root)
+    assert len(blobs.stored_videos()) == 1
+
+
+async def test_used_bytes_are_the_bytes_of_all_files(blobs: DiskBlobs) -> None:
+    async with blobs.receive(_id("upl")) as incoming:
+        await incoming.write(b"x" * 12345)
+        await incoming.commit(_id("vid"), "mp4")
+    assert blobs.used_bytes() == 12345
+
+
+def test_amounts_read_well() -> None:
+    assert [amount(n) for n in (0, 999, 1000, 1_500_000, 8 << 30)] == [
+        "0 bytes",
+        "999 bytes",
+        "1.0 kB",
+        "1.5 MB",
+        "8.6 GB",
+    ]

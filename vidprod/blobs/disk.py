@@ -1,0 +1,235 @@
+"""Blobs on one volume. Every name is made here from ids of ours; a client's file name never becomes a path.
+
+incoming/<upload id>.part        media/<video id>/source.<ext>
+work/<task id>/…                 media/<job id>/<segment id>.mp4 .jpg .sprite.jpg
+"""
+
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+from vidprod.blobs.incoming import Incoming, sync_directory
+from vidprod.domain.ids import is_id
+from vidprod.errors import NoSpace, NotFound
+
+SegmentSuffix = Literal[".mp4", ".jpg", ".sprite.jpg"]
+SEGMENT_SUFFIXES: tuple[SegmentSuffix, ...] = (".mp4", ".jpg", ".sprite.jpg")
+
+_THREADS = 4  # they wait for the disk: more would only cost memory
+_WINDOWS_BYTES = 8 << 20  # of all uploads together; thrice that may be dirty, well below what a small machine allows
+_WINDOW_MIN = 512 << 10
+_BLOCKS_S = 5.0
+
+
+class DiskBlobs:
+    """The volume. Blocking methods are for a thread; the paths they give may be opened by anyone."""
+
+    def __init__(self, root: Path, *, floor_bytes: int) -> None:
+        """
+        Args:
+            root: the data directory.
+            floor_bytes: kept free for the database: media never takes the last of the volume.
+        """
+        self.root = root
+        self.floor_bytes = floor_bytes
+        self._incoming = root / "incoming"
+        self._media = root / "media"
+        self._work = root / "work"
+        self._open: dict[str, Incoming] = {}
+        self._blocks_until = 0.0
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+
+    def open(self) -> None:
+        """Make the directories, durably."""
+        for path in (self._incoming, self._media, self._work):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_directory(self.root)
+
+    def close(self) -> None:
+        """End the writing threads."""
+        self._executor.shutdown()
+
+    # room
+
+    def free_bytes(self) -> int:
+        """What the volume has left for us."""
+        volume = os.statvfs(self.root)
+        return volume.f_bavail * volume.f_frsize
+
+    def promised_bytes(self) -> int:
+        """What uploads under way have announced and not yet written."""
+        return sum(incoming.still_expected for incoming in list(self._open.values()))
+
+    def admit(self, expected: int) -> None:
+        """Whether `expected` more bytes fit beside what is promised. Raises NoSpace, with figures."""
+        if self.free_bytes() - self.floor_bytes - self.promised_bytes() < expected:
+            raise self.no_space(expected)
+
+    def check_room(self, size: int, *, announced: bool) -> None:
+        """Before each buffer: the floor holds for all; who announced nothing takes nothing promised to others."""
+        promised = 0 if announced else self.promised_bytes()
+        if self.free_bytes() - self.floor_bytes - promised < size:
+            raise self.no_space(size)
+
+    def no_space(self, needed: int) -> NoSpace:
+        """The error, with the figures as they are now."""
+        promised = self.promised_bytes()
+        reserved = f", {amount(promised)} are promised to other uploads" if promised else ""
+        return NoSpace(
+            f"The volume is too full: {amount(needed)} are needed, {amount(self.free_bytes())} are free"
+            f"{reserved} and {amount(self.floor_bytes)} are kept for the database."
+        )
+
+    # pace
+
+    @property
+    def window_bytes(self) -> int:
+        """An upload's share of what may lie in the page cache before write-back is started."""
+        return max(_WINDOW_MIN, _WINDOWS_BYTES // max(1, len(self._open)))
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a write blocked lately: then they are for threads."""
+        return time.monotonic() < self._blocks_until
+
+    def noticed_blocking(self) -> None:
+        """A write on the event loop took long."""
+        self._blocks_until = time.monotonic() + _BLOCKS_S
+
+    # sources on their way in
+
+    @asynccontextmanager
+    async def receive(self, upload_id: str, *, expected: int | None = None) -> AsyncIterator[Incoming]:
+        """An upload's file. Who leaves without `commit` leaves nothing.
+
+        Args:
+            expected: the announced size in bytes; it is set aside until it is written.
+        Raises:
+            NoSpace: `expected` bytes do not fit; nothing was made.
+        """
+        self.admit(expected or 0)
+        path = self._incoming / f"{_checked(upload_id, 'upl')}.part"
+        incoming = Incoming(blobs=self, path=path, executor=self._executor, expected=expected)
+        self._open[upload_id] = incoming
+        try:
+            yield incoming
+        finally:
+            try:
+                await incoming.discard()
+            finally:
+                del self._open[upload_id]
+
+    def sweep_incoming(self) -> int:
+        """Remove what a crash left half received. Returns how many."""
+        swept = 0
+        for path in self._incoming.glob("upl_*.part"):
+            if path.stem not in self._open and is_id(path.stem, "upl"):
+                path.unlink(missing_ok=True)
+                swept += 1
+        return swept
+
+    # where things are
+
+    def source_path(self, video_id: str, extension: str) -> Path:
+        if not (extension.isascii() and extension.isalnum()):
+            raise NotFound(f"There is no source with the extension {extension!r}.")
+        return self._media / _checked(video_id, "vid") / f"source.{extension}"
+
+    def segment_path(self, job_id: str, segment_id: str, suffix: SegmentSuffix) -> Path:
+        return self._media / _checked(job_id, "job") / f"{_checked(segment_id, 'seg')}{suffix}"
+
+    def work_dir(self, task_id: str) -> Path:
+        """The media child's directory for one task. Not made here."""
+        return self._work / _checked(task_id, "tsk")
+
+    # finished segments
+
+    def adopt(self, work_dir: Path, stem: str, job_id: str, segment_id: str) -> None:
+        """Move a finished segment's synced files out of the work directory to their place, durably. Blocking.
+
+        What a crash made of an earlier call is overwritten. The video must be there; pictures may be missing.
+        """
+        directory = self.segment_path(job_id, segment_id, ".mp4").parent
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for suffix in reversed(SEGMENT_SUFFIXES):  # the video last: where it is, the rest is
+            source = work_dir / f"{stem}{suffix}"
+            if suffix == ".mp4" or source.exists():
+                source.rename(self.segment_path(job_id, segment_id, suffix))
+        sync_directory(directory)
+        sync_directory(self._media)
+
+    # going
+
+    def delete_source(self, video_id: str) -> None:
+        """Blocking; that it is gone already is no error."""
+        _remove(self._media / _checked(video_id, "vid"))
+
+    def delete_media(self, job_id: str) -> None:
+        """Every segment of a job. Blocking; that they are gone already is no error."""
+        _remove(self._media / _checked(job_id, "job"))
+
+    def delete_work(self, task_id: str) -> None:
+        """Blocking; that it is gone already is no error."""
+        _remove(self.work_dir(task_id))
+
+    # what is there
+
+    def stored_videos(self) -> set[str]:
+        """Ids of videos that have a directory."""
+        return _ids_in(self._media, "vid")
+
+    def stored_jobs(self) -> set[str]:
+        """Ids of jobs that have a directory."""
+        return _ids_in(self._media, "job")
+
+    def work_dirs(self) -> set[str]:
+        """Ids of tasks that have a work directory."""
+        return _ids_in(self._work, "tsk")
+
+    def used_bytes(self) -> int:
+        """What media, uploads and work take. Blocking: it looks at every file."""
+        total = 0
+        for root in (self._incoming, self._media, self._work):
+            for directory, _, names in os.walk(root):
+                for name in names:
+                    try:
+                        total += os.lstat(os.path.join(directory, name)).st_size
+                    except FileNotFoundError:  # gone while we looked
+                        continue
+        return total
+
+
+def amount(size: int) -> str:
+    """Bytes for people: 1.5 GB. Decimal, as disks are sold and file managers show them."""
+    if size < 1000:
+        return f"{size} bytes"
+    value, unit = size / 1000, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.1f} {unit}"
+
+
+def _checked(name: str, prefix: str) -> str:
+    if not is_id(name, prefix):
+        raise NotFound(f"{name!r} is not the id of anything.")
+    return name
+
+
+def _ids_in(directory: Path, prefix: str) -> set[str]:
+    with os.scandir(directory) as entries:
+        return {entry.name for entry in entries if is_id(entry.name, prefix) and entry.is_dir(follow_symlinks=False)}
+
+
+def _remove(directory: Path) -> None:
+    while directory.exists():
+        try:
+            shutil.rmtree(directory)
+        except FileNotFoundError:  # another is removing it too: what is left?
+            continue
