@@ -1,0 +1,119 @@
+"""Takes that are broken, strange or lie about themselves, made from good ones."""
+
+import struct
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from tests.media.boxes import Box, read_boxes
+from tests.media.synth import PLAIN, Sound, noise, numbered, write, write_sound
+
+_MOOV_FIRST = {"movflags": "faststart"}
+
+
+def truncated(path: Path, *, keep: float = 0.5, seconds: float = 6.0) -> Path:
+    """A file whose header came first and whose end never came."""
+    numbered(path, round(seconds * 30), style=replace(PLAIN, container_options=_MOOV_FIRST, gop=30))
+    return cut_to(path, keep=keep)
+
+
+def headless(path: Path, *, keep: float = 0.5) -> Path:
+    """The same with the header last: cut off, nothing says what it was."""
+    numbered(path, 90)
+    return cut_to(path, keep=keep)
+
+
+def cut_to(path: Path, *, keep: float) -> Path:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    return path
+
+
+def damaged_middle(path: Path, *, seconds: float = 6.0) -> Path:
+    """200 bytes in the middle of the sample data replaced by noise; the header is whole."""
+    numbered(path, round(seconds * 30), style=replace(PLAIN, container_options=_MOOV_FIRST, gop=30))
+    data = bytearray(path.read_bytes())
+    mdat = next(box for box in read_boxes(bytes(data)) if box.kind == b"mdat")
+    middle = (mdat.body + mdat.end) // 2
+    data[middle : middle + 200] = np.random.default_rng(3).bytes(200)
+    path.write_bytes(data)
+    return path
+
+
+def fragmented(path: Path, *, seconds: float = 4.0) -> Path:
+    options = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
+    return numbered(path, round(seconds * 30), style=replace(PLAIN, container_options=options, gop=30))
+
+
+def long_gop(path: Path, *, seconds: float = 8.0) -> Path:
+    """One keyframe, at the start."""
+    options = {**PLAIN.options, "x264-params": "scenecut=0:keyint=infinite"}
+    return numbered(path, round(seconds * 30), style=replace(PLAIN, options=options, gop=100_000))
+
+
+def no_keyframes(path: Path, *, seconds: float = 4.0) -> Path:
+    """A stream joined in the middle that never shows a keyframe."""
+    style = replace(PLAIN, format="mpegts", drop_keyframes=True, gop=100_000)
+    return numbered(path, round(seconds * 30), style=style)
+
+
+def odd_size(path: Path, *, seconds: float = 3.2) -> Path:
+    """321x241, 4:4:4."""
+    return numbered(path, round(seconds * 30), size=(321, 241), style=replace(PLAIN, pix_fmt="yuv444p"))
+
+
+def many_streams(path: Path, *, sounds: int = 20) -> Path:
+    return numbered(path, 96, style=replace(PLAIN, more_sounds=sounds - 1))
+
+
+def declared_duration(path: Path, *, declared_s: float, seconds: float = 4.0) -> Path:
+    """A Matroska file of a few seconds whose header says `declared_s`."""
+    numbered(path, round(seconds * 30), style=replace(PLAIN, format="matroska"))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x44\x89\x88") + 3  # Duration, a float of 8 bytes, in milliseconds
+    struct.pack_into(">d", data, at, declared_s * 1000)
+    path.write_bytes(data)
+    return path
+
+
+def patch_durations(path: Path, *, declared_s: float) -> None:
+    """Write this duration into mvhd and each tkhd, mdhd and elst of a file."""
+    data = bytearray(path.read_bytes())
+    boxes = read_boxes(bytes(data))
+    moov = next(box for box in boxes if box.kind == b"moov")
+    header = _first(moov, b"mvhd")
+    (movie_scale,) = struct.unpack_from(">I", data, header.body + 12)
+    _put(data, header.body + 16, declared_s * movie_scale)
+    for trak in (box for box in moov.children if box.kind == b"trak"):
+        _put(data, _first(trak, b"tkhd").body + 20, declared_s * movie_scale)
+        media = _first(trak, b"mdia", b"mdhd")
+        (scale,) = struct.unpack_from(">I", data, media.body + 12)
+        _put(data, media.body + 16, declared_s * scale)
+        edits = trak.first(b"edts")
+        if edits is not None:
+            at = data.index(b"elst", edits.start) + 4
+            _put(data, at + 8, declared_s * movie_scale)
+    path.write_bytes(data)
+
+
+def _first(box: Box, *kinds: bytes) -> Box:
+    found = box.first(*kinds)
+    assert found is not None
+    return found
+
+
+def _put(data: bytearray, at: int, value: float) -> None:
+    struct.pack_into(">I", data, at, min(int(value), 2**32 - 1))
+
+
+def sound_only(path: Path, *, seconds: float = 2.0) -> Path:
+    """A sound in a file named and shaped like a video."""
+    return write_sound(path, Sound(noise(seconds)))
+
+
+def one_picture(path: Path) -> Path:
+    """A single frame against a second of sound."""
+    picture = np.full((568, 320), 100, np.uint8)
+    return write(path, [(Fraction(0), picture)], rate=Fraction(30), sound=Sound(noise(1.0)))

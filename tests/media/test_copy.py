@@ -1,0 +1,94 @@
+"""`video=copy` cuts on keyframes and leaves every packet of the picture as it was."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.media import damage, hdr, readers, synth
+from tests.media.boxes import read_movie
+from tests.media.conftest import MakeSegments
+from tests.media.synth import PLAIN, PORTRAIT
+from vidprod.errors import Refused
+
+GOP_S = 1.0
+
+
+def payloads(path: Path) -> list[bytes]:
+    """The picture's packets as they lie in the file."""
+    movie = read_movie(path)
+    track = next(track for track in movie.tracks if track.handler == "vide")
+    return list(movie.samples(track))
+
+
+def closed(options: dict[str, str]) -> synth.Style:
+    return replace(PLAIN, options={"x264-params": "open-gop=0:scenecut=0", **options}, gop=30)
+
+
+@pytest.mark.parametrize("options", [{"preset": "ultrafast"}, {"preset": "veryfast"}], ids=["plain", "b-frames"])
+def test_a_copy_keeps_every_packet_to_the_bit(
+    tmp_path: Path, make_segments: MakeSegments, options: dict[str, str]
+) -> None:
+    source = synth.numbered(tmp_path / "take.mp4", 300, style=closed(options))
+    done = make_segments(source, segment_s=4.5, video="copy", snap="none")
+    assert len(done.segments) == 3
+    assert [payload for path in done.segments for payload in payloads(path)] == payloads(source)
+    assert [n for path in done.segments for _, n in readers.numbers(path, PORTRAIT)] == list(range(300))
+    assert done.faults() == []
+
+
+def test_a_copy_is_cut_on_keyframes_and_no_segment_is_too_long(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = synth.numbered(tmp_path / "take.mp4", 300, style=closed({"preset": "ultrafast"}))
+    done = make_segments(source, segment_s=4.5, video="copy")
+    for path, planned in zip(done.segments, done.plan.segments, strict=True):
+        track = next(track for track in read_movie(path).tracks if track.handler == "vide")
+        assert track.sync is None or track.sync[0] == 0
+        assert planned.in_us % round(GOP_S * 1e6) == pytest.approx(0, abs=1)
+        assert (planned.out_us - planned.in_us) / 1e6 <= 4.5
+    assert done.faults() == []
+
+
+def test_sound_stays_with_a_copied_picture(tmp_path: Path, make_segments: MakeSegments) -> None:
+    at = [0.4, 1.4, 2.4, 3.4, 4.6, 5.4, 6.0]
+    source = synth.flash_and_beep(tmp_path / "take.mp4", at, seconds=7.0, style=closed({"preset": "veryfast"}))
+    done = make_segments(source, segment_s=4.5, video="copy", snap="none")
+    flashes, beeps = [], []
+    for planned, path in zip(done.plan.segments, done.segments, strict=True):
+        start = planned.in_us / 1e6
+        flashes += [start + time for time in readers.flash_times(path)]
+        beeps += [start + time for time in readers.beep_times(path)]
+    assert flashes == pytest.approx(at, abs=0.020)
+    assert beeps == pytest.approx(at, abs=0.020)
+    assert done.faults() == []
+
+
+def test_a_copy_of_a_transport_stream_and_of_hevc_works(tmp_path: Path, make_segments: MakeSegments) -> None:
+    stream = synth.numbered(tmp_path / "take.ts", 120, style=closed({"preset": "ultrafast"}))
+    hevc = hdr.hdr(tmp_path / "take.mp4", "hlg", seconds=3.2)
+    for source in (stream, hevc):
+        done = make_segments(source, video="copy")
+        assert done.faults() == []
+        assert sum(1 for _ in readers.pictures(done.segments[0])) == done.renditions[0].frames
+
+
+def test_a_copied_take_keeps_its_rotation(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = synth.rotated(tmp_path / "take.mp4", 90)
+    done = make_segments(source, video="copy")
+    with av.open(str(done.segments[0])) as container:
+        frame = next(container.decode(video=0))
+    assert frame.rotation % 360 == 270  # FFmpeg counts anticlockwise
+    assert done.faults() == []
+
+
+def test_private_words_are_gone_from_a_copy(tmp_path: Path, make_segments: MakeSegments) -> None:
+    done = make_segments(synth.with_metadata(tmp_path / "take.mov"), video="copy")
+    assert done.faults() == []
+
+
+def test_a_take_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = damage.long_gop(tmp_path / "take.mp4", seconds=8)
+    with pytest.raises(Refused, match=r"keyframe") as refusal:
+        make_segments(source, segment_s=4, video="copy")
+    assert refusal.value.code
+    assert refusal.value.hint

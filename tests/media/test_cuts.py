@@ -1,0 +1,163 @@
+"""How long segments are, where they are cut, and that a crash may come between any two of them."""
+
+import hashlib
+import itertools
+import re
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from tests.media import readers, synth
+from tests.media.conftest import Finished, MakeSegments
+from tests.media.synth import Sound, noise, with_pauses
+
+TINY = (36, 64)
+
+
+@pytest.fixture(scope="module")
+def long_take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """130 s with pauses at 56.2 (short), 57.5 (the quietest) and 100 s."""
+    path = tmp_path_factory.mktemp("long") / "take.mkv"
+    speech = noise(130.0, channels=1)
+    speech = with_pauses(speech, [(57.4, 57.8), (100.0, 101.0)])
+    speech[:, round(56.1 * 48_000) : round(56.4 * 48_000)] *= 0.1
+    sound = Sound(speech, layout="mono", codec="pcm_s16le")
+    return synth.numbered(path, 130 * 24, 24, size=TINY, sound=sound)
+
+
+def lengths(done: Finished) -> list[float]:
+    return [(segment.out_us - segment.in_us) / 1e6 for segment in done.plan.segments]
+
+
+def test_without_snapping_the_cuts_are_exact(long_take: Path, make_segments: MakeSegments) -> None:
+    assert lengths(make_segments(long_take, snap="none", todo=[])) == pytest.approx([60, 60, 10])
+
+
+def test_a_cut_moves_back_to_the_quietest_pause_of_the_last_5_s(long_take: Path, make_segments: MakeSegments) -> None:
+    done = make_segments(long_take, todo=[])
+    first, second = done.plan.segments[:2]
+    assert first.snapped
+    assert 57.4 <= first.out_us / 1e6 <= 57.8
+    assert second.in_us == first.out_us
+    assert second.out_us - second.in_us > 55_000_000, "the pause at 100 s is not within the last 5 s"
+    assert all(3 <= length <= 60 for length in lengths(done))
+
+
+@pytest.mark.parametrize("segment_s", [3.0, 4.0, 5.0, 7.3, 13.0, 29.97, 45.0, 59.9, 60.0])
+@pytest.mark.parametrize("snap", ["pause", "none"])
+def test_no_segment_is_too_long_or_too_short(
+    long_take: Path, make_segments: MakeSegments, segment_s: float, snap: str
+) -> None:
+    done = make_segments(long_take, segment_s=segment_s, snap=snap, todo=[])
+    planned = done.plan.segments
+    assert planned[0].in_us == 0
+    assert planned[-1].out_us == pytest.approx(130_000_000, abs=42_000)
+    assert all(before.out_us == after.in_us for before, after in itertools.pairwise(planned))
+    assert max(lengths(done)) <= segment_s + 1e-6
+    shortest_possible = 3.0 if segment_s > 3.2 else 1.0  # 130 s do not divide into segments of 3 s
+    assert min(lengths(done)) >= shortest_possible
+
+
+@pytest.mark.parametrize(
+    ("seconds", "segment_s"),
+    [(9.0, 4.0), (6.2, 6.0), (7.9, 5.0), (8.0, 3.5), (12.5, 6.0), (5.9, 5.0)],
+)
+def test_what_would_be_too_short_shares_so_that_nothing_is(
+    tmp_path: Path, make_segments: MakeSegments, seconds: float, segment_s: float
+) -> None:
+    """Where any division into segments of 3 s to `segment_s` exists, the plan is one."""
+    exists = any(3 * count <= seconds <= segment_s * count for count in range(1, 10))
+    source = synth.numbered(tmp_path / "take.mp4", round(seconds * 30), size=TINY)
+    done = make_segments(source, segment_s=segment_s, snap="none", todo=[])
+    assert max(lengths(done)) <= segment_s + 1e-6
+    if exists:
+        assert min(lengths(done)) >= 3.0 - 0.04
+    else:
+        assert done.plan.warnings
+
+
+def test_a_pause_never_leaves_a_rest_that_cannot_be_divided(tmp_path: Path, make_segments: MakeSegments) -> None:
+    speech = with_pauses(noise(13.0), [(4.1, 4.3), (8.0, 8.2)])  # cut there, 4.9 s are left for segments of 4.5
+    done = make_segments(synth.numbered(tmp_path / "take.mp4", 390, size=TINY, sound=Sound(speech)), segment_s=4.5)
+    assert all(3.0 - 0.04 <= length <= 4.5 for length in lengths(done))
+
+
+def test_the_last_two_share(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = synth.numbered(tmp_path / "take.mkv", 62 * 24, 24, size=TINY, sound=None)
+    assert lengths(make_segments(source, todo=[])) == pytest.approx([31, 31], abs=0.05)
+
+
+def test_a_full_minute_ends_by_60_s_in_every_header_and_in_both_streams(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    """At 25 a second the picture is 60 s to the tick, and the sound's 21 ms blocks do not fit."""
+    sound = Sound(noise(65.0), codec="pcm_s16le")
+    source = synth.numbered(tmp_path / "take.mkv", 64 * 25, 25, size=TINY, sound=sound)
+    done = make_segments(source, snap="none", todo=[0])
+    assert done.renditions[0].frames == 1500
+    assert done.faults_of(0) == []
+
+
+def test_a_minute_at_29_97_is_the_last_whole_frame_before_60_s(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = synth.numbered(tmp_path / "take.mkv", 64 * 30, Fraction(30000, 1001), size=TINY, sound=None)
+    done = make_segments(source, snap="none", todo=[])
+    assert done.plan.segments[0].frames == 1798
+
+
+def digests(done: Finished) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in done.segments]
+
+
+def test_a_segment_made_alone_after_a_crash_is_the_same_to_the_byte(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    speech = with_pauses(noise(10.4), [(3.3, 3.5), (6.8, 7.0)])
+    source = synth.numbered(tmp_path / "take.mp4", 312, sound=Sound(speech))
+    whole = make_segments(source, segment_s=4.0)
+    assert len(whole.segments) == 3
+    assert whole.faults() == []
+    last = len(whole.segments) - 1
+    for todo in ([1], [last], [0, last]):
+        again = make_segments(source, segment_s=4.0, todo=todo)
+        assert again.plan == whole.plan
+        assert digests(again) == [digests(whole)[index] for index in todo]
+        assert again.renditions == [whole.renditions[index] for index in todo]
+
+
+def x264_options(path: Path) -> dict[str, str]:
+    """What x264 says of itself in the stream."""
+    told = re.search(rb"x264 - core .*? options: ([ -~]+)", path.read_bytes())
+    assert told is not None
+    return dict(pair.split("=", 1) for pair in told[1].decode().split() if "=" in pair)
+
+
+def test_the_encoder_gives_the_same_bytes_whenever_it_is_asked(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """With slice threads, which PyAV sets unless told otherwise, x264 gave other bytes in 1 of 50 runs of the same
+    frames (core 165, 2 threads; in 20 of 60 with one lookahead thread). With frame threads in none of 360."""
+    options = x264_options(make_segments(synth.numbered(tmp_path / "take.mp4", 60)).segments[0])
+    assert options["threads"] == "1" or options.get("sliced_threads") == "0"
+
+
+def test_what_is_said_of_a_segment_is_true_of_its_file(tmp_path: Path, make_segments: MakeSegments) -> None:
+    done = make_segments(synth.numbered(tmp_path / "take.mp4", 192), segment_s=3.5)
+    for path, planned, rendition in zip(done.segments, done.plan.segments, done.renditions, strict=True):
+        data = path.read_bytes()
+        frames = len(list(readers.pictures(path)))
+        picture = readers.luma(readers.frame_at(path, 0))
+        assert rendition.size == len(data)
+        assert rendition.sha256 == hashlib.sha256(data).hexdigest()
+        assert rendition.frames == planned.frames == frames
+        assert (rendition.height, rendition.width) == picture.shape
+        assert rendition.fps == done.plan.fps
+        assert abs(rendition.duration_us - frames * 1e6 / Fraction(rendition.fps)) < 25_000
+        assert rendition.video_codec == "h264"
+        assert rendition.audio_codec == "aac"
+
+
+def test_progress_only_grows_and_ends_at_the_whole(tmp_path: Path, make_segments: MakeSegments) -> None:
+    done = make_segments(synth.numbered(tmp_path / "take.mp4", 192), segment_s=3.5)
+    said = [message.done_us for message in done.progress]
+    assert said == sorted(said)
+    assert said[-1] <= done.progress[-1].total_us
+    assert said[-1] >= 0.9 * done.progress[-1].total_us

@@ -1,0 +1,1 @@
+"""Pictures and sound: PyAV, and nothing else that knows it."""

@@ -1,0 +1,211 @@
+"""Opens what a stranger sent: as a file object, with demuxers, protocols, decoders and sizes on a short list."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.container
+import av.error
+import av.logging
+
+from vidprod.domain.step import Limits
+from vidprod.errors import Refused
+
+# FFmpeg's own callback writes to standard error. PyAV's would call into Python from codec threads, and a thread that is
+# being closed then waits for the interpreter that waits for it: a render that ended early hung.
+av.logging.set_libav_level(av.logging.ERROR)
+av.logging.restore_default_callback()
+
+# A path would let ffconcat read a neighbour's file and SDP open sockets; a file object with both lists does not.
+_OPTIONS = {
+    "format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv",
+    "protocol_whitelist": "none",
+    "probesize": "20000000",
+    "analyzeduration": "20000000",
+}
+
+# A tag in no known encoding is no reason to refuse a take; PyAV 19 replaces what it cannot read by itself.
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+VIDEO_DECODERS = frozenset(
+    {
+        "h264",
+        "hevc",
+        "vp8",
+        "vp9",
+        "libdav1d",
+        "av1",
+        "mpeg4",
+        "mpeg2video",
+        "mpeg1video",
+        "mjpeg",
+        "prores",
+        "h263",
+        "flv",
+        "vc1",
+        "theora",
+        "dnxhd",
+        "libvpx-vp9",
+        "libvpx",
+    }
+)
+AUDIO_DECODERS = frozenset(
+    {
+        "aac",
+        "aac_latm",
+        "mp3",
+        "mp3float",
+        "mp2",
+        "mp2float",
+        "mp1float",
+        "ac3",
+        "eac3",
+        "opus",
+        "libopus",
+        "vorbis",
+        "libvorbis",
+        "flac",
+        "alac",
+        "amrnb",
+        "amrwb",
+        "libopencore_amrnb",
+        "libopencore_amrwb",
+        "adpcm_ima_wav",
+        "adpcm_ima_qt",
+        "adpcm_ms",
+        "adpcm_swf",
+        "nellymoser",
+        "speex",
+        "libspeex",
+        "truehd",
+        "dca",
+    }
+)
+
+INCOMPLETE_HINT = "Copy the file from the device again and check that it plays to its end, then send it once more."
+
+
+@contextmanager
+def open_source(path: str | Path, *, limits: Limits) -> Iterator[av.container.InputContainer]:
+    """The container at `path`, open for reading.
+
+    Raises:
+        Refused: encrypted, incomplete, or nothing FFmpeg can read; too many streams.
+    """
+    with Path(path).open("rb") as file:
+        try:
+            container = av.open(file, mode="r", options=_OPTIONS, **_LENIENT)
+        except (av.error.FFmpegError, ValueError, EOFError) as error:
+            raise _why_unreadable(Path(path), error) from error
+        with container:
+            if len(container.streams) > limits.max_streams:
+                raise Refused(
+                    f"the file has {len(container.streams)} streams; at most {limits.max_streams} are read",
+                    code="too_many_streams",
+                    hint="Export the video with one picture and one sound track.",
+                )
+            if is_encrypted(Path(path)):
+                raise _encrypted()
+            yield container
+
+
+def _why_unreadable(path: Path, error: Exception) -> Refused:
+    if is_encrypted(path):
+        return _encrypted()
+    boxes = list(top_boxes(path))
+    names = [name for name, _, _ in boxes]
+    size = path.stat().st_size
+    if names[:1] == ["ftyp"] and "moov" not in names:
+        what = "its index (moov) is missing" if "mdat" in names else "it ends after its first bytes"
+        if boxes[-1][1] + boxes[-1][2] > size:
+            what = f"box {boxes[-1][0]!r} claims {boxes[-1][2]} bytes, the file ends after {size - boxes[-1][1]}"
+        return Refused(f"the file is incomplete: {what}", code="incomplete_file", hint=INCOMPLETE_HINT)
+    return Refused(
+        f"the file cannot be read as a video: {getattr(error, 'strerror', None) or error}",
+        code="not_a_video",
+        hint="Check that it plays on the device it came from.",
+    )
+
+
+def _encrypted() -> Refused:
+    return Refused(
+        "the video is encrypted (DRM); its pictures cannot be read",
+        code="encrypted",
+        hint="Send the original recording, not a protected copy.",
+    )
+
+
+def top_boxes(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, offset and claimed size in bytes of each top-level ISO box, until the file ends or it stops making sense.
+
+    Source: ISO/IEC 14496-12, 4.2.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        at = 0
+        while at + 8 <= size:
+            file.seek(at)
+            head = file.read(16)
+            length = int.from_bytes(head[:4], "big")
+            name = head[4:8].decode("latin-1")
+            if length == 1 and len(head) == 16:
+                length = int.from_bytes(head[8:16], "big")
+            elif length == 0:
+                length = size - at
+            if length < 8 or not (name.isascii() and name.isprintable()):
+                return
+            yield name, at, length
+            at += length
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether an ISO file's index says its samples are encrypted (Common Encryption).
+
+    Source: ISO/IEC 23001-7: sample entries 'encv' and 'enca', protection system header 'pssh'.
+    """
+    with path.open("rb") as file:
+        if file.read(8)[4:8] != b"ftyp":
+            return False
+        for name, at, length in top_boxes(path):
+            if name == "pssh":
+                return True
+            if name == "moov":
+                file.seek(at)
+                index = file.read(min(length, 64 << 20))
+                return (b"encv" in index or b"enca" in index) and b"schm" in index
+    return False
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether the file ends before its outermost ISO box or its Matroska segment says it does."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(4096)
+    if head[4:8] in (b"ftyp", b"styp", b"moov"):
+        return any(at + length > size for _, at, length in top_boxes(path))
+    at = head.find(b"\x18\x53\x80\x67")  # Segment (RFC 9559, 5.1), behind the EBML header
+    if head[:4] != b"\x1a\x45\xdf\xa3" or at < 0 or at + 12 > len(head):
+        return False
+    first = head[at + 4]
+    width = 9 - first.bit_length()  # EBML variable-size integer (RFC 8794, 4)
+    value = int.from_bytes(head[at + 4 : at + 4 + width], "big") & ((1 << 7 * width) - 1)
+    unknown = value == (1 << 7 * width) - 1
+    return not unknown and at + 4 + width + value > size
+
+
+def decoder_name(stream: Any) -> str | None:
+    """The decoder PyAV found for `stream`, None where it has none."""
+    context = stream.codec_context
+    return None if context is None else str(context.name)
+
+
+def can_decode(stream: Any) -> bool:
+    """Whether the stream's decoder is on our list."""
+    name = decoder_name(stream)
+    if name is None:
+        return False
+    if stream.type == "video":
+        return name in VIDEO_DECODERS
+    return name in AUDIO_DECODERS or name.startswith("pcm_")

@@ -1,0 +1,306 @@
+"""Cuts without decoding: the picture's own packets, from keyframe to keyframe, in new containers."""
+
+from array import array
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from vidprod.domain.canvas import layout
+from vidprod.domain.cuts import SHORTEST_S
+from vidprod.domain.plan import PlannedSegment
+from vidprod.domain.segment import Rendition, Sprite
+from vidprod.domain.step import Limits
+from vidprod.domain.video import MediaInfo, VideoStreamInfo
+from vidprod.errors import Refused
+from vidprod.media.container import open_source
+from vidprod.media.encode import MUXER, sha256, sync
+from vidprod.media.filters import Painter
+from vidprod.media.master import Mastered, master
+from vidprod.media.sound import RATE, Sound
+from vidprod.media.stills import Stills
+from vidprod.media.timebase import fraction, to_us
+
+COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
+_COPY_TILES = 4  # keyframes decoded for a segment's stills
+_TILE = 160  # pixels high
+
+
+def keyframe_cuts(path: Path, info: MediaInfo, *, segment_s: float, limits: Limits) -> list[PlannedSegment]:
+    """Segments that begin with keyframes nothing before them leans on, each at most `segment_s` long.
+
+    Raises:
+        Refused: the codec cannot be copied, or two keyframes lie further apart than a segment may be long.
+    """
+    if info.video.codec not in COPIED:
+        raise Refused(
+            f"the picture is coded as {info.video.codec}; video=copy takes {' and '.join(COPIED)}",
+            code="copy_codec",
+            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+        )
+    times, clean = _times(path, info, limits=limits)
+    origin, end = info.start_us, info.video.start_us + info.video.duration_us
+    places = [*clean, end]
+    longest = int(segment_s * 1_000_000)
+    segments: list[PlannedSegment] = []
+    at = 0
+    shown = sorted(times)
+    done = 0
+    while at < len(places) - 1:
+        until = _furthest(places, at, longest)
+        if places[until] - places[at] > longest:
+            raise Refused(
+                f"between the keyframes at {(places[at] - origin) / 1e6:.1f} s and "
+                f"{(places[until] - origin) / 1e6:.1f} s lie more than {segment_s:g} s; video=copy cannot cut there",
+                code="copy_gop_too_long",
+                hint="Leave video=copy away, or film with a keyframe at least every few seconds.",
+            )
+        count = (bisect_left(shown, places[until]) if until < len(places) - 1 else len(shown)) - done
+        segments.append(
+            PlannedSegment(
+                index=len(segments),
+                in_us=places[at] - origin,
+                out_us=places[until] - origin,
+                first_frame=done,
+                frames=count,
+            )
+        )
+        done += count
+        at = until
+    return segments
+
+
+def _furthest(places: list[int], at: int, longest: int) -> int:
+    """The last place within `longest` of `at`, or the next one; earlier where less than 3 s would be left over."""
+    until = at + 1
+    while until + 1 < len(places) and places[until + 1] - places[at] <= longest:
+        until += 1
+    left = places[-1] - places[until]
+    if 0 < left < SHORTEST_S * 1_000_000:
+        middle = (places[at] + places[-1]) // 2
+        sharing = [i for i in range(at + 1, until + 1) if places[-1] - places[i] <= longest]
+        until = min(sharing, key=lambda i: abs(places[i] - middle), default=until)
+    return until
+
+
+def _times(path: Path, info: MediaInfo, *, limits: Limits) -> tuple[array, list[int]]:  # type: ignore[type-arg]
+    """All pictures' times and those of keyframes that no picture after them precedes; microseconds, source's clock."""
+    times = array("q")
+    clean: list[int] = []
+    with open_source(path, limits=limits) as container:
+        stream = container.streams[info.video.index]
+        base = fraction(stream.time_base) or Fraction(1, 90000)
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard or packet.pts is None:
+                continue
+            time = to_us(packet.pts, base)
+            while clean and time < clean[-1] and len(clean) > 1:
+                clean.pop()  # an open GOP: this picture is shown before the keyframe it comes after
+            if packet.is_keyframe:
+                clean.append(time)
+            times.append(time)
+    return times, clean
+
+
+class _Output:
+    """One segment on its way: its container, and the sound that still has to go in."""
+
+    def __init__(self, cutter: "Cutter", segment: PlannedSegment) -> None:
+        self.segment = segment
+        self.path = cutter.work_dir / f"{stem(segment.index)}.mp4"
+        self.sound: Mastered | None = None
+        seconds = Fraction(segment.out_us - segment.in_us, 1_000_000)
+        # Room for the index in front of the media, so that the file is written once: 32 bytes a picture, 24 a block.
+        room = 16_384 + 32 * segment.frames + 24 * int(seconds * RATE / 512)
+        options = {**MUXER, "movflags": "+negative_cts_offsets", "moov_size": str(room)}
+        self._container = av.open(str(self.path), "w", format="mp4", options=options)
+        self.streams = {s.index: self._container.add_stream_from_template(s, opaque=True) for s in cutter.inputs}
+        for stream in self.streams.values():
+            stream.metadata.clear()
+        self.mux = self._container.mux
+        self._waiting: list[Any] = []
+        if not cutter.copies_sound:
+            samples = cutter.track.read(segment.in_us * RATE // 1_000_000, int(seconds * RATE))
+            self.sound = master(samples, duration=seconds, normalize=cutter.normalize)
+            self._waiting = list(reversed(self.sound.packets))
+            self._spoken: Any = self._container.add_stream("aac", rate=RATE, layout="stereo")
+
+    def put_sound(self, until: float) -> None:
+        """Recoded sound that belongs before `until` seconds."""
+        while self._waiting and self._waiting[-1].pts <= until * RATE:
+            packet = self._waiting.pop()
+            packet.stream = self._spoken
+            self.mux(packet)
+
+    def finish(self) -> None:
+        self.put_sound(float("inf"))
+        self._container.close()
+
+    def abandon(self) -> None:
+        self._container.close()
+
+
+class _Lane:
+    """Where the packets of one source stream go: from cut to cut, in ticks of that stream.
+
+    Segments begin with keyframes that nothing shown earlier follows, so in the order of the file, too, all packets of
+    one segment come before all of the next.
+    """
+
+    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
+        base = fraction(stream.time_base) or Fraction(1, 90000)
+        self.is_picture = stream.index == info.video.index
+        self.seconds = float(base)
+        # A block of sound goes where most of it is heard: the block nearest to a cut begins the segment.
+        half = 0 if self.is_picture else round(Fraction(512, stream.codec_context.sample_rate) / base)
+
+        def ticks(time_us: int) -> int:
+            return round(Fraction(info.start_us + time_us, 1_000_000) / base) - half
+
+        self._bounds = [(ticks(segment.in_us), ticks(segment.out_us)) for segment in todo]
+        self._half = half
+        self.at = -1  # the segment packets go to, of `todo`
+        self.low, self.high = 0, self._bounds[0][0]
+        self.shift = 0
+
+    def advance(self, pts: int) -> bool:
+        """To the segment that holds `pts`; False past the last."""
+        while pts >= self.high:
+            if self.at + 1 == len(self._bounds):
+                return False
+            self.at += 1
+            self.low, self.high = self._bounds[self.at]
+        # Sound begins at 0 with its first block (at most half a block, 11 ms, off its time), the picture exactly.
+        self.shift = self.low if self.is_picture else pts
+        return True
+
+
+class Cutter:
+    """Copies planned segments out of one source in a single pass."""
+
+    def __init__(self, source: Path, work_dir: Path, info: MediaInfo, *, limits: Limits, normalize: bool) -> None:
+        self.source, self.work_dir, self.info = source, work_dir, info
+        self.limits, self.normalize = limits, normalize
+        audio = info.audio
+        self.copies_sound = (
+            audio is not None
+            and audio.codec == "aac"
+            and not normalize
+            and abs(audio.start_us - info.video.start_us) < 50_000  # else silence must be put in front
+        )
+        self.track = Sound(source, info, limits=limits)
+        self.inputs: list[Any] = []
+
+    def cut(self, todo: list[PlannedSegment]) -> Iterator[tuple[PlannedSegment, Rendition]]:
+        """Yields each segment when its files are whole and synced."""
+        outputs: dict[int, _Output] = {}
+        closed: deque[Future[tuple[PlannedSegment, Rendition]]] = deque()  # measured beside the copying
+
+        def close(index: int) -> None:
+            output = outputs.pop(index)
+            output.finish()
+            closed.append(measuring.submit(segment_done, self, output))
+
+        with ThreadPoolExecutor(1, "measuring") as measuring, open_source(self.source, limits=self.limits) as container:
+            self._choose(container, todo)
+            lanes = {stream.index: _Lane(stream, self.info, todo) for stream in self.inputs}
+            try:
+                for packet in container.demux(self.inputs):
+                    pts = packet.pts
+                    if pts is None or packet.is_discard:
+                        continue
+                    index = packet.stream.index
+                    lane = lanes[index]
+                    if pts >= lane.high:
+                        if not lane.advance(pts):
+                            continue
+                        first = min(lane.at for lane in lanes.values())
+                        for index_done in [i for i in outputs if i < first]:
+                            close(index_done)
+                        while closed and closed[0].done():
+                            yield closed.popleft().result()
+                        if lane.at not in outputs:
+                            outputs[lane.at] = _Output(self, todo[lane.at])
+                    if lane.at < 0 or pts < lane.low:
+                        continue
+                    output, shift = outputs[lane.at], lane.shift
+                    dts = pts if packet.dts is None else packet.dts
+                    packet.dts = dts - shift
+                    packet.pts = pts - shift
+                    packet.stream = output.streams[index]
+                    if output.sound is not None:
+                        output.put_sound((dts - shift) * lane.seconds)
+                    output.mux(packet)
+                for index_done in sorted(outputs):
+                    close(index_done)
+                while closed:
+                    yield closed.popleft().result()
+            finally:
+                for output in outputs.values():
+                    output.abandon()
+
+    def _choose(self, container: Any, todo: list[PlannedSegment]) -> None:
+        picture = container.streams[self.info.video.index]
+        self.inputs = [picture]
+        if self.copies_sound and self.info.audio is not None:
+            self.inputs.append(container.streams[self.info.audio.index])
+        if todo[0].in_us > 0:
+            base = fraction(picture.time_base) or Fraction(1, 90000)
+            before = Fraction(self.info.start_us + todo[0].in_us - 1_000_000, 1_000_000)
+            container.seek(int(before / base), stream=picture, backward=True)
+
+
+def segment_done(cutter: Cutter, output: _Output) -> tuple[PlannedSegment, Rendition]:
+    """Makes a closed output's stills from its own keyframes, syncs and measures it."""
+    info, segment, sound = cutter.info, output.segment, output.sound
+    poster, sheet = (output.path.with_suffix(suffix) for suffix in (".jpg", ".sprite.jpg"))
+    sprite = stills_of(output.path, poster, sheet, video=info.video, work_dir=cutter.work_dir)
+    for path in (output.path, poster, sheet):
+        sync(path)
+    return segment, Rendition(
+        duration_us=segment.out_us - segment.in_us,
+        frames=segment.frames,
+        width=info.video.width,
+        height=info.video.height,
+        fps=info.video.average_rate,
+        size=output.path.stat().st_size,
+        sha256=sha256(output.path),
+        video_codec=info.video.codec,
+        audio_codec="aac",
+        loudness_lufs=None if sound is None else sound.loudness_lufs,
+        true_peak_dbtp=None if sound is None else sound.true_peak_dbtp,
+        sprite=sprite,
+        warnings=[] if sound is None else sound.warnings,
+    )
+
+
+def stills_of(path: Path, poster: Path, sheet: Path, *, video: VideoStreamInfo, work_dir: Path) -> Sprite:
+    """Poster and sheet of a finished file, from a few of its keyframes: nothing else is decoded."""
+    full = layout(video.width, video.height, frame="original")
+    small = layout(max(16, full.width * _TILE // full.height), _TILE, frame="original")
+    painter = Painter(small, video, work_dir=work_dir, threads=1)
+    with av.open(str(path), options={"analyzeduration": "0"}) as container:  # our own file: its index says it all
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = "NONKEY"
+        stream.codec_context.thread_count = 1
+        keys = [p.pts for p in container.demux(stream) if p.size and p.is_keyframe]
+        wanted = keys[:: max(1, -(-len(keys) // _COPY_TILES))]
+        seconds = float((container.duration or 0) / 1_000_000) or 1.0
+        stills = Stills(width=full.width, height=full.height, frames=len(wanted), rate=len(wanted) / seconds, every=1)
+        for index, pts in enumerate(wanted):
+            container.seek(pts or 0, stream=stream)
+            picture = next(iter(container.decode(stream)), None)
+            if picture is not None:
+                stills.see(painter.paint(picture), index, poster=picture)
+        whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
+        return stills.write(poster, sheet, picture=whole)
+
+
+def stem(index: int) -> str:
+    """What a segment's files are called in the work directory."""
+    return f"segment-{index:04d}"

@@ -1,0 +1,88 @@
+"""Pictures of a segment: a poster, and a sheet of small ones for scrubbing."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from vidprod.domain.segment import Sprite
+
+_TILE_HEIGHT = 160  # pixels
+_COLUMNS = 10
+_MOST_TILES = 60
+_BT709, _BT601 = "ITU709", "ITU601"  # JPEG is BT.601, full range (JFIF)
+
+
+class Stills:
+    """Looks at a segment's canvases as they pass, one about every second."""
+
+    def __init__(self, *, width: int, height: int, frames: int, rate: float, every: int = 0) -> None:
+        """
+        Args:
+            width, height: of the canvas, pixels.
+            frames: of the whole segment; rate: frames a second.
+            every: keep each so-manieth; 0: one about every second, at most 60.
+        """
+        self._every = every or max(1, round(rate), -(-frames // _MOST_TILES))
+        self._interval_s = self._every / rate
+        self._frames = frames
+        self._tile = (max(2, round(_TILE_HEIGHT * width / height / 2) * 2), _TILE_HEIGHT)
+        self._tiles: list[NDArray[np.uint8]] = []
+        self._poster: Any = None
+        self._score = -1.0
+
+    def see(self, canvas: Any, index: int, *, poster: Any = None) -> None:
+        """Frame `index` of the segment. Where `canvas` is only a small copy, `poster` is what it is a copy of."""
+        if index % self._every:
+            return
+        width, height = self._tile
+        tile = canvas.reformat(width=width, height=height, format="rgb24", src_colorspace=_BT709).to_ndarray()
+        self._tiles.append(tile)
+        score = _interest(tile) * (1.0 if index * 2 < self._frames else 0.8)  # early on, if it is as good
+        if score > self._score * 1.1:
+            self._score, self._poster = score, poster or canvas
+
+    @property
+    def best(self) -> Any:
+        """What the poster shows."""
+        return self._poster
+
+    def write(self, poster: Path, sheet: Path, *, picture: Any = None) -> Sprite:
+        """Writes both files and says how the sheet is laid out. `picture`: instead of `best`."""
+        _write_jpeg(picture or self._poster, poster)
+        width, height = self._tile
+        columns = min(_COLUMNS, len(self._tiles))
+        rows = -(-len(self._tiles) // columns)
+        whole = np.zeros((rows * height, columns * width, 3), np.uint8)
+        for index, tile in enumerate(self._tiles):
+            row, column = divmod(index, columns)
+            whole[row * height : (row + 1) * height, column * width : (column + 1) * width] = tile
+        _write_jpeg(av.VideoFrame.from_ndarray(whole, format="rgb24"), sheet)
+        return Sprite(
+            columns=columns,
+            rows=rows,
+            count=len(self._tiles),
+            tile_width=width,
+            tile_height=height,
+            interval_s=round(self._interval_s, 6),
+        )
+
+
+def _interest(tile: NDArray[np.uint8]) -> float:
+    """How much there is to see: the spread of brightness. Black, white and fades score low."""
+    return float(tile.mean(axis=2).std()) + 1e-3
+
+
+def _write_jpeg(picture: Any, path: Path) -> None:
+    colours = {} if picture.format.name == "rgb24" else {"src_colorspace": _BT709}
+    full = picture.reformat(format="yuvj420p", dst_colorspace=_BT601, dst_color_range="JPEG", **colours)
+    encoder: Any = av.CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = full.width, full.height, "yuvj420p"
+    encoder.time_base = Fraction(1)
+    encoder.qmin = encoder.qmax = 4
+    full.pts = 0
+    packets = [*encoder.encode(full), *encoder.encode(None)]
+    path.write_bytes(b"".join(bytes(packet) for packet in packets))
