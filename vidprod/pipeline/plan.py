@@ -1,0 +1,93 @@
+"""The step that listens to a take and decides its cuts."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+from vidprod.domain.canvas import layout
+from vidprod.domain.cuts import SHORTEST_S, Cut, cut
+from vidprod.domain.pauses import quietest
+from vidprod.domain.plan import Canvas, Plan, PlannedSegment
+from vidprod.domain.step import PlanRequest, Progress, SegmentDone
+from vidprod.media.remux import keyframe_cuts
+from vidprod.media.sound import RATE, Listener, Sound
+from vidprod.media.timebase import output_rate
+
+Say = Callable[[Progress | SegmentDone], None]
+
+
+def run(request: PlanRequest, say: Say) -> Plan:
+    """The plan of the take under the request's recipe. Raises Refused where it cannot be made."""
+    if request.recipe.video == "copy":
+        return _plan_copy(request)
+    info, recipe = request.info, request.recipe
+    video = info.video
+    rate = output_rate(Fraction(video.average_rate), usual=Fraction(video.usual_rate), variable=video.variable_rate)
+    total = max(1, round(info.duration_us * rate / 1_000_000))
+    listener = _listen(request, say)
+    levels = listener.levels.tolist()
+
+    def pause(first: int, last: int) -> int | None:
+        at_s = quietest(levels, hop_s=listener.HOP_MS / 1000, from_s=float(first / rate), to_s=float(last / rate))
+        return None if at_s is None else min(last, max(first, round(at_s * rate)))
+
+    snap = recipe.snap == "pause" and info.audio is not None
+    cuts = cut(total, rate=rate, segment_s=recipe.segment_s, pause=pause if snap else None)
+    return Plan(
+        fps=str(rate),
+        canvas=layout(video.width, video.height, frame=recipe.frame),
+        segments=[_planned(index, piece, rate) for index, piece in enumerate(cuts)],
+        source_loudness_lufs=listener.loudness(),
+        warnings=_warnings(cuts, rate),
+    )
+
+
+def _planned(index: int, piece: Cut, rate: Fraction) -> PlannedSegment:
+    first, frames, snapped = piece
+    return PlannedSegment(
+        index=index,
+        in_us=round(first * 1_000_000 / rate),
+        out_us=round((first + frames) * 1_000_000 / rate),
+        first_frame=first,
+        frames=frames,
+        snapped=snapped,
+    )
+
+
+def _listen(request: PlanRequest, say: Say) -> Listener:
+    info = request.info
+    listener = Listener()
+    if info.audio is None:
+        return listener
+    sound = Sound(Path(request.source), info, limits=request.limits)
+    total = info.duration_us * RATE // 1_000_000
+    for first in range(0, total, RATE * 2):
+        listener.hear(sound.read(first, min(RATE * 2, total - first)))
+        say(Progress(done_us=first * 1_000_000 // RATE, total_us=info.duration_us))
+    return listener
+
+
+def _warnings(cuts: list[Cut], rate: Fraction) -> list[str]:
+    if any(frames < SHORTEST_S * rate for _, frames, _ in cuts):
+        return [f"a segment is shorter than {SHORTEST_S} s: Instagram does not take it"]
+    return []
+
+
+def _plan_copy(request: PlanRequest) -> Plan:
+    """Cuts on keyframes; the picture keeps its size, rate and rotation."""
+    info = request.info
+    pieces = keyframe_cuts(Path(request.source), info, segment_s=request.recipe.segment_s, limits=request.limits)
+    return Plan(
+        fps=info.video.average_rate,
+        canvas=Canvas(
+            width=info.video.width,
+            height=info.video.height,
+            picture_width=info.video.width,
+            picture_height=info.video.height,
+            x=0,
+            y=0,
+            background="none",
+        ),
+        segments=pieces,
+        warnings=["the picture is copied as it is: it may not be what every platform takes"],
+    )

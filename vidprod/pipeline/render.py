@@ -1,0 +1,267 @@
+"""The step that makes the segments: one pass over the take, each segment whole and synced before the next begins."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vidprod.domain.plan import PlannedSegment
+from vidprod.domain.step import Progress, RenderRequest, SegmentDone
+from vidprod.errors import Refused
+from vidprod.media.container import open_source
+from vidprod.media.encode import SegmentWriter
+from vidprod.media.filters import Painter
+from vidprod.media.frames import Pictures
+from vidprod.media.master import Mastered, master
+from vidprod.media.remux import Cutter, stem
+from vidprod.media.sound import RATE, Sound
+
+Say = Callable[[Progress | SegmentDone], None]
+
+_LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
+_AHEAD = 3  # canvases decoded and painted ahead of the encoder: enough to keep both cores busy
+
+
+def run(request: RenderRequest, say: Say) -> None:
+    """Makes the segments `request.todo`. Raises Refused when the take cannot be decoded."""
+    todo = [segment for segment in request.plan.segments if segment.index in set(request.todo)]
+    if request.recipe.video == "copy":
+        _copy(request, todo, say)
+        return
+    with _Canvases(request, todo) as canvases, _Sounds(request, todo) as sounds:
+        for segment in todo:
+            _make(request, segment, canvases, sounds, say)
+
+
+def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases", sounds: "_Sounds", say: Say) -> None:
+    plan = request.plan
+    rate = Fraction(plan.fps)
+    name = stem(segment.index)
+    with SegmentWriter(
+        Path(request.work_dir),
+        name,
+        width=plan.canvas.width,
+        height=plan.canvas.height,
+        rate=rate,
+        frames=segment.frames,
+        threads=request.limits.threads,
+    ) as writer:
+        for done, canvas in enumerate(canvases.next(segment.frames)):
+            writer.add_picture(canvas)
+            if not writer.has_sound and sounds.ready:  # the pictures of the first segment need not wait for its sound
+                writer.add_sound(sounds.next())
+            if done % 8 == 0:
+                done_us = segment.in_us + int(done * 1_000_000 / rate)
+                say(Progress(done_us=done_us, total_us=request.info.duration_us))
+        if not writer.has_sound:
+            writer.add_sound(sounds.next())
+        rendition = writer.finish()
+    if canvases.damaged:
+        left_out = f"damaged pictures left out: {canvases.damaged}; what came before them is shown longer"
+        rendition = msgspec.structs.replace(rendition, warnings=[*rendition.warnings, left_out])
+    say(SegmentDone(index=segment.index, stem=name, rendition=rendition))
+
+
+def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
+    cutter = Cutter(
+        Path(request.source),
+        Path(request.work_dir),
+        request.info,
+        limits=request.limits,
+        normalize=request.recipe.normalize,
+    )
+    for segment, rendition in cutter.cut(todo):
+        say(SegmentDone(index=segment.index, stem=stem(segment.index), rendition=rendition))
+        say(Progress(done_us=segment.out_us, total_us=request.info.duration_us))
+
+
+class _Ahead:
+    """A thread that makes things a few ahead of whoever takes them; its errors reach the taker."""
+
+    def __init__(self, make: Callable[[], Iterator[Any]], *, ahead: int, name: str) -> None:
+        self._ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
+        self._stop = threading.Event()
+        self._make = make
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for thing in self._make():
+                if not self._put(thing):
+                    return
+            self._put(None)
+        except BaseException as error:  # whatever it is, it belongs to the taker
+            self._put(error)
+
+    def _put(self, thing: Any) -> bool:
+        while not self._stop.is_set():
+            with suppress(queue.Full):
+                self._ready.put(thing, timeout=0.2)
+                return True
+        return False
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would return, or raise, at once."""
+        return not self._ready.empty()
+
+    def take(self) -> Any:
+        """The next thing; None at the end."""
+        thing = self._ready.get()
+        if isinstance(thing, BaseException):
+            raise thing
+        return thing
+
+    def close(self) -> None:
+        self._stop.set()
+        with suppress(queue.Empty):
+            while True:
+                self._ready.get_nowait()
+        self._thread.join()
+
+
+class _Canvases:
+    """The canvases of the segments to make, frame by frame, decoded and painted in a thread of their own."""
+
+    def __init__(self, request: RenderRequest, todo: list[PlannedSegment]) -> None:
+        self._request = request
+        self._todo = todo
+        video = request.info.video
+        large = video.coded_width * video.coded_height > _LARGE
+        self._threads = 1 if large else request.limits.threads
+        self._ahead = _Ahead(self._paint, ahead=_AHEAD, name="pictures")
+        self._canvas: Any = None
+        self._left = 0  # frames that still show `_canvas`
+        self.damaged = 0  # pictures that could not be decoded, of the frames asked for last
+
+    def __enter__(self) -> "_Canvases":
+        self._ahead.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ahead.close()
+
+    def next(self, frames: int) -> Iterator[Any]:
+        """The canvases of the next `frames` output frames; one that is shown longer comes again."""
+        self.damaged = 0
+        for _ in range(frames):
+            while self._left == 0:
+                taken = self._ahead.take()
+                if taken is None:
+                    raise Refused("the picture ends before the take does", code="undecodable")
+                self._canvas, self._left, damaged = taken
+                self.damaged += damaged
+            self._left -= 1
+            yield self._canvas
+
+    def _paint(self) -> Iterator[tuple[Any, int, int]]:
+        """A canvas, how many output frames it is shown, and how many pictures since the last could not be decoded.
+
+        Pictures that are never shown are not painted.
+        """
+        request = self._request
+        limits = request.limits
+        rate = Fraction(request.plan.fps)
+        painter = Painter(request.plan.canvas, request.info.video, work_dir=Path(request.work_dir), threads=1)
+        for first, end in _stretches(self._todo):
+            with open_source(request.source, limits=limits) as container:
+                pictures = Pictures(
+                    container, request.info, rate=rate, threads=self._threads, max_pixels=limits.max_pixels
+                )
+                pictures.seek(first)
+                try:
+                    yield from self._paint_each(painter, pictures, shown(pictures, first=first, end=end))
+                except SoughtTooFar:
+                    pictures.rewind()
+                    yield from self._paint_each(painter, pictures, shown(pictures, first=first, end=end))
+
+    def _paint_each(
+        self, painter: Painter, pictures: Pictures, seen: Iterator[tuple[Any, int]]
+    ) -> Iterator[tuple[Any, int, int]]:
+        told = pictures.errors
+        for picture, count in seen:
+            yield painter.paint(picture), count, pictures.errors - told
+            told = pictures.errors
+
+
+def _stretches(todo: list[PlannedSegment]) -> list[tuple[int, int]]:
+    """First and last frame (half-open) of each run of neighbouring segments: within one nothing is decoded twice."""
+    stretches: list[tuple[int, int]] = []
+    for segment in todo:
+        first, end = segment.first_frame, segment.first_frame + segment.frames
+        if stretches and stretches[-1][1] == first:
+            stretches[-1] = (stretches[-1][0], end)
+        else:
+            stretches.append((first, end))
+    return stretches
+
+
+class SoughtTooFar(Exception):
+    """After a seek the first picture came later than wanted: the source's index is off."""
+
+
+def shown(pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int]]:
+    """The pictures seen in output frames `first` … `end − 1`, each with the number of frames that show it.
+
+    A picture is shown from its tick until the next one's; the first also before its own, the last until the end.
+    Where two share a tick the later is shown.
+    """
+    held: Any = None
+    at = first
+    for picture, tick in pictures:
+        if held is None and tick > first and pictures.sought:
+            raise SoughtTooFar
+        if held is not None and tick > at:
+            until = min(tick, end)
+            yield held, until - at
+            at = until
+        if at >= end:
+            return
+        held = picture
+    if held is None:
+        raise Refused("no picture could be decoded", code="undecodable")
+    yield held, end - at
+
+
+class _Sounds:
+    """The coded sound of the segments to make, in order; the next is made while this one's pictures are."""
+
+    def __init__(self, request: RenderRequest, todo: list[PlannedSegment]) -> None:
+        self._request = request
+        self._todo = todo
+        self._ahead = _Ahead(self._master, ahead=1, name="sound")
+
+    def __enter__(self) -> "_Sounds":
+        self._ahead.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ahead.close()
+
+    @property
+    def ready(self) -> bool:
+        """Whether `next` need not wait."""
+        return self._ahead.ready
+
+    def next(self) -> Mastered:
+        """The next segment's sound."""
+        sound = self._ahead.take()
+        assert isinstance(sound, Mastered)
+        return sound
+
+    def _master(self) -> Iterator[Mastered]:
+        request = self._request
+        rate = Fraction(request.plan.fps)
+        sound = Sound(Path(request.source), request.info, limits=request.limits)
+        for segment in self._todo:
+            first = int(segment.first_frame / rate * RATE)
+            duration = segment.frames / rate
+            yield master(sound.read(first, int(duration * RATE)), duration=duration, normalize=request.recipe.normalize)

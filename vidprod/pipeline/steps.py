@@ -1,0 +1,13 @@
+"""The steps by what asks for them. Importing this warms the child: codecs and filters are loaded, nothing is read."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vidprod.domain.step import PlanRequest, ProbeRequest, RenderRequest
+from vidprod.pipeline import plan, probe, render
+
+STEPS: dict[type, Callable[..., Any]] = {
+    ProbeRequest: probe.run,
+    PlanRequest: plan.run,
+    RenderRequest: render.run,
+}
