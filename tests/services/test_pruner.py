@@ -1,0 +1,194 @@
+"""What goes, when, and what never does."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.workshop import Workshop, files_of, workshop_in
+from vidprod.domain.ids import new_id
+from vidprod.services.pruner import Pruner
+from vidprod.store.sqlite import Answer
+
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    async with workshop_in(tmp_path / "data") as workshop:
+        yield workshop
+
+
+def pruner_of(workshop: Workshop, *, booted_in_ms: int = 60_000, **settings: Any) -> Pruner:
+    """A pruner of a daemon that booted after all that is there."""
+    return Pruner(
+        store=workshop.store,
+        blobs=workshop.blobs,
+        config=workshop.config,
+        now=workshop.now,
+        booted_at=workshop.now() + booted_in_ms,
+    )
+
+
+async def finished_job(workshop: Workshop) -> str:
+    await workshop.start()
+    job_id = await workshop.submit(segments=1)
+    await workshop.end_of(job_id)
+    await workshop.stop()
+    return job_id
+
+
+async def test_a_source_goes_a_day_after_its_job_is_over(workshop: Workshop) -> None:
+    job_id = await finished_job(workshop)
+    await pruner_of(workshop).prune()
+    assert len(workshop.blobs.stored_videos()) == 1
+    workshop.ahead_ms += DAY_MS + 60_000
+    await pruner_of(workshop).prune()
+    assert workshop.blobs.stored_videos() == set()
+    video = await workshop.store.read(lambda db: db.videos.get(db.jobs.get(job_id).video_id))
+    assert video.state == "deleted"
+    assert len(files_of(workshop, job_id)) == 3
+
+
+async def test_a_source_that_a_job_still_needs_stays(workshop: Workshop) -> None:
+    await workshop.submit()
+    workshop.ahead_ms += 100 * DAY_MS
+    await pruner_of(workshop).prune()
+    assert len(workshop.blobs.stored_videos()) == 1
+
+
+async def test_segments_go_after_two_weeks(workshop: Workshop) -> None:
+    job_id = await finished_job(workshop)
+    workshop.ahead_ms += 13 * DAY_MS
+    await pruner_of(workshop).prune()
+    assert len(files_of(workshop, job_id)) == 3
+    workshop.ahead_ms += 2 * DAY_MS
+    await pruner_of(workshop).prune()
+    assert files_of(workshop, job_id) == {}
+    assert (await workshop.job(job_id)).media_deleted_at is not None
+    assert [segment.deleted_at is not None for segment in await workshop.segments(job_id)] == [True]
+    assert (await workshop.types(job_id))[-1] == "media.pruned"
+
+
+async def test_jobs_are_kept_for_ever_unless_told(tmp_path: Path) -> None:
+    async with workshop_in(tmp_path / "data", job_keep_s=3600) as workshop:
+        job_id = await finished_job(workshop)
+        workshop.ahead_ms += 3_700_000
+        await pruner_of(workshop).prune()
+        assert await workshop.store.read(lambda db: db.jobs.list(limit=10)) == []
+        assert workshop.blobs.stored_videos() == workshop.blobs.stored_jobs() == set()
+        assert (await workshop.types(job_id))[-1] == "job.deleted"
+
+
+async def test_old_events_and_answers_go(workshop: Workshop) -> None:
+    def add(db: Any) -> None:
+        for n in range(250):
+            db.events.record("job.created", now=1000 + n)
+            db.answers.add(Answer(key=f"key {n}", fingerprint="x", job_id="job_x", created_at=1000 + n))
+        db.events.record("job.created", now=workshop.now())
+
+    await workshop.store.write(add)
+    await pruner_of(workshop).prune()
+    assert [event.id for event in await workshop.store.read(lambda db: db.events.after(0))] == [251]
+    assert await workshop.store.read(lambda db: db.answers.find("key 7")) is None
+
+
+async def test_what_a_crash_left_behind_goes(workshop: Workshop) -> None:
+    kept = await finished_job(workshop)
+    now = workshop.now()
+    for name in (
+        f"media/{new_id('vid', now=now)}",
+        f"media/{new_id('job', now=now)}",
+        f"work/{new_id('tsk', now=now)}",
+    ):
+        (workshop.root / name).mkdir()
+        (workshop.root / name / "left.mp4").write_bytes(b"x")
+    await pruner_of(workshop).prune()
+    assert workshop.blobs.stored_jobs() == {kept}
+    assert len(workshop.blobs.stored_videos()) == 1
+    assert workshop.blobs.work_dirs() == set()
+
+
+async def test_what_came_after_the_start_is_left_alone(workshop: Workshop) -> None:
+    """An upload's file has its name a moment before its row is written."""
+    await finished_job(workshop)
+    fresh = workshop.root / "media" / new_id("vid", now=workshop.now())
+    fresh.mkdir()
+    await pruner_of(workshop, booted_in_ms=-60_000).prune()
+    assert fresh.exists()
+
+
+async def test_an_upload_under_way_is_left_alone(workshop: Workshop) -> None:
+    """Swept in a thread, a file made a moment before its upload was known as open lost its name."""
+    await finished_job(workshop)
+    part = workshop.root / "incoming" / f"{new_id('upl', now=workshop.now())}.part"
+    part.write_bytes(b"x")
+    await pruner_of(workshop).prune()
+    assert part.exists()
+
+
+async def test_a_file_under_a_foreign_name_is_left_alone(workshop: Workshop) -> None:
+    await finished_job(workshop)
+    names = ["media/holiday", "media/vid_short", "media/lost+found", "work/notes", "incoming/holiday.mov"]
+    for name in names:
+        (workshop.root / name).mkdir()
+    await pruner_of(workshop).prune()
+    assert all((workshop.root / name).exists() for name in names)
+
+
+async def test_a_link_is_not_followed(workshop: Workshop, tmp_path: Path) -> None:
+    await finished_job(workshop)
+    treasure = tmp_path / "treasure"
+    treasure.mkdir()
+    (treasure / "holiday.mov").write_bytes(b"x")
+    now = workshop.now()
+    os.symlink(treasure, workshop.root / "media" / new_id("vid", now=now))
+    os.symlink(treasure, workshop.root / "work" / new_id("tsk", now=now))
+    inside = workshop.root / "media" / new_id("job", now=now)
+    inside.mkdir()
+    os.symlink(treasure, inside / "link")
+    await pruner_of(workshop).prune()
+    assert (treasure / "holiday.mov").exists()
+    assert not inside.exists()
+
+
+async def test_nothing_is_removed_when_the_database_knows_nothing(workshop: Workshop) -> None:
+    lost = workshop.root / "media" / new_id("vid", now=workshop.now())
+    lost.mkdir()
+    await pruner_of(workshop).prune()
+    assert lost.exists()
+
+
+async def test_nothing_is_removed_when_the_database_knows_little(workshop: Workshop) -> None:
+    """Restored from before most of the uploads: they are no crash's leavings."""
+    await finished_job(workshop)
+    for _n in range(30):
+        (workshop.root / "media" / new_id("vid", now=workshop.now())).mkdir()
+    await pruner_of(workshop).prune()
+    assert len(workshop.blobs.stored_videos()) == 31
+
+
+async def test_the_directory_of_a_running_task_stays(workshop: Workshop) -> None:
+    await workshop.start()
+    job_id = await workshop.submit(segments=2, pause_s=1.5)
+    await workshop.event(job_id, "segment.ready")
+    await pruner_of(workshop).prune()
+    assert len(workshop.blobs.work_dirs()) == 1
+    assert (await workshop.end_of(job_id)).state == "completed"
+    assert {task.attempt for task in await workshop.tasks(job_id)} == {1}
+
+
+async def test_it_goes_round_and_round(tmp_path: Path) -> None:
+    async with workshop_in(tmp_path / "data", prune_every_s=0.1) as workshop:
+        await finished_job(workshop)
+        running = asyncio.create_task(pruner_of(workshop).run())
+        with workshop.store.feed.subscribe() as news:
+            workshop.ahead_ms += 2 * DAY_MS
+            async with asyncio.timeout(5):
+                event = await anext(news)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert event.type == "media.pruned"  # type: ignore[union-attr]

@@ -1,0 +1,63 @@
+"""When a working child has had enough memory, time or patience."""
+
+import pytest
+
+from vidprod.domain.step import Limits, ProbeRequest, Progress
+from vidprod.services.watch import Allowance, Watch, allowance
+
+MIB = 1 << 20
+REQUEST = ProbeRequest(source="/source", work_dir="/work", limits=Limits())
+
+
+def watch() -> Watch:
+    return Watch(limits=Allowance(wall_s=100, stall_s=10), memory_bytes=500 * MIB, now_s=1000.0)
+
+
+def code_of(one: Watch) -> str | None:
+    return None if one.verdict is None else one.verdict.code
+
+
+def progress(done_us: int) -> Progress:
+    return Progress(done_us=done_us, total_us=10_000_000)
+
+
+def test_memory_up_to_the_limit_is_fine() -> None:
+    one = watch()
+    one.judge(resident=500 * MIB, now_s=1001)
+    assert code_of(one) is None
+    one.judge(resident=501 * MIB, now_s=1001)
+    assert str(one.verdict) == "the media child held 501 MiB of memory; it may hold 500 MiB"
+
+
+def test_growing_progress_keeps_it_alive() -> None:
+    one = watch()
+    for n in range(9):
+        one.saw(progress(n), now_s=1000 + n * 10)
+        one.judge(resident=0, now_s=1009 + n * 10)
+    assert code_of(one) is None
+
+
+@pytest.mark.parametrize("said", [[], [0], [5, 5, 5], [5, 4, 3]])
+def test_progress_that_does_not_grow_is_a_stall(said: list[int]) -> None:
+    one = watch()
+    for second, done_us in enumerate(said):
+        one.saw(progress(done_us), now_s=1000 + second)
+    one.judge(resident=0, now_s=1010)
+    assert code_of(one) is None
+    one.judge(resident=0, now_s=1010.1)
+    assert code_of(one) == "child_stalled"
+
+
+def test_no_progress_is_endless() -> None:
+    one = watch()
+    for n in range(101):
+        one.saw(progress(n), now_s=1000 + n)
+    one.judge(resident=0, now_s=1100.5)
+    assert code_of(one) == "child_timeout"
+
+
+def test_a_longer_take_may_take_longer() -> None:
+    short, long = (allowance(REQUEST, media_s=seconds, factor=8, floor_s=60) for seconds in (10, 3600))
+    assert short.wall_s == pytest.approx(64)
+    assert long.wall_s == pytest.approx(1500)
+    assert short.stall_s == long.stall_s == 60

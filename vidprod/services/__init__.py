@@ -1,0 +1,1 @@
+"""The loops the daemon runs: the worker and its media children, the pruner."""

@@ -1,0 +1,431 @@
+"""One attempt at a task: ask the child, record what it finishes, settle how it ended.
+
+What belongs together is one transaction, and every transaction holds the task's token: an attempt that lost its
+claim changes nothing any more. A refusal discards the task and fails the job at once; it is no dead letter to look
+after (`AttemptError.refused`). Any other failure is tried again with growing pauses while attempts remain, except
+that `max_crashes` deaths of the child on one task end it as poison.
+"""
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.domain.event import Event
+from vidprod.domain.ids import new_id
+from vidprod.domain.job import Fault, Job
+from vidprod.domain.plan import Plan
+from vidprod.domain.segment import Segment
+from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
+from vidprod.domain.task import STEP_WEIGHT, STEPS, AttemptError, Task, backoff_ms
+from vidprod.domain.video import MediaInfo, Video
+from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, TryLater, VidProdError
+from vidprod.services.child import ChildHost
+from vidprod.store.feed import Subscription
+from vidprod.store.sqlite import Store, Tables
+from vidprod.telemetry import log, metrics
+
+PROGRESS_EVERY_S = 0.5
+LEAST_BYTES_PER_SECOND = 25_000  # of any take worth cutting: bounds the time limit of the probe
+PATIENCE_WITH_A_FULL_DISK = 4  # times the usual pause: somebody has to make room
+ENDS_OF_A_JOB = frozenset({"job.cancelled", "job.deleted"})
+
+_logger = log.get(__name__)
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True):
+    """What every attempt needs of the daemon."""
+
+    store: Store
+    blobs: DiskBlobs
+    host: ChildHost
+    config: Config
+    now: Callable[[], int]  # unix ms
+    jitter: Callable[[], float]  # from 0 up to 1
+
+
+class Attempt:
+    """One claim of one task."""
+
+    def __init__(self, task: Task, room: Room) -> None:
+        self.task = task
+        self._room = room
+        self._store = room.store
+        self._now = room.now
+        self._work_dir = room.blobs.work_dir(task.id)
+        self._job: Job
+        self._video: Video
+        self._segments: list[Segment] = []
+        self._told_at_s = 0.0
+        self._began_s = time.monotonic()
+
+    async def run(self) -> None:
+        """To its end: completed, put back for later, discarded, or dropped because the claim was lost.
+
+        Cancelled, it gives the task back: no attempt is used up.
+        """
+        with log.bind(job=self.task.job_id, step=self.task.kind, attempt=self.task.attempt):
+            outcome = "lost"
+            try:
+                outcome = await self._guarded()
+            except asyncio.CancelledError:
+                outcome = await self._give_back()
+                raise
+            finally:
+                metrics.attempts.labels(kind=self.task.kind, outcome=outcome).inc()
+                await self._clean_up(lost=outcome == "lost")
+
+    async def _guarded(self) -> str:
+        """Work while the lease is kept and nobody cancels the job. What the attempt came to."""
+        with self._store.feed.subscribe(self.task.job_id) as news:
+            work = asyncio.create_task(self._work())
+            guards = [asyncio.create_task(self._keep_lease(work)), asyncio.create_task(self._heed(news, work))]
+            try:
+                await asyncio.wait({work})
+            finally:
+                for task in (work, *guards):
+                    task.cancel()
+                await asyncio.gather(work, *guards, return_exceptions=True)
+        if work.cancelled() or isinstance(work.exception(), ClaimLost):
+            _logger.info("the attempt was ended from outside")
+            return "lost"
+        error = work.exception()
+        return "completed" if error is None else await self._settle(error)
+
+    async def _work(self) -> None:
+        await self._load()
+        await asyncio.to_thread(self._make_work_dir)
+        data = await self._room.host.run(self._request(), self._hear, media_s=self._media_s)
+        await self._record(data)
+        seconds = time.monotonic() - self._began_s
+        metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
+        if self._video.info is not None and self._video.info.duration_us:
+            pace = seconds / (self._video.info.duration_us / 1e6)
+            metrics.step_seconds_per_media_second.labels(kind=self.task.kind).observe(pace)
+        _logger.info("step completed", seconds=round(seconds, 3))
+
+    async def _load(self) -> None:
+        def load(db: Tables) -> tuple[Job, Video, list[Segment]]:
+            db.tasks.hold(self.task)
+            job = db.jobs.get(self.task.job_id)
+            return job, db.videos.get(job.video_id), db.segments.of_job(job.id)
+
+        self._job, self._video, self._segments = await self._store.read(load)
+
+    def _make_work_dir(self) -> None:
+        self._room.blobs.delete_work(self.task.id)  # of an attempt that a crash cut short
+        self._work_dir.mkdir(mode=0o700)
+
+    # asking
+
+    def _request(self) -> StepRequest:
+        source = self._room.blobs.source_path(self._video.id, self._video.extension)
+        if self._video.state == "deleted" or not source.exists():
+            raise Refused("the source is not on the volume any more", code="source_gone", hint="Upload it again.")
+        given: dict[str, Any] = {
+            "source": str(source.resolve()),
+            "work_dir": str(self._work_dir.resolve()),
+            "limits": limits_of(self._room.config),
+        }
+        if self.task.kind == "probe":
+            return ProbeRequest(**given)
+        given |= {"info": self._info, "recipe": self._job.recipe}
+        if self.task.kind == "plan":
+            return PlanRequest(**given)
+        todo = [segment.index for segment in self._segments if segment.state != "ready"]
+        return RenderRequest(**given, plan=self._plan, todo=todo)
+
+    @property
+    def _info(self) -> MediaInfo:
+        assert self._video.info is not None  # the probe's completion set it
+        return self._video.info
+
+    @property
+    def _plan(self) -> Plan:
+        return msgspec.convert(self.task.payload["plan"], Plan)
+
+    @property
+    def _media_s(self) -> float:
+        if self._video.info is not None:
+            return self._video.info.duration_us / 1e6
+        return float(min(self._video.size / LEAST_BYTES_PER_SECOND, self._room.config.max_duration_s))
+
+    # hearing
+
+    async def _hear(self, message: Progress | SegmentDone) -> None:
+        if isinstance(message, SegmentDone):
+            await self._adopt(message)
+        elif time.monotonic() - self._told_at_s >= PROGRESS_EVERY_S or message.done_us >= message.total_us:
+            self._told_at_s = time.monotonic()
+            await self._tell_progress(min(1.0, message.done_us / message.total_us) if message.total_us > 0 else 0.0)
+
+    async def _tell_progress(self, fraction: float) -> None:
+        done = sum(STEP_WEIGHT[step] for step in STEPS[: STEPS.index(self.task.kind)])
+        self._store.feed.progress(
+            self.task.job_id,
+            {
+                "step": self.task.kind,
+                "progress": round(fraction * 100, 2),
+                "job_progress": round(done + STEP_WEIGHT[self.task.kind] * fraction, 2),
+            },
+        )
+        await self._unless_full(lambda db: db.tasks.set_progress(self.task, fraction))
+
+    async def _adopt(self, done: SegmentDone) -> None:
+        """A finished segment's files move to their place, and then its row says so."""
+        segment = self._segments[done.index]
+        # the fence before the files move: an attempt that lost its claim must not overwrite what another finished
+        await self._store.write(lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now()))
+        blobs = self._room.blobs
+        await asyncio.to_thread(_check_made, self._work_dir, done.stem)
+        await asyncio.to_thread(blobs.adopt, self._work_dir, done.stem, self.task.job_id, segment.id)
+
+        def record(db: Tables) -> None:
+            now = self._now()
+            db.tasks.advance(self.task)
+            db.segments.ready(segment.id, done.rendition, now=now)
+            data = {"segment_id": segment.id, "index": segment.index, "sha256": done.rendition.sha256}
+            db.events.record("segment.ready", job_id=self.task.job_id, data=data, now=now)
+
+        await self._store.write(record)
+        _logger.info("segment ready", segment=segment.id, index=segment.index)
+
+    # recording
+
+    async def _record(self, data: dict[str, Any]) -> None:
+        match self.task.kind:
+            case "probe":
+                await self._store.write(self._probed(msgspec.convert(data, MediaInfo)))
+            case "plan":
+                await self._store.write(self._planned(msgspec.convert(data, Plan)))
+            case "render":
+                await self._store.write(self._rendered())
+
+    def _probed(self, info: MediaInfo) -> Callable[[Tables], None]:
+        def record(db: Tables) -> None:
+            now = self._now()
+            self._complete(db, now=now)
+            db.videos.set_info(self._video.id, info)
+            self._enqueue_next(db, payload={}, now=now)
+
+        return record
+
+    def _planned(self, plan: Plan) -> Callable[[Tables], None]:
+        made = self._now()
+        segments = [
+            Segment(
+                id=new_id("seg", now=made),
+                job_id=self.task.job_id,
+                index=planned.index,
+                state="pending",
+                in_us=planned.in_us,
+                out_us=planned.out_us,
+                created_at=made,
+            )
+            for planned in plan.segments
+        ]
+
+        def record(db: Tables) -> None:
+            now = self._now()
+            self._complete(db, now=now)
+            db.videos.set_info(self._video.id, plan.heard(self._info))
+            db.segments.add_all(segments)
+            db.events.record("segment.planned", job_id=self.task.job_id, data={"count": len(segments)}, now=now)
+            self._enqueue_next(db, payload={"plan": msgspec.to_builtins(plan)}, now=now)
+
+        return record
+
+    def _rendered(self) -> Callable[[Tables], None]:
+        warnings = [*self._info.warnings, *self._plan.warnings]
+
+        def record(db: Tables) -> None:
+            now = self._now()
+            missing = [s.index for s in db.segments.of_job(self.task.job_id) if s.state != "ready"]
+            if missing:
+                raise TryLater(f"the media child ended without the segments {missing}", code="child_incomplete")
+            self._complete(db, now=now)
+            db.jobs.complete(self.task.job_id, warnings, now=now)
+            db.events.record("job.completed", job_id=self.task.job_id, now=now)
+
+        return record
+
+    def _complete(self, db: Tables, *, now: int) -> None:
+        db.tasks.complete(self.task, now=now)
+        db.events.record("step.completed", job_id=self.task.job_id, data={"step": self.task.kind}, now=now)
+
+    def _enqueue_next(self, db: Tables, *, payload: dict[str, Any], now: int) -> None:
+        db.tasks.enqueue(
+            STEPS[STEPS.index(self.task.kind) + 1],
+            job_id=self.task.job_id,
+            priority=self.task.priority,
+            run_at=now,
+            max_attempts=self._room.config.max_attempts,
+            payload=payload,
+            now=now,
+        )
+
+    # settling
+
+    async def _settle(self, error: BaseException) -> str:
+        """Record how an attempt failed. Raises nothing: what cannot be recorded is left to the lease."""
+        told = self._told_as(error)
+        fault = self._final_fault(error, told)
+        _logger.warning(
+            "attempt failed", code=told.code, message=told.message, output=told.output[-1000:], final=fault is not None
+        )
+        settled = self._discarded(told, fault) if fault is not None else self._retried(told)
+        try:
+            await self._store.write(settled, urgent=True)
+        except ClaimLost:
+            return "lost"
+        except VidProdError as unwritten:
+            _logger.error("the failed attempt cannot be recorded; its lease will run out", error=str(unwritten))
+            return "lost"
+        return "retried" if fault is None else "discarded"
+
+    def _told_as(self, error: BaseException) -> AttemptError:
+        known = isinstance(error, VidProdError)
+        if not known:
+            _logger.error("unexpected error", exc_info=error)
+        return AttemptError(
+            attempt=self.task.attempt,
+            at=self._now(),
+            code=error.code if isinstance(error, VidProdError) else "internal",
+            message=str(error) if known else f"{type(error).__name__}: {error}",
+            output=error.output if isinstance(error, TryLater) else "",
+            crash=isinstance(error, ChildDied) and error.code != "child_not_started",
+            refused=isinstance(error, Refused),
+        )
+
+    def _final_fault(self, error: BaseException, told: AttemptError) -> Fault | None:
+        """Why the job fails now; None when the task is worth another attempt."""
+        hint = error.hint if isinstance(error, VidProdError) else ""
+        if told.refused:
+            return Fault(code=told.code, message=told.message, hint=hint)
+        if told.crash and self.task.crashes + 1 >= self._room.config.max_crashes:
+            return poisoned(self.task.crashes + 1, told.message)
+        if self.task.attempt >= self.task.max_attempts:
+            return Fault(code=told.code, message=told.message, hint=hint or "Try the job again later.")
+        return None
+
+    def _discarded(self, told: AttemptError, fault: Fault) -> Callable[[Tables], None]:
+        def record(db: Tables) -> None:
+            now = self._now()
+            db.tasks.discard(self.task, told, now=now)
+            fail_job(db, self.task, fault, now=now)
+
+        return record
+
+    def _retried(self, told: AttemptError) -> Callable[[Tables], None]:
+        pause_ms = backoff_ms(self.task.attempt, jitter=self._room.jitter())
+        if told.code == "no_space":
+            pause_ms *= PATIENCE_WITH_A_FULL_DISK
+
+        def record(db: Tables) -> None:
+            now = self._now()
+            db.tasks.retry(self.task, told, run_at=now + pause_ms)
+            data = {"step": self.task.kind, "code": told.code, "message": told.message, "run_at": now + pause_ms}
+            db.events.record("step.retrying", job_id=self.task.job_id, data=data, now=now)
+
+        return record
+
+    async def _give_back(self) -> str:
+        try:
+            await self._store.write(lambda db: db.tasks.give_back(self.task, now=self._now()), urgent=True)
+        except ClaimLost:
+            return "lost"
+        except VidProdError as error:
+            _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
+            return "lost"
+        _logger.info("the task is given back")
+        return "given_back"
+
+    async def _clean_up(self, *, lost: bool) -> None:
+        await asyncio.to_thread(self._room.blobs.delete_work, self.task.id)
+        if lost and await self._job_is_gone():
+            await asyncio.to_thread(self._room.blobs.delete_media, self.task.job_id)  # what came after the deletion
+
+    async def _job_is_gone(self) -> bool:
+        try:
+            await self._store.read(lambda db: db.jobs.get(self.task.job_id))
+        except NotFound:
+            return True
+        except VidProdError:
+            return False
+        return False
+
+    # guarding
+
+    @property
+    def _lease_ms(self) -> int:
+        return int(self._room.config.lease_s * 1000)
+
+    async def _keep_lease(self, work: asyncio.Task[None]) -> None:
+        while True:
+            await asyncio.sleep(self._room.config.lease_s / 3)
+            try:
+                await self._unless_full(
+                    lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now())
+                )
+            except ClaimLost:
+                work.cancel()
+                return
+
+    async def _heed(self, news: Subscription, work: asyncio.Task[None]) -> None:
+        async for item in news:
+            if isinstance(item, Event) and item.type in ENDS_OF_A_JOB:
+                work.cancel()
+                return
+
+    async def _unless_full(self, write: Callable[[Tables], Any]) -> None:
+        """Write what may be missing: on a full disk the work goes on without it."""
+        try:
+            await self._store.write(write)
+        except ClaimLost:
+            raise
+        except VidProdError as error:
+            _logger.warning("not written", error=str(error))
+
+
+def _check_made(work_dir: Path, stem: str) -> None:
+    """The child decodes what strangers sent: a name of its may not lead anywhere else."""
+    if Path(stem).name != stem:
+        raise ChildDied(f"the media child named a file {stem!r}", code="child_garbled")
+    for path in work_dir.glob(f"{stem}.*"):
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise ChildDied(f"the media child made {path.name}, which is no regular file", code="child_garbled")
+
+
+def limits_of(config: Config) -> Limits:
+    """What a child may take, of what the daemon may."""
+    return Limits(
+        max_duration_s=float(config.max_duration_s),
+        max_pixels=config.max_pixels,
+        threads=config.child_threads or min(2, os.cpu_count() or 1),
+        memory_bytes=config.child_memory_bytes,
+    )
+
+
+def poisoned(deaths: int, message: str) -> Fault:
+    """The job's end when its task only kills who tries it."""
+    return Fault(
+        code="poison",
+        message=f"This step died {deaths} times; the last time: {message}",
+        hint="The file may be damaged. `vidprod dead` shows what the media child said each time.",
+    )
+
+
+def fail_job(db: Tables, task: Task, fault: Fault, *, now: int) -> None:
+    """What a discarded task means for its job. In the transaction that discards."""
+    db.segments.fail_pending(task.job_id)
+    db.jobs.fail(task.job_id, fault, now=now)
+    data = {"step": task.kind, "code": fault.code, "message": fault.message}
+    db.events.record("step.discarded", job_id=task.job_id, data=data, now=now)
+    db.events.record("job.failed", job_id=task.job_id, data={"code": fault.code, "message": fault.message}, now=now)

@@ -1,0 +1,194 @@
+"""The pruner: what was kept long enough goes, and what a crash left behind.
+
+A row says that files may go before they do, so that a crash leaves files without a row and never a row without its
+files. Of files without a row it takes only what it can prove to be its own: directories named by ids of ours, in our
+directories, older than this boot, on a volume whose database knows most of what is there.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.domain.task import Task
+from vidprod.errors import Conflict, NotFound, VidProdError
+from vidprod.store.sqlite import Store, Tables
+from vidprod.telemetry import log, metrics
+
+BATCH = 100  # rows in one transaction: others wait for the writer
+FEW = 20  # unknown directories that a few crashes explain, however little else is there
+
+_logger = log.get(__name__)
+
+
+class Pruner:
+    """Prunes at the start and every `prune_every_s`."""
+
+    def __init__(
+        self, *, store: Store, blobs: DiskBlobs, config: Config, now: Callable[[], int], booted_at: int
+    ) -> None:
+        """
+        Args:
+            booted_at: unix ms; files that came later are somebody's who works at this moment.
+        """
+        self._store = store
+        self._blobs = blobs
+        self._config = config
+        self._now = now
+        self._booted_at = booted_at
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self.prune()
+            except (VidProdError, OSError) as error:
+                _logger.error("pruning ended early", error=str(error))
+            await asyncio.sleep(self._config.prune_every_s)
+
+    async def prune(self) -> None:
+        """One round."""
+        began_s = time.monotonic()
+        await self._sources()
+        await self._segments()
+        await self._jobs()
+        await self._rows(lambda db, before, n: db.events.prune(before_ms=before, limit=n), self._config.event_keep_s)
+        await self._rows(
+            lambda db, before, n: db.answers.prune(before_ms=before, limit=n), self._config.idempotency_keep_s
+        )
+        await self._orphans()
+        await self._measure()
+        _logger.debug("pruned", seconds=round(time.monotonic() - began_s, 3))
+
+    # what was kept long enough
+
+    async def _sources(self) -> None:
+        before = self._before(self._config.source_keep_s)
+        while batch := await self._store.read(lambda db: db.videos.prunable(before_ms=before, limit=BATCH)):
+
+            def mark(db: Tables) -> list[str]:
+                marked = []
+                for video in batch:  # called before the loop goes on
+                    with contextlib.suppress(Conflict, NotFound):  # a job took it up, or it went, since we looked
+                        db.videos.mark_deleted(video.id, now=self._now())
+                        marked.append(video.id)
+                        db.events.record("media.pruned", data={"video_id": video.id}, now=self._now())
+                return marked
+
+            marked = await self._store.write(mark, urgent=True)
+            for video_id in marked:
+                await asyncio.to_thread(self._blobs.delete_source, video_id)
+                _logger.info("source pruned", video=video_id)
+            if not marked:
+                return
+
+    async def _segments(self) -> None:
+        before = self._before(self._config.segment_keep_s)
+        while batch := await self._store.read(lambda db: db.jobs.media_prunable(before_ms=before, limit=BATCH)):
+
+            def mark(db: Tables) -> list[str]:
+                marked = []
+                for job in batch:
+                    with contextlib.suppress(Conflict, NotFound):
+                        db.jobs.mark_media_deleted(job.id, now=self._now())
+                        db.segments.mark_deleted(job.id, now=self._now())
+                        db.events.record("media.pruned", job_id=job.id, now=self._now())
+                        marked.append(job.id)
+                return marked
+
+            marked = await self._store.write(mark, urgent=True)
+            for job_id in marked:
+                await asyncio.to_thread(self._blobs.delete_media, job_id)
+                _logger.info("segments pruned", job=job_id)
+            if not marked:
+                return
+
+    async def _jobs(self) -> None:
+        if not self._config.job_keep_s:
+            return
+        before = self._before(self._config.job_keep_s)
+        while batch := await self._store.read(lambda db: db.jobs.prunable(before_ms=before, limit=BATCH)):
+
+            def delete(db: Tables) -> list[tuple[str, str | None]]:
+                gone = []
+                for job in batch:
+                    with contextlib.suppress(Conflict, NotFound):
+                        video = db.jobs.delete(job.id)
+                        db.events.record("job.deleted", job_id=job.id, now=self._now())
+                        gone.append((job.id, None if video is None else video.id))
+                return gone
+
+            gone = await self._store.write(delete, urgent=True)
+            for job_id, video_id in gone:
+                await asyncio.to_thread(self._blobs.delete_media, job_id)
+                if video_id is not None:
+                    await asyncio.to_thread(self._blobs.delete_source, video_id)
+                _logger.info("job pruned", job=job_id)
+            if not gone:
+                return
+
+    async def _rows(self, prune: Callable[[Tables, int, int], int], keep_s: float) -> None:
+        before = self._before(keep_s)
+        pruned = BATCH
+        while pruned == BATCH:  # each transaction is another's chance to write between
+            pruned = await self._store.write(lambda db: prune(db, before, BATCH), urgent=True)
+
+    def _before(self, keep_s: float) -> int:
+        return max(0, self._now() - int(keep_s * 1000))
+
+    # what a crash left behind
+
+    async def _orphans(self) -> None:
+        # not incoming/: it is swept before the first upload may begin, and uploads clear up after themselves since
+        await self._work_dirs()
+        # the disk first, then the rows: what is stored between the two is not taken for an orphan
+        videos, jobs = await asyncio.to_thread(lambda: (self._blobs.stored_videos(), self._blobs.stored_jobs()))
+        known_videos, known_jobs, lived = await self._store.read(
+            lambda db: (db.videos.ids(), db.jobs.ids(), db.events.last_id() > 0)
+        )
+        unknown = sorted((videos - known_videos) | (jobs - known_jobs))
+        if not unknown:
+            return
+        if not lived or (len(unknown) > FEW and len(unknown) > len(videos | jobs) // 2):
+            _logger.warning("the database does not know most of the media: nothing is removed", unknown=len(unknown))
+            return
+        for name in unknown:
+            await asyncio.to_thread(self._remove_orphan, name)
+
+    def _remove_orphan(self, name: str) -> None:
+        directory = self._blobs.root / "media" / name
+        if not self._is_older_than_this_boot(directory):
+            return
+        if name.startswith("vid_"):
+            self._blobs.delete_source(name)
+        else:
+            self._blobs.delete_media(name)
+        _logger.info("orphan removed", name=name)
+
+    def _is_older_than_this_boot(self, directory: Path) -> bool:
+        try:
+            return directory.lstat().st_mtime * 1000 < self._booted_at
+        except FileNotFoundError:
+            return False
+
+    async def _work_dirs(self) -> None:
+        """Of tasks that are over, or are not there. One that may run again clears its own directory."""
+        there = await asyncio.to_thread(self._blobs.work_dirs)
+        over = await self._store.read(lambda db: [task_id for task_id in there if _is_over(db, task_id)])
+        for task_id in over:
+            await asyncio.to_thread(self._blobs.delete_work, task_id)
+
+    async def _measure(self) -> None:
+        metrics.disk_free_bytes.set(await asyncio.to_thread(self._blobs.free_bytes))
+        metrics.disk_used_bytes.set(await asyncio.to_thread(self._blobs.used_bytes))
+
+
+def _is_over(db: Tables, task_id: str) -> bool:
+    try:
+        task: Task = db.tasks.get(task_id)
+    except NotFound:
+        return True
+    return task.finalized_at is not None

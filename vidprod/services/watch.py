@@ -1,0 +1,77 @@
+"""How long a step may take and how much a child may hold, and the judge of both."""
+
+import msgspec
+
+from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, SegmentDone, StepRequest
+from vidprod.domain.task import TaskKind
+from vidprod.errors import ChildDied
+
+SECONDS_PER_MEDIA_SECOND: dict[TaskKind, float] = {  # of work, at the slow end
+    "probe": 0.05,  # reads and hashes every packet
+    "plan": 0.2,  # decodes the sound
+    "render": 6.0,  # 4K HEVC, blurred background and x264 on two slow cores
+}
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a request may take, and how long it may be without progress."""
+
+    wall_s: float
+    stall_s: float
+
+
+def allowance(request: StepRequest, *, media_s: float, factor: float, floor_s: float) -> Allowance:
+    """`floor_s` and `factor` times what the step is expected to take; for a stall, what one second of media is.
+
+    Args:
+        media_s: length of the source; for the probe, which has to find it out, an upper estimate from its size.
+    """
+    cost = SECONDS_PER_MEDIA_SECOND[kind_of(request)]
+    return Allowance(wall_s=floor_s + factor * cost * media_s, stall_s=max(floor_s, factor * cost))
+
+
+class Watch:
+    """Judges a working child by its memory, its time and its progress."""
+
+    def __init__(self, *, limits: Allowance, memory_bytes: int, now_s: float) -> None:
+        self.verdict: ChildDied | None = None
+        self._limits = limits
+        self._memory_bytes = memory_bytes
+        self._began_s = self._grew_s = now_s
+        self._done_us = -1
+
+    def saw(self, message: Progress | SegmentDone, *, now_s: float) -> None:
+        """Media time that grows is progress, and so is a finished segment; talking is not."""
+        if isinstance(message, SegmentDone):
+            self._grew_s = now_s
+        elif message.done_us > self._done_us:
+            self._done_us = message.done_us
+            self._grew_s = now_s
+
+    def judge(self, *, resident: int, now_s: float) -> None:
+        """Set the verdict when a limit is passed."""
+        if resident > self._memory_bytes:
+            self._end(
+                "child_out_of_memory",
+                f"the media child held {resident / 2**20:.0f} MiB of memory; it may hold "
+                f"{self._memory_bytes / 2**20:.0f} MiB",
+            )
+        elif now_s - self._began_s > self._limits.wall_s:
+            self._end("child_timeout", f"the step was not done after {self._limits.wall_s:.0f} s, its limit")
+        elif now_s - self._grew_s > self._limits.stall_s:
+            reached = f"at {self._done_us / 1e6:.1f} s of media" if self._done_us >= 0 else "from the start"
+            self._end("child_stalled", f"no progress {reached} for {self._limits.stall_s:.0f} s")
+
+    def _end(self, code: str, message: str) -> None:
+        self.verdict = ChildDied(message, code=code)
+
+
+def kind_of(request: StepRequest) -> TaskKind:
+    """The step that a request is for."""
+    match request:
+        case ProbeRequest():
+            return "probe"
+        case PlanRequest():
+            return "plan"
+        case _:
+            return "render"

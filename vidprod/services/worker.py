@@ -1,0 +1,149 @@
+"""The worker: claims tasks as long as a media child is free, and runs an attempt at each.
+
+It is woken by the feed's nudge, by a task's `run_at`, and by the end of a lease nobody renewed; it never polls.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.domain.task import Task
+from vidprod.errors import ClaimLost, VidProdError
+from vidprod.services.attempt import Attempt, Room, fail_job, poisoned
+from vidprod.services.child import ChildHost
+from vidprod.store.sqlite import Store, Tables
+from vidprod.telemetry import log
+
+PAUSE_AFTER_AN_ERROR_S = 2.0
+
+_logger = log.get(__name__)
+
+
+class Worker:
+    """Runs until it is cancelled; then what it works on is given back."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        blobs: DiskBlobs,
+        host: ChildHost,
+        config: Config,
+        boot_id: str,
+        now: Callable[[], int],
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = store
+        self._config = config
+        self._boot_id = boot_id
+        self._now = now
+        self._room = Room(store=store, blobs=blobs, host=host, config=config, now=now, jitter=jitter)
+        self._free = asyncio.Semaphore(host.children)
+        self._attempts: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Claim and attempt, one task for each child that is free."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._free.acquire()
+                task = await self._next()
+                await self._end_older_attempt(task)
+                attempt = group.create_task(self._attempt(task))
+                self._attempts[task.id] = attempt
+
+    async def rescue(self) -> None:
+        """Free what daemons before this one left running. Once, at the start."""
+
+        def free(db: Tables) -> list[Task]:
+            now = self._now()
+            rescued = db.tasks.rescue(boot_id=self._boot_id, now=now, max_rescues=self._config.max_crashes)
+            self._fail_jobs_of_discarded(db, rescued, now=now)
+            return rescued
+
+        for task in await self._store.write(free, urgent=True):
+            _logger.info("rescued from an earlier daemon", job=task.job_id, step=task.kind, state=task.state)
+
+    async def _attempt(self, task: Task) -> None:
+        try:
+            await Attempt(task, self._room).run()
+        except Exception:
+            _logger.exception("an attempt ended unexpectedly", job=task.job_id, step=task.kind)
+        finally:
+            if self._attempts.get(task.id) is asyncio.current_task():
+                del self._attempts[task.id]
+            self._free.release()
+
+    async def _next(self) -> Task:
+        while True:
+            self._store.feed.nudge.clear()  # before the look: a task that comes after it nudges again
+            try:
+                if (task := await self._claim()) is not None:
+                    return task
+                wait_s = await self._until_something_is_due()
+            except VidProdError as error:
+                _logger.error("no task can be claimed", error=str(error))
+                wait_s = PAUSE_AFTER_AN_ERROR_S
+            await self._wait(wait_s)
+
+    async def _claim(self) -> Task | None:
+        token = secrets.token_hex(16)
+        claiming = asyncio.create_task(self._store.write(lambda db: self._claim_one(db, token)))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # it may be committed already: a claim that nobody hears of would wait for its lease
+            if (task := await claiming) is not None:
+                await self._give_back(task)
+            raise
+
+    def _claim_one(self, db: Tables, token: str) -> Task | None:
+        now = self._now()
+        expired = db.tasks.expired(now=now, max_rescues=self._config.max_crashes)
+        self._fail_jobs_of_discarded(db, expired, now=now)
+        lease_ms = int(self._config.lease_s * 1000)
+        task = db.tasks.claim(boot_id=self._boot_id, token=token, lease_ms=lease_ms, now=now)
+        if task is not None and db.jobs.get(task.job_id).state == "queued":
+            db.jobs.start(task.job_id, now=now)
+            db.events.record("job.started", job_id=task.job_id, now=now)
+        return task
+
+    def _fail_jobs_of_discarded(self, db: Tables, tasks: list[Task], *, now: int) -> None:
+        for task in tasks:
+            if task.state == "discarded":
+                fail_job(db, task, poisoned(task.rescues + 1, task.errors[-1].message), now=now)
+
+    async def _give_back(self, task: Task) -> None:
+        try:
+            await self._store.write(lambda db: db.tasks.give_back(task, now=self._now()), urgent=True)
+        except ClaimLost:
+            return
+
+    async def _end_older_attempt(self, task: Task) -> None:
+        """Its lease ran out while it hangs here: two must not work in one directory."""
+        if (older := self._attempts.get(task.id)) is not None:
+            older.cancel()
+            await asyncio.wait({older})
+
+    async def _until_something_is_due(self) -> float | None:
+        """Seconds until a task is due or a lease ends; None when only a nudge can change anything."""
+
+        def look(db: Tables) -> float | None:
+            now = self._now()
+            waits = []
+            if (due := db.tasks.next_run_at(now=now)) is not None:
+                waits.append((due - now) / 1000)
+            if any(state == "running" for _, state in db.tasks.depth()):
+                waits.append(self._config.lease_s)
+            return min(waits) if waits else None
+
+        return await self._store.read(look)
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(None if seconds is None else seconds + 0.002):  # not a moment too early
+                await self._store.feed.nudge.wait()
+        except TimeoutError:
+            return
