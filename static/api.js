@@ -1,0 +1,64 @@
+// Asking the server. What goes wrong comes out as a Problem: a title, a detail and what to do.
+
+export class Problem extends Error {
+  constructor({ title, detail = "", hint = "", status = 0, code = "" }) {
+    super(detail || title);
+    Object.assign(this, { title, detail, hint, status, code });
+  }
+}
+
+/** The server could not be reached at all. */
+export function unreachable() {
+  return new Problem({
+    title: "No connection",
+    detail: "The server cannot be reached.",
+    hint: "Check that the server runs and that this device is online, then try again.",
+    code: "unreachable",
+  });
+}
+
+/** What a refused request says: the server's own words when it sent any. */
+export function problemFrom(status, body) {
+  const said = parsed(body);
+  if (said && (said.title || said.detail)) {
+    return new Problem({
+      title: text(said.title) || `The server answered ${status}`,
+      detail: text(said.detail),
+      hint: text(said.hint),
+      code: text(said.code),
+      status,
+    });
+  }
+  return new Problem({
+    title: `The server answered ${status}`,
+    detail: "It gave no reason.",
+    hint: "Try again. If it happens again, look at the server's log.",
+    status,
+  });
+}
+
+export async function request(method, url, { headers = {}, signal } = {}) {
+  let response;
+  let body;
+  try {
+    response = await fetch(url, { method, headers: { Accept: "application/json", ...headers }, signal, cache: "no-store" });
+    body = await response.text();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw unreachable();
+  }
+  if (!response.ok) throw problemFrom(response.status, body);
+  return parsed(body);
+}
+
+export function parsed(body) {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return null;
+  }
+}
+
+function text(value) {
+  return typeof value === "string" ? value : "";
+}

@@ -1,0 +1,168 @@
+"""A real Chromium, a simulated far end, and a guard: each page must stay free of errors and keep to its origin."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.page import footage
+from tests.page.fake_daemon import FakeDaemon
+
+PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1280, "height": 800}
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SPRITE = {
+    "columns": footage.COLUMNS,
+    "rows": footage.ROWS,
+    "count": footage.COLUMNS * footage.ROWS,
+    "tile_width": footage.TILE_WIDTH,
+    "tile_height": footage.TILE_HEIGHT,
+    "interval_s": footage.INTERVAL_S,
+}
+LISTEN = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) => {
+  violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+});
+"""
+
+
+@dataclass
+class Guard:
+    """What a page did that it must not do."""
+
+    origin: str
+    faults: list[str] = field(default_factory=list)
+
+    def watch(self, page: Page) -> None:
+        page.add_init_script(LISTEN)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("request", lambda request: self._request(request.url))
+
+    def check(self, page: Page) -> None:
+        if not page.is_closed():
+            self.faults += page.evaluate("window.violations ?? []")
+        assert self.faults == []
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # The browser itself notes each answer from 400 up; the tests that ask for one look at the page instead.
+        if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
+            self.faults.append(f"console: {message.text}")
+
+    def _request(self, url: str) -> None:
+        if not url.startswith((f"{self.origin}/", "blob:", "data:")):
+            self.faults.append(f"outside request: {url}")
+
+
+OpenPage = Callable[..., Page]
+Contexts = Callable[..., BrowserContext]
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def media(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
+    """A clip, its poster and its sprite."""
+    path: Path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    footage.write_clip(path)
+    return path.read_bytes(), footage.poster(), footage.sprite()
+
+
+@pytest.fixture
+def far(media: tuple[bytes, bytes, bytes]) -> Iterator[FakeDaemon]:
+    clip, poster, sprite = media
+    daemon = FakeDaemon(clip=clip, poster=poster, sprite=sprite, sprite_facts=SPRITE)
+    with daemon.serve():
+        yield daemon
+
+
+@pytest.fixture(scope="package")
+def shared(chromium: Browser) -> Iterator[Contexts]:
+    """Contexts by their options. A far end has a port of its own, so pages in one context share no storage."""
+    contexts: dict[str, BrowserContext] = {}
+
+    def context(**options: Any) -> BrowserContext:
+        key = repr(sorted(options.items()))
+        if key not in contexts:
+            contexts[key] = chromium.new_context(**options)
+            contexts[key].set_default_timeout(8_000)
+        return contexts[key]
+
+    yield context
+    for one in contexts.values():
+        one.close()
+
+
+@pytest.fixture
+def open_at(shared: Contexts) -> Iterator[OpenPage]:
+    """Opens an address and waits until the page is live; guarded to the end."""
+    opened: list[tuple[Page, Guard]] = []
+
+    def open_page(
+        url: str, *, size: dict[str, int] = PHONE, context: BrowserContext | None = None, **options: Any
+    ) -> Page:
+        page = (context or shared(viewport=size, **options)).new_page()
+        guard = Guard(url)
+        guard.watch(page)
+        opened.append((page, guard))
+        # Choosers are caught from here on: caught only when one is expected, a quick key can be faster than that.
+        page.on("filechooser", lambda _: None)
+        page.goto(url)
+        page.get_by_text("Live", exact=True).wait_for()
+        page.locator("#takes-loading").wait_for(state="hidden")
+        return page
+
+    yield open_page
+    for page, guard in opened:
+        guard.check(page)
+        page.close()
+
+
+@pytest.fixture
+def page(far: FakeDaemon, open_at: OpenPage) -> Page:
+    return open_at(far.url)
+
+
+@pytest.fixture
+def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Page]:
+    """A page whose clock the test moves; a clock belongs to a whole context, so it has one of its own."""
+    context = chromium.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    page = open_at(far.url, context=context)
+    page.clock.install()
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Callable[..., Path]:
+    """A file to upload. The simulated far end looks at its size alone."""
+
+    def make(name: str = "take.mp4", size: int = 200_000) -> Path:
+        path = tmp_path / name
+        with path.open("wb") as file:
+            file.truncate(size)
+        return path
+
+    return make

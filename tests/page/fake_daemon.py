@@ -1,0 +1,471 @@
+"""A far end for the page: speaks the daemon's HTTP, does what the test says, and fails on request.
+
+It answers from a dictionary of jobs that the test moves by hand, so every order of events can be played.
+"""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+STATIC = Path(__file__).parents[2] / "static"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Fault:
+    """What happens to one upload instead of an answer. Bytes are read at `rate` a second until `after` are in."""
+
+    status: int = 0  # an answer with `problem`; 0: none
+    problem: Json | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    after: int | None = None  # bytes read before it happens; None: all
+    accept: bool = False  # the job is made all the same: the answer alone is lost
+    hang: bool = False  # no byte is read and no answer given, until the test ends
+
+
+@dataclass
+class Seen:
+    """One request that came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    query: dict[str, str]
+    at: float
+
+
+class FakeDaemon:
+    """`with FakeDaemon(media).serve() as daemon: page.goto(daemon.url)`."""
+
+    def __init__(self, *, clip: bytes, poster: bytes, sprite: bytes, sprite_facts: Json) -> None:
+        self.clip, self.poster, self.sprite, self.sprite_facts = clip, poster, sprite, sprite_facts
+        self.jobs: dict[str, Json] = {}
+        self.faults: deque[Fault] = deque()
+        self.seen: list[Seen] = []
+        self.answers: dict[str, str] = {}  # Idempotency-Key → job id
+        self.rate: float | None = None  # bytes a second an upload is read at; None: as fast as it comes
+        self.stream_status = 200
+        self.list_status = 200
+        self.stopping = threading.Event()
+        self.url = ""
+        self._streams: list[SimpleQueue[bytes | None]] = []
+        self._numbers = count(1)
+        self._events = count(1)
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def serve(self) -> Iterator["FakeDaemon"]:
+        server = _Server(("127.0.0.1", 0), _handler(self))
+        server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.stopping.set()
+            self.drop_streams()
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    # What the test does to the jobs.
+
+    def add_job(self, filename: str, *, state: str = "queued", size: int = 48_213_000, **changes: Any) -> str:
+        number = next(self._numbers)
+        job_id = f"job_{number:026d}"
+        job: Json = {
+            "job_id": job_id,
+            "state": state,
+            "priority": "normal",
+            "progress": 0.0,
+            "created_at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "started_at": None,
+            "finished_at": None,
+            "status_url": f"/status/{job_id}",
+            "events_url": f"/v1/events/stream?job_id={job_id}",
+            "source": {
+                "video_id": f"vid_{number:026d}",
+                "filename": filename,
+                "size": size,
+                "sha256": None,
+                "deleted": False,
+                "info": None,
+            },
+            "recipe": {},
+            "steps": [_step(name) for name in ("probe", "plan", "render")],
+            "segments": [],
+            "archive_url": f"/v1/jobs/{job_id}/segments.zip",
+            "error": None,
+            "warnings": [],
+            "media_deleted": False,
+        }
+        job.update(changes)
+        with self._lock:
+            self.jobs[job_id] = job
+        return job_id
+
+    def change(self, job_id: str, event: str | None = None, **changes: Any) -> None:
+        """Changes a job; with `event`, tells the page."""
+        with self._lock:
+            self.jobs[job_id].update(changes)
+        if event:
+            self.emit(event, job_id)
+
+    def probed(self, job_id: str, *, seconds: float = 204.5) -> None:
+        job = self.jobs[job_id]
+        video = {"width": 1920, "height": 1080, "average_rate": "30000/1001"}
+        job["source"]["info"] = {"duration_us": int(seconds * 1e6), "video": video, "warnings": []}
+        self.step(job_id, "probe", "completed")
+
+    def step(self, job_id: str, name: str, state: str, progress: float = 0.0, **more: Any) -> None:
+        step = next(step for step in self.jobs[job_id]["steps"] if step["name"] == name)
+        step.update(state=state, progress=100.0 if state == "completed" else progress, **more)
+
+    def plan(self, job_id: str, segments: int, *, length_s: float = 59.9) -> None:
+        """Pending segments, as after the planning step."""
+        self.step(job_id, "plan", "completed")
+        with self._lock:
+            self.jobs[job_id]["segments"] = [
+                self._segment(job_id, index, length_s=length_s) for index in range(segments)
+            ]
+
+    def ready(self, job_id: str, index: int, *, event: bool = True, **more: Any) -> None:
+        with self._lock:
+            self.jobs[job_id]["segments"][index].update(state="ready", **more)
+        if event:
+            self.emit("segment.ready", job_id)
+
+    def finish(self, job_id: str) -> None:
+        """Everything done at once."""
+        for step in self.jobs[job_id]["steps"]:
+            step.update(state="completed", progress=100.0)
+        for index in range(len(self.jobs[job_id]["segments"])):
+            self.ready(job_id, index, event=False)
+        self.change(job_id, "job.completed", state="completed", progress=100.0)
+
+    def remove(self, job_id: str) -> None:
+        with self._lock:
+            del self.jobs[job_id]
+
+    def emit(self, event: str, job_id: str) -> None:
+        number = next(self._events)
+        data = {"id": number, "type": event, "at": "2026-11-21T00:00:00.000Z", "job_id": job_id, "data": {}}
+        self._send(f"id: {number}\nevent: {event}\ndata: {json.dumps(data)}\n\n")
+
+    def note(self, job_id: str, step: str, progress: float, job_progress: float) -> None:
+        data = {"job_id": job_id, "step": step, "progress": progress, "job_progress": job_progress}
+        self._send(f"event: progress\ndata: {json.dumps(data)}\n\n")
+
+    def send_raw(self, text: str) -> None:
+        self._send(text)
+
+    def drop_streams(self) -> None:
+        """Ends every open event stream, as a restart or a dead network does."""
+        with self._lock:
+            streams, self._streams = self._streams, []
+        for stream in streams:
+            stream.put(None)
+
+    @property
+    def streams(self) -> int:
+        return len(self._streams)
+
+    def requests(self, method: str, prefix: str) -> list[Seen]:
+        return [seen for seen in list(self.seen) if seen.method == method and seen.path.startswith(prefix)]
+
+    def wait_for(self, what: Callable[[], bool], *, timeout_s: float = 5.0) -> None:
+        """Waits for a condition on this side; the page's side has Playwright's own waiting."""
+        end = time.monotonic() + timeout_s
+        while not what():
+            if time.monotonic() > end:
+                raise TimeoutError
+            time.sleep(0.01)
+
+    def subscribe(self) -> SimpleQueue[bytes | None]:
+        stream: SimpleQueue[bytes | None] = SimpleQueue()
+        with self._lock:
+            self._streams.append(stream)
+        return stream
+
+    def unsubscribe(self, stream: SimpleQueue[bytes | None]) -> None:
+        with self._lock:
+            if stream in self._streams:
+                self._streams.remove(stream)
+
+    def _send(self, text: str) -> None:
+        with self._lock:
+            for stream in self._streams:
+                stream.put(text.encode())
+
+    def _segment(self, job_id: str, index: int, *, length_s: float) -> Json:
+        base = f"/v1/segments/seg_{job_id[4:-4]}{index:04d}"
+        return {
+            "segment_id": base.rsplit("/", 1)[-1],
+            "index": index,
+            "state": "pending",
+            "in_us": int(index * length_s * 1e6),
+            "out_us": int((index + 1) * length_s * 1e6),
+            "in_s": index * length_s,
+            "out_s": (index + 1) * length_s,
+            "duration_s": 4.0,
+            "width": 1080,
+            "height": 1920,
+            "fps": "30000/1001",
+            "frames": 120,
+            "size": len(self.clip),
+            "sha256": "",
+            "loudness_lufs": -14.1,
+            "true_peak_dbtp": -1.4,
+            "warnings": [],
+            "video_url": f"{base}/video",
+            "download_url": f"{base}/video?download=1",
+            "poster_url": f"{base}/poster",
+            "sprite": {"url": f"{base}/sprite", **self.sprite_facts},
+        }
+
+
+def _step(name: str) -> Json:
+    return {
+        "name": name,
+        "state": "available" if name == "probe" else "waiting",
+        "progress": 0.0,
+        "attempt": 0,
+        "max_attempts": 5,
+        "started_at": None,
+        "finished_at": None,
+        "errors": [],
+    }
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64  # a browser opens six at once; a full queue would cost it a second
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away is no error here."""
+
+
+def _handler(daemon: FakeDaemon) -> type[BaseHTTPRequestHandler]:
+    class Bound(_Handler):
+        far = daemon
+
+    return Bound
+
+
+class _Handler(BaseHTTPRequestHandler):
+    far: FakeDaemon
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        parts = self._remember()
+        path = parts.path
+        if path == "/" or path.startswith("/static/"):
+            self._file(STATIC / ("index.html" if path == "/" else path.removeprefix("/static/")))
+        elif path == "/v1/events/stream":
+            self._stream()
+        elif path == "/v1/jobs":
+            self._list(dict(parse_qsl(parts.query)))
+        elif path.startswith("/status/"):
+            self._status(path.rsplit("/", 1)[-1])
+        elif path.startswith("/v1/segments/"):
+            self._segment(path.rsplit("/", 1)[-1])
+        else:
+            self._problem(404, "Not found", f"There is nothing at {path}.", "")
+
+    def do_PUT(self) -> None:
+        self._remember()
+        fault = self.far.faults.popleft() if self.far.faults else Fault()
+        length = int(self.headers.get("Content-Length", 0))
+        wanted = length if fault.after is None else min(fault.after, length)
+        if fault.hang:
+            self.far.stopping.wait(30)
+            self.close_connection = True
+            return
+        if not self._read(wanted):
+            return
+        if fault.status:
+            body = fault.problem or {}
+            self._answer(fault.status, json.dumps(body).encode(), "application/problem+json", fault.headers)
+            if wanted < length:
+                self._read(length - wanted)  # as the daemon does: the answer is read before the line is cut
+            return
+        if fault.after is not None and not fault.accept:
+            self._cut()
+            return
+        job_id = self._accept(length)
+        if fault.accept:
+            self._cut()
+            return
+        url = f"/status/{job_id}"
+        video_id = self.far.jobs[job_id]["source"]["video_id"]
+        self._json(202, {"job_id": job_id, "status_url": url, "video_id": video_id, "state": "queued"})
+
+    def do_POST(self) -> None:
+        path = self._remember().path
+        _, _, _, job_id, verb = path.split("/")
+        if job_id not in self.far.jobs:
+            self._problem(404, "Not found", f"There is no job {job_id}.", "")
+        elif self.far.faults:
+            fault = self.far.faults.popleft()
+            self._answer(fault.status, json.dumps(fault.problem).encode(), "application/problem+json", {})
+        elif verb == "cancel":
+            self.far.change(job_id, "job.cancelled", state="cancelled")
+            self._json(200, self.far.jobs[job_id])
+        else:
+            self.far.change(job_id, "job.retried", state="queued", error=None, progress=0.0)
+            self._json(202, self.far.jobs[job_id])
+
+    def do_DELETE(self) -> None:
+        job_id = self._remember().path.rsplit("/", 1)[-1]
+        self.far.remove(job_id)
+        self._answer(204, b"", "", {})
+        self.far.emit("job.deleted", job_id)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """The tests look at `seen`."""
+
+    def _remember(self) -> Any:
+        parts = urlsplit(self.path)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        query = dict(parse_qsl(parts.query))
+        self.far.seen.append(Seen(self.command, parts.path, headers, query, time.monotonic()))
+        return parts
+
+    def _read(self, wanted: int) -> bool:
+        """Reads the body at the daemon's rate; False when the client went away."""
+        got = 0
+        while got < wanted and not self.far.stopping.is_set():
+            step = 1 << 18 if self.far.rate is None else max(1, int(self.far.rate * 0.02))
+            try:
+                piece = self.rfile.read(min(step, wanted - got))
+            except OSError:
+                piece = b""
+            if not piece:
+                self.close_connection = True
+                return False
+            got += len(piece)
+            if self.far.rate is not None:
+                time.sleep(0.02)
+        return got >= wanted
+
+    def _accept(self, length: int) -> str:
+        key = self.headers.get("Idempotency-Key", "")
+        if key in self.far.answers:
+            return self.far.answers[key]
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        job_id = self.far.add_job(query["filename"], size=length)
+        self.far.answers[key] = job_id
+        self.far.emit("job.created", job_id)
+        return job_id
+
+    def _list(self, query: dict[str, str]) -> None:
+        if self.far.list_status != 200:
+            self._problem(self.far.list_status, "The server is stopping", "It takes nothing now.", "Wait a moment.")
+            return
+        limit, cursor = int(query.get("limit", 20)), query.get("cursor", "~")
+        older = sorted((key for key in self.far.jobs if key < cursor), reverse=True)
+        page = [self.far.jobs[key] for key in older[:limit]]
+        self._json(200, {"jobs": page, "next_cursor": page[-1]["job_id"] if len(older) > limit else None})
+
+    def _status(self, job_id: str) -> None:
+        job = self.far.jobs.get(job_id)
+        if job is None:
+            self._problem(404, "Not found", f"There is no job {job_id}.", "")
+        else:
+            self._json(200, job)
+
+    def _segment(self, what: str) -> None:
+        body, kind = {
+            "video": (self.far.clip, "video/mp4"),
+            "poster": (self.far.poster, "image/jpeg"),
+            "sprite": (self.far.sprite, "image/jpeg"),
+        }[what]
+        wanted = self.headers.get("Range")
+        if wanted is None:
+            self._answer(200, body, kind, {"Accept-Ranges": "bytes"})
+            return
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        start, end = int(first), min(int(last) if last else len(body) - 1, len(body) - 1)
+        self._answer(
+            206,
+            body[start : end + 1],
+            kind,
+            {"Accept-Ranges": "bytes", "Content-Range": f"bytes {start}-{end}/{len(body)}"},
+        )
+
+    def _stream(self) -> None:
+        if self.far.stream_status != 200:
+            self._problem(self.far.stream_status, "Stopping", "", "")
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.close_connection = True
+        stream = self.far.subscribe()
+        try:
+            self.wfile.write(b"retry: 200\n\n")
+            while not self.far.stopping.is_set():
+                try:
+                    text = stream.get(timeout=0.5)
+                except Empty:
+                    text = b":\n\n"
+                if text is None:
+                    return
+                self.wfile.write(text)
+        finally:
+            self.far.unsubscribe(stream)
+
+    def _file(self, path: Path) -> None:
+        if not path.is_file() or not path.resolve().is_relative_to(STATIC):
+            self._problem(404, "Not found", "", "")
+            return
+        kind = TYPES.get(path.suffix, "application/manifest+json")
+        self._answer(200, path.read_bytes(), f"{kind}; charset=utf-8", {"Content-Security-Policy": POLICY})
+
+    def _problem(self, status: int, title: str, detail: str, hint: str) -> None:
+        body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "hint": hint}
+        self._answer(status, json.dumps(body).encode(), "application/problem+json", {})
+
+    def _json(self, status: int, body: Json) -> None:
+        with self.far._lock:
+            data = json.dumps(body).encode()
+        self._answer(status, data, "application/json", {})
+
+    def _answer(self, status: int, body: bytes, kind: str, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        if kind:
+            self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        # One request a connection: on a used one the browser itself repeats a request whose line was cut.
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _cut(self) -> None:
+        """Ends the line without a word, at once: what is unread makes it a reset."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,0 +1,235 @@
+"""The page against the real daemon: a take goes in through the browser and comes out as segments that play."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.page.conftest import DESK, PHONE, OpenPage
+from tests.page.fake_daemon import POLICY
+from tests.page.test_for_everyone import audit
+from tests.page.test_uploading import pick
+
+ROOT = Path(__file__).parents[2]
+WORK_MS = 60_000  # a short take on a busy machine
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[str]:
+    """`vidprod serve` on a free port, ended as a person ends it. Gives its address."""
+    home = tmp_path_factory.mktemp("daemon")
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "vidprod", "serve", "--port", "0", "--data-dir", home / "data"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdout is not None
+        with process.stdout as said:
+            ready = re.search(r"http://\S+", said.readline())
+            assert ready, (home / "log").read_text()
+            yield ready.group().rstrip("/")
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=15)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sample") / "my take.mp4"
+    make_sample(path, seconds=8)
+    return path
+
+
+def make_sample(path: Path, *, seconds: int) -> None:
+    """A generated take with picture and sound, portrait and small, so that little has to be encoded."""
+    command = [sys.executable, "-m", "vidprod.media.sample", str(path), "--seconds", str(seconds)]
+    command += ["--width", "270", "--height", "480"]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def done(daemon: str, sample: Path, chromium: Browser) -> str:
+    """The id of a job that was made in the page and is done: two or more segments of at most 4 s."""
+    context = chromium.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    page = context.new_page()
+    page.goto(daemon)
+    page.get_by_text("Live", exact=True).wait_for()
+    page.evaluate(
+        """() => {
+          window.values = [];
+          const look = () => {
+            const bar = document.querySelector(".job .overall:not([hidden]) progress");
+            if (bar && bar.value !== values.at(-1)) values.push(bar.value);
+            requestAnimationFrame(look);
+          };
+          look();
+        }"""
+    )
+    page.locator("#options > summary").click()
+    page.get_by_label("Longest segment").fill("4")
+    page.get_by_label("Where to cut").select_option("none")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose videos").click()
+    chooser.value.set_files(sample)
+    card = page.locator(".job", has=page.get_by_role("heading", name="my take.mp4"))
+    card.get_by_text("Working", exact=True).or_(card.get_by_text("Done", exact=True)).wait_for()
+    card.get_by_text("Done", exact=True).wait_for(timeout=WORK_MS)
+    moved = page.evaluate("values")
+    assert moved == sorted(moved)
+    assert len(moved) >= 3, moved  # it was seen moving, from events alone
+    job = card.get_attribute("data-job")
+    context.close()
+    assert job is not None
+    return job
+
+
+def status(daemon: str, job: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{daemon}/status/{job}", timeout=10) as answer:
+        facts: dict[str, Any] = json.load(answer)
+    return facts
+
+
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_finished_take_shows_segments_that_play_and_seek(
+    daemon: str, done: str, open_at: OpenPage, size: dict[str, int]
+) -> None:
+    page = open_at(daemon, size=size)
+    card = page.locator(f'[data-job="{done}"]')
+    facts = status(daemon, done)
+    assert [segment["state"] for segment in facts["segments"]] == ["ready"] * len(facts["segments"])
+    expect(card.locator(".segment")).to_have_count(len(facts["segments"]))
+    picture = card.locator(".segment img").first
+    picture.scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('.segment img').naturalWidth > 0")
+    card.get_by_role("button", name="Play segment 1 of my take.mp4").click()
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.3")
+    assert page.locator("video").evaluate("video => video.videoWidth") == facts["segments"][0]["width"]
+    slider = card.get_by_role("slider", name="Look through segment 1 of my take.mp4")
+    slider.evaluate(
+        """slider => {
+          slider.value = "3";
+          slider.dispatchEvent(new Event("input"));
+          slider.dispatchEvent(new Event("change"));
+        }"""
+    )
+    page.wait_for_function("() => document.querySelector('video').currentTime >= 3")
+    assert audit(page) == {}
+
+
+def test_the_sprite_is_what_the_slider_says(daemon: str, done: str, open_at: OpenPage) -> None:
+    page = open_at(daemon)
+    card = page.locator(f'[data-job="{done}"]')
+    sprite = status(daemon, done)["segments"][0]["sprite"]
+    with page.expect_response(lambda answer: answer.url.endswith(sprite["url"])) as picture:
+        card.get_by_role("slider", name="Look through segment 1 of my take.mp4").press("ArrowRight")
+    assert picture.value.headers["content-type"] == "image/jpeg"
+    size = page.evaluate(
+        """async (url) => {
+          const image = Object.assign(new Image(), { src: url });
+          await image.decode();
+          return [image.naturalWidth, image.naturalHeight];
+        }""",
+        sprite["url"],
+    )
+    assert size == [sprite["columns"] * sprite["tile_width"], sprite["rows"] * sprite["tile_height"]]
+
+
+def test_a_download_is_byte_for_byte_what_the_status_says(daemon: str, done: str, open_at: OpenPage) -> None:
+    page = open_at(daemon)
+    card = page.locator(f'[data-job="{done}"]')
+    first = status(daemon, done)["segments"][0]
+    with page.expect_download() as download:
+        card.get_by_role("link", name=re.compile("Download segment 1 of my take.mp4")).click()
+    data = download.value.path().read_bytes()
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (first["size"], first["sha256"])
+    assert download.value.suggested_filename.endswith(".mp4")
+    with page.expect_download() as archive:
+        card.get_by_role("link", name="Download all segments of my take.mp4 as one zip file").click()
+    assert archive.value.path().read_bytes().startswith(b"PK")
+
+
+def test_a_text_file_named_mp4_shows_the_servers_refusal(daemon: str, open_at: OpenPage, tmp_path: Path) -> None:
+    page = open_at(daemon)
+    small, large = tmp_path / "notes.mp4", tmp_path / "log.mp4"
+    small.write_text("not a video\n")
+    large.write_text("not a video\n" * 2_000_000)
+    pick(page, small, large)
+    for name in ("notes.mp4", "log.mp4"):
+        row = page.locator(".upload", has_text=name)
+        expect(row.get_by_text("Unsupported Media Type", exact=True)).to_be_visible()
+        expect(row.locator(".problem-detail")).to_contain_text("text")
+        expect(row.get_by_text("Send a video file: MP4, MOV")).to_be_visible()
+
+
+def test_a_cancelled_upload_leaves_no_job(daemon: str, open_at: OpenPage, sample: Path, tmp_path: Path) -> None:
+    page = open_at(daemon)
+    before = page.locator(".job").count()
+    slow = tmp_path / "slow.mp4"
+    slow.write_bytes(sample.read_bytes() + bytes(20_000_000))
+    session = page.context.new_cdp_session(page)
+    session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 500_000},
+    )
+    pick(page, slow)
+    row = page.locator(".upload", has_text="slow.mp4")
+    expect(row.locator(".upload-figures")).to_contain_text("/s")
+    row.get_by_role("button", name="Cancel the upload of slow.mp4").click()
+    expect(page.locator(".upload")).to_have_count(0)
+    session.detach()
+    page.reload()
+    expect(page.locator(".job")).to_have_count(before)
+
+
+def test_a_running_job_is_cancelled_tried_again_and_deleted(daemon: str, open_at: OpenPage, tmp_path: Path) -> None:
+    page = open_at(daemon, size=DESK)
+    short = tmp_path / "second take.mp4"
+    make_sample(short, seconds=4)
+    pick(page, short)
+    card = page.locator(".job", has=page.get_by_role("heading", name="second take.mp4"))
+    card.get_by_role("button", name="Cancel the work on second take.mp4").click()
+    expect(card.get_by_text("Cancelled", exact=True)).to_be_visible()
+    card.get_by_role("button", name="Try second take.mp4 again").click()
+    expect(card.get_by_text("Done", exact=True)).to_be_visible(timeout=WORK_MS)
+    card.get_by_role("button", name="Delete second take.mp4").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(card).to_have_count(0)
+    page.reload()
+    page.get_by_role("heading", name="Your takes").wait_for()
+    expect(page.locator("#takes-loading")).to_be_hidden()
+    expect(card).to_have_count(0)
+
+
+def test_a_take_that_was_cut_off_fails_with_a_sentence_and_a_hint(daemon: str, open_at: OpenPage, sample: Path) -> None:
+    page = open_at(daemon)
+    half = sample.with_name("broken.mp4")
+    half.write_bytes(sample.read_bytes()[:4000])  # a container that was cut off behind its beginning
+    pick(page, half)
+    card = page.locator(".job", has=page.get_by_role("heading", name="broken.mp4"))
+    expect(card.get_by_text("Failed", exact=True)).to_be_visible(timeout=WORK_MS)
+    problem = status(daemon, card.get_attribute("data-job") or "")["error"]
+    expect(card.get_by_text(problem["message"], exact=True)).to_be_visible()
+    if problem["hint"]:
+        expect(card.get_by_text(problem["hint"], exact=True)).to_be_visible()
+
+
+def test_the_far_end_of_the_other_tests_has_the_daemons_own_policy(daemon: str) -> None:
+    with urllib.request.urlopen(daemon, timeout=10) as answer:
+        assert directives(answer.headers["content-security-policy"]) == directives(POLICY)
+
+
+def directives(policy: str) -> dict[str, frozenset[str]]:
+    return {words[0]: frozenset(words[1:]) for part in policy.split(";") if (words := part.split())}

@@ -1,0 +1,98 @@
+"""Jobs as the worker would leave them: rows through the real store, files through the real volume."""
+
+import hashlib
+import time
+
+from tests.web.conftest import Live
+from vidprod.domain.ids import new_id
+from vidprod.domain.segment import Rendition, Segment, Sprite
+from vidprod.domain.task import STEPS
+from vidprod.store.sqlite import Tables
+
+SPRITE = Sprite(columns=10, rows=3, count=30, tile_width=90, tile_height=160, interval_s=2.0)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def segment_bytes(index: int, *, size: int = 100_000) -> bytes:
+    return (b"segment %d " % index) * (size // 10)
+
+
+async def start(live: Live, job_id: str) -> None:
+    """The probe runs."""
+
+    def rows(db: Tables) -> None:
+        task = db.tasks.claim(boot_id="boot", token="token", lease_ms=60_000, now=now_ms())
+        assert task is not None
+        assert task.job_id == job_id
+        db.jobs.start(job_id, now=now_ms())
+        db.tasks.set_progress(task, 0.5)
+
+    await live.store.write(rows)
+
+
+async def complete(live: Live, job_id: str, *, segments: int = 2) -> list[str]:
+    """All steps done, every segment ready. Returns the segments' ids."""
+    ids = [new_id("seg", now=now_ms()) for _ in range(segments)]
+    for index, segment_id in enumerate(ids):
+        _put_files(live, job_id, segment_id, index)
+
+    def rows(db: Tables) -> None:
+        now = now_ms()
+        db.jobs.start(job_id, now=now)
+        for kind in STEPS:
+            if kind != "probe":
+                db.tasks.enqueue(kind, job_id=job_id, priority="normal", run_at=now, max_attempts=5, now=now)
+            task = db.tasks.claim(boot_id="boot", token="token", lease_ms=60_000, now=now)
+            assert task is not None
+            db.tasks.complete(task, now=now)
+        db.segments.add_all([_segment(job_id, segment_id, index) for index, segment_id in enumerate(ids)])
+        for index, segment_id in enumerate(ids):
+            db.segments.ready(segment_id, _rendition(segment_bytes(index)), now=now)
+        db.jobs.complete(job_id, ["one warning"], now=now)
+        db.events.record("job.completed", job_id=job_id, now=now)
+
+    await live.store.write(rows)
+    return ids
+
+
+def _put_files(live: Live, job_id: str, segment_id: str, index: int) -> None:
+    task_id = new_id("tsk", now=now_ms())
+    work_dir = live.blobs.work_dir(task_id)
+    work_dir.mkdir()
+    (work_dir / "000.mp4").write_bytes(segment_bytes(index))
+    (work_dir / "000.jpg").write_bytes(b"poster %d" % index)
+    (work_dir / "000.sprite.jpg").write_bytes(b"sprite %d" % index)
+    live.blobs.adopt(work_dir, "000", job_id, segment_id)
+    live.blobs.delete_work(task_id)
+
+
+def _segment(job_id: str, segment_id: str, index: int) -> Segment:
+    return Segment(
+        id=segment_id,
+        job_id=job_id,
+        index=index,
+        state="pending",
+        in_us=index * 60_000_000,
+        out_us=(index + 1) * 60_000_000,
+        created_at=now_ms(),
+    )
+
+
+def _rendition(content: bytes) -> Rendition:
+    return Rendition(
+        duration_us=59_966_666,
+        frames=1799,
+        width=1080,
+        height=1920,
+        fps="30",
+        size=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        video_codec="h264",
+        audio_codec="aac",
+        loudness_lufs=-14.1,
+        true_peak_dbtp=-1.4,
+        sprite=SPRITE,
+    )

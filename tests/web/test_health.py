@@ -1,0 +1,86 @@
+"""Alive, ready, and the numbers."""
+
+from pathlib import Path
+
+from tests.web.conftest import Live, mp4, running
+from vidprod.errors import ChildDied
+
+
+async def test_a_daemon_that_answers_is_alive(live: Live) -> None:
+    live.child.append(ChildDied("no child today"))
+    answer = await live.client.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "alive"})
+
+
+async def test_ready_names_every_check(live: Live) -> None:
+    answer = await live.client.get("/ready")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ready"
+    assert {name: check["ok"] for name, check in answer.json()["checks"].items()} == {
+        "store": True,
+        "disk": True,
+        "child": True,
+    }
+
+
+async def test_a_child_that_does_not_start_is_not_ready_and_says_why(live: Live) -> None:
+    live.child.append(ChildDied("no child today"))
+    answer = await live.client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["child"] == {"ok": False, "detail": "no child today"}
+    assert answer.json()["checks"]["store"]["ok"]
+
+
+async def test_a_full_disk_is_not_ready(tmp_path: Path) -> None:
+    async with running(tmp_path, disk_floor_bytes=1 << 60) as live:
+        answer = await live.client.get("/ready")
+        assert answer.status_code == 503
+        assert "free" in answer.json()["checks"]["disk"]["detail"]
+
+
+async def test_a_store_that_cannot_write_is_not_ready(live: Live) -> None:
+    await live.store.write(lambda db: db.jobs._run("drop table pulse"))
+    answer = await live.client.get("/ready")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["store"]["ok"] is False
+
+
+async def test_metrics_count_uploads_requests_and_the_queue(live: Live) -> None:
+    job_id = await live.upload()
+    await live.client.put("/upload", content=b"text " * 2000)
+    await live.client.get(f"/status/{job_id}")
+    before = await _numbers(live)
+    await live.upload(mp4(7777))
+    await live.client.put("/upload", content=b"text " * 2000)
+    await live.client.get(f"/status/{job_id}")
+    after = await _numbers(live)
+
+    def grew(name: str) -> float:
+        return after[name] - before[name]
+
+    assert grew('vidprod_uploads_total{outcome="stored"}') == 1
+    assert grew('vidprod_uploads_total{outcome="refused"}') == 1
+    assert grew("vidprod_upload_bytes_total") >= 7777 + 4096
+    assert grew("vidprod_upload_seconds_count") == 1
+    assert grew('vidprod_http_requests_total{method="GET",route="/status/{job_id}",status="200"}') == 1
+    assert grew('vidprod_http_requests_total{method="PUT",route="/upload",status="415"}') == 1
+    assert after['vidprod_queue_tasks{kind="probe",state="available"}'] == 2
+    assert after["vidprod_disk_free_bytes"] > 0
+    assert not any(job_id in name for name in after)  # ids must not become labels
+
+
+async def _numbers(live: Live) -> dict[str, float]:
+    answer = await live.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = [line for line in answer.text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+async def test_head_is_answered_wherever_get_is(live: Live) -> None:
+    job_id = await live.upload()
+    for path in ("/", "/health", "/ready", "/metrics", "/v1/jobs", f"/status/{job_id}", "/v1/events", "/openapi.json"):
+        head, get = await live.client.head(path), await live.client.get(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers["content-type"] == get.headers["content-type"]
+    job = await live.client.head(f"/v1/jobs/{job_id}/segments.zip")
+    assert job.status_code == 404

@@ -1,0 +1,136 @@
+"""The page, what it is made of, and the description of the API."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import Live
+from vidprod.web.pages import static_directory
+
+
+async def test_the_page_and_all_it_names_are_served(live: Live) -> None:
+    page = await live.client.get("/")
+    assert page.status_code == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+    assert named
+    for path in named:
+        answer = await live.client.get(path)
+        assert answer.status_code == 200, path
+        assert answer.content == (static_directory() / path.removeprefix("/static/")).read_bytes()
+
+
+async def test_files_have_the_types_browsers_insist_on(live: Live) -> None:
+    types = {}
+    for path in static_directory().rglob("*"):
+        if path.is_file():
+            answer = await live.client.get(f"/static/{path.relative_to(static_directory()).as_posix()}")
+            assert answer.status_code == 200, path
+            types[path.suffix] = answer.headers["content-type"]
+    assert types[".js"] == "text/javascript; charset=utf-8"
+    assert types[".css"] == "text/css; charset=utf-8"
+    assert types[".svg"] == "image/svg+xml"
+
+
+async def test_an_unchanged_page_is_not_sent_again(live: Live) -> None:
+    first = await live.client.get("/")
+    assert first.headers["cache-control"] == "no-cache"
+    again = await live.client.get("/", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../pyproject.toml",
+        "/static/..%2fpyproject.toml",
+        "/static/%2e%2e/vidprod/config.py",
+        "/static//etc/passwd",
+        "/static/%2fetc%2fpasswd",
+        "/static/nothing.js",
+        "/static/",
+        "/static/index.html%00.js",
+    ],
+)
+async def test_nothing_outside_the_page_is_served(live: Live, path: str) -> None:
+    status, out = await live.curl("--path-as-is", "-w", "\n%{http_code}", f"{live.url}{path}")
+    assert status == 0
+    assert out.rpartition("\n")[2] in {"400", "404"}
+    assert "root:" not in out
+    assert "[project]" not in out
+
+
+async def test_the_document_describes_every_route(live: Live) -> None:
+    document = (await live.client.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.")
+    described = {(path, method) for path, item in document["paths"].items() for method in item}
+    assert {
+        ("/upload", "post"),
+        ("/upload", "put"),
+        ("/status/{job_id}", "get"),
+        ("/v1/jobs", "get"),
+        ("/v1/jobs/{job_id}", "get"),
+        ("/v1/jobs/{job_id}", "delete"),
+        ("/v1/jobs/{job_id}/cancel", "post"),
+        ("/v1/jobs/{job_id}/retry", "post"),
+        ("/v1/jobs/{job_id}/segments.zip", "get"),
+        ("/v1/segments/{segment_id}/{kind}", "get"),
+        ("/v1/events", "get"),
+        ("/v1/events/stream", "get"),
+        ("/health", "get"),
+        ("/ready", "get"),
+        ("/metrics", "get"),
+    } <= described
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert operation.get("description"), operation
+    upload = document["paths"]["/upload"]
+    assert "multipart/form-data" in upload["post"]["requestBody"]["content"]
+    assert {"segment_s", "snap", "frame", "filename", "priority", "Idempotency-Key"} <= {
+        parameter["name"] for parameter in upload["put"]["parameters"]
+    }
+    assert "application/problem+json" in upload["put"]["responses"]["415"]["content"]
+
+
+class _Requests(HTMLParser):
+    """Every address a browser would ask for, or follow."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: set[str] = set()
+        self.ids: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), "inline script"
+            assert name != "style", "inline style"
+            if name in ("href", "src") and value:
+                self.addresses.append(value)
+            if name == "id" and value:
+                self.ids.add(value)
+
+
+async def test_the_description_is_readable_and_asks_nobody_else(live: Live) -> None:
+    answer = await live.client.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    page = _Requests()
+    page.feed(answer.text)
+    assert not page.tags & {"script", "style", "iframe", "img"}
+    for address in page.addresses:
+        assert address.startswith(("/", "#")), address
+        if address.startswith("#"):
+            assert address[1:] in page.ids, address
+        else:
+            assert (await live.client.get(address)).status_code == 200, address
+    assert "/v1/jobs/{job_id}/segments.zip" in answer.text
+    assert "segment_s" in answer.text
+
+
+def test_an_installed_package_carries_the_page(tmp_path: Path) -> None:
+    """`static` is put into the wheel under the name the pages look for."""
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert '"static" = "vidprod/_static"' in project

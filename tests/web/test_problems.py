@@ -1,0 +1,40 @@
+"""Errors are problem details with a code, and say nothing of our insides."""
+
+from tests.web.conftest import Live
+from vidprod.store.sqlite import Tables
+
+
+async def test_what_is_not_there_is_a_problem_with_a_code(live: Live) -> None:
+    for path in ("/nope", "/status/job_x", "/status/job_00000000000000000000000000", "/v1/segments/seg_x/video"):
+        answer = await live.client.get(path)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert set(problem) == {"type", "title", "status", "detail", "code", "hint"}
+        assert (problem["type"], problem["title"], problem["status"]) == ("about:blank", "Not Found", 404)
+        assert problem["code"] == "not_found"
+
+
+async def test_the_wrong_method_is_told_the_right_ones(live: Live) -> None:
+    answer = await live.client.post("/health")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["allow"]
+    assert answer.json()["code"] == "method_not_allowed"
+
+
+async def test_a_bad_parameter_is_named(live: Live) -> None:
+    answer = await live.client.get("/v1/jobs?limit=0")
+    assert answer.status_code == 400
+    assert "limit" in answer.json()["detail"]
+
+
+async def test_a_fault_of_ours_is_not_shown_in_detail(live: Live) -> None:
+    def break_jobs(db: Tables) -> None:
+        db.jobs._run("alter table job rename to secret_name")
+
+    await live.store.write(break_jobs)
+    answer = await live.client.get("/v1/jobs")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "job" not in answer.text.replace("jobs", "")
+    assert "sqlite" not in answer.text.lower()

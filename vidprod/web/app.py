@@ -1,0 +1,74 @@
+"""The application: every route, the guard before them, and errors as problems."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.store.sqlite import Store
+from vidprod.web import archive, docs, events, guard, health, jobs, metrics, pages, problems, segments
+from vidprod.web.desk import Desk
+from vidprod.web.uploads import form, raw
+
+
+def create_app(
+    store: Store,
+    blobs: DiskBlobs,
+    config: Config,
+    child_check: Callable[[], Awaitable[None]],
+    now: Callable[[], int],
+) -> Litestar:
+    """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
+
+    Args:
+        child_check: raises when the media child does not start.
+        now: unix ms.
+    """
+    desk = Desk(
+        store=store,
+        blobs=blobs,
+        config=config,
+        child_check=child_check,
+        now=now,
+        stopping=asyncio.Event(),
+    )
+
+    def provide_desk() -> Desk:
+        return desk
+
+    return Litestar(
+        route_handlers=[
+            form.post_upload,
+            raw.put_upload,
+            raw.put_upload_named,
+            jobs.get_status,
+            jobs.get_job,
+            jobs.list_jobs,
+            jobs.cancel_job,
+            jobs.retry_job,
+            jobs.delete_job,
+            archive.get_archive,
+            segments.get_file,
+            events.list_events,
+            events.stream_events,
+            health.health,
+            health.ready,
+            metrics.get_metrics,
+            pages.get_page,
+            pages.get_static,
+            pages.get_icon,
+            docs.get_document,
+            docs.get_style,
+        ],
+        dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
+        middleware=[metrics.CountRequests(), guard.RefuseOtherSites()],
+        before_send=[guard.add_headers],
+        exception_handlers=problems.HANDLERS,
+        openapi_config=docs.OPENAPI,
+        state=State({"stopping": desk.stopping}),
+        logging_config=None,  # ours is set up by who starts the daemon
+    )

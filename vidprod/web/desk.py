@@ -1,0 +1,40 @@
+"""The desk: what every handler has at hand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from litestar import Request
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.domain.ids import is_id
+from vidprod.errors import NotFound
+from vidprod.store.sqlite import Store
+from vidprod.web.uploads.admission import Admission
+
+HttpRequest = Request[Any, Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Desk:
+    """One for the application; the dependency `desk` of each handler."""
+
+    store: Store
+    blobs: DiskBlobs
+    config: Config
+    child_check: Callable[[], Awaitable[None]]  # raises when the media child does not start
+    now: Callable[[], int]  # unix ms
+    stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
+    admission: Admission = field(default_factory=Admission)
+
+
+def checked(given: str, prefix: str) -> str:
+    """`given`, if it has the shape of an id of this noun: what has not cannot name anything. Raises NotFound."""
+    if not is_id(given, prefix):
+        raise NotFound(f"There is no {_NOUNS[prefix]} {given[:60]!r}.")
+    return given
+
+
+_NOUNS = {"job": "job", "seg": "segment"}

@@ -1,0 +1,232 @@
+"""The API's own description: the OpenAPI document, and a page that shows it without asking anyone else for anything."""
+
+from html import escape
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.serialization import encode_json
+
+from vidprod import __version__
+from vidprod.domain.recipe import Recipe
+from vidprod.web.desk import HttpRequest
+from vidprod.web.problems import MEDIA_TYPE, Problem
+from vidprod.web.reading import read
+from vidprod.web.uploads.order import PRIORITIES
+
+_UPLOAD_REFUSALS = {
+    "408": "The client sent nothing for too long.",
+    "409": "A request with this Idempotency-Key is under way.",
+    "413": "Larger than the limit; told before its bytes are taken where the length is announced.",
+    "415": "Not a video, by its first bytes; told as soon as they are there.",
+    "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
+    "503": "Too many uploads at once, or the daemon is stopping; see Retry-After.",
+    "507": "The volume is too full.",
+}
+_METHODS = ("get", "put", "post", "delete")
+
+
+@read("/openapi.json", include_in_schema=False)
+async def get_document(request: HttpRequest) -> Response[bytes]:
+    """The OpenAPI document."""
+    return Response(encode_json(_document(request)), media_type="application/json")
+
+
+@read("/docs/style.css", include_in_schema=False)
+async def get_style() -> Response[str]:
+    """How the page looks."""
+    return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "no-cache"})
+
+
+class Page(OpenAPIRenderPlugin):
+    """The document, readable."""
+
+    def render(self, request: HttpRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return _page(_document(request)).encode()
+
+
+OPENAPI = OpenAPIConfig(
+    title="VidProd",
+    version=__version__,
+    description="A take goes in, finished vertical segments come out.",
+    use_handler_docstrings=True,
+    path="/docs",
+    render_plugins=[Page(path="/")],
+)
+
+
+def _document(request: HttpRequest) -> dict[str, Any]:
+    """What Litestar reads from the handlers, with what it cannot see there: bodies that are read as streams, the
+    options in their query, and the one shape of every error."""
+    document = request.app.openapi_schema.to_schema()
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = msgspec.json.schema(Problem, ref_template="{name}")["$defs"]["Problem"]
+    refusal = {"description": "What is wrong.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
+    for path, item in document["paths"].items():
+        item.pop("head", None)  # wherever GET is
+        for method, operation in item.items():
+            operation["responses"].pop("400", None)
+            operation["responses"]["default"] = refusal
+            if path.startswith("/upload"):
+                _describe_upload(method, operation)
+    return document
+
+
+def _describe_upload(method: str, operation: dict[str, Any]) -> None:
+    options = _upload_options()
+    operation["parameters"] = [
+        *operation.get("parameters", []),
+        *({"name": name, "in": "query", "required": False, "schema": schema} for name, schema in options.items()),
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "A repeat of the same request under the same key gets the first answer.",
+            "schema": {"type": "string", "maxLength": 255},
+        },
+    ]
+    file = {"type": "string", "format": "binary"}
+    if method == "post":
+        form = {"type": "object", "properties": {"file": file, **options}, "required": ["file"]}
+        content: dict[str, Any] = {"multipart/form-data": {"schema": form}}
+    else:
+        content = {"application/octet-stream": {"schema": file}}
+    operation["requestBody"] = {"required": True, "content": content}
+    for status, why in _UPLOAD_REFUSALS.items():
+        operation["responses"][status] = {
+            "description": why,
+            "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+        }
+
+
+def _upload_options() -> dict[str, Any]:
+    recipe: dict[str, Any] = msgspec.json.schema(Recipe)["$defs"]["Recipe"]["properties"]
+    return {
+        "filename": {"type": "string", "description": "the take's name, to show"},
+        "priority": {"enum": list(PRIORITIES), "default": "normal"},
+        "recipe": {"type": "string", "description": "every option at once, as a JSON object"},
+        **recipe,
+    }
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _page(document: dict[str, Any]) -> str:
+    info = document["info"]
+    operations = [
+        (method, path, operation)
+        for path, item in sorted(document["paths"].items())
+        for method in _METHODS
+        if (operation := item.get(method))
+    ]
+    links = "".join(
+        f'<li><a href="#{_anchor(m, p)}"><b class="{m}">{m.upper()}</b> {escape(p)}</a></li>' for m, p, _ in operations
+    )
+    schemas = document.get("components", {}).get("schemas", {})
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" '
+        f'content="light dark"><title>{escape(info["title"])} API</title>'
+        '<link rel="icon" href="/static/favicon.svg"><link rel="stylesheet" href="/docs/style.css"></head><body>'
+        f"<header><h1>{escape(info['title'])} API <small>{escape(info['version'])}</small></h1>"
+        f"<p>{escape(info.get('description', ''))} Errors are <code>application/problem+json</code> (RFC 9457) with "
+        'a <code>code</code> and a <code>hint</code>. <a href="/openapi.json">The OpenAPI document</a> is for '
+        f'programs, <a href="/">the page</a> for people.</p></header><nav aria-label="Requests"><ul>{links}</ul></nav>'
+        f"<main>{''.join(_operation(*one) for one in operations)}<h2>Shapes</h2>"
+        f"{''.join(_schema(name, schema) for name, schema in sorted(schemas.items()))}</main></body></html>"
+    )
+
+
+def _anchor(method: str, path: str) -> str:
+    return escape(f"{method}{path}".replace("/", "-").replace("{", "").replace("}", ""), quote=True)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    description = operation.get("description") or operation.get("summary", "")
+    answers = "".join(
+        f"<tr><td>{escape(status)}</td><td>{_answer(answer)}</td></tr>"
+        for status, answer in sorted(operation.get("responses", {}).items())
+    )
+    return (
+        f'<section id="{_anchor(method, path)}"><h2><b class="{method}">{method.upper()}</b> <code>{escape(path)}'
+        f"</code></h2><p>{_prose(description)}</p>{_parameters(operation.get('parameters', []))}"
+        f"<table><caption>Answers</caption><tbody>{answers}</tbody></table></section>"
+    )
+
+
+def _parameters(parameters: list[dict[str, Any]]) -> str:
+    if not parameters:
+        return ""
+    rows = "".join(
+        f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(one['in'])}"
+        f"{', required' if one.get('required') else ''}</td><td>{_type(one.get('schema', {}))}</td>"
+        f"<td>{_prose(one.get('description') or one.get('schema', {}).get('description', ''))}</td></tr>"
+        for one in parameters
+    )
+    return f"<table><caption>Parameters</caption><tbody>{rows}</tbody></table>"
+
+
+def _answer(answer: dict[str, Any]) -> str:
+    shapes = [
+        f"{escape(media_type)} {_type(content.get('schema', {}))}"
+        for media_type, content in answer.get("content", {}).items()
+    ]
+    return f"{escape(answer.get('description', ''))} {' or '.join(shapes)}"
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    required = set(schema.get("required", []))
+    rows = "".join(
+        f"<tr><td><code>{escape(field)}</code>{'' if field in required else ' (optional)'}</td><td>{_type(of)}</td>"
+        f"<td>{_prose(of.get('description', ''))}</td></tr>"
+        for field, of in schema.get("properties", {}).items()
+    )
+    return (
+        f'<section id="{escape(name, quote=True)}"><h3>{escape(schema.get("title", name))}</h3>'
+        f"<p>{_prose(schema.get('description', ''))}</p><table><tbody>{rows}</tbody></table></section>"
+    )
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f'<a href="#{escape(name, quote=True)}">{escape(name.rpartition("_")[2] or name)}</a>'
+    for group in ("oneOf", "anyOf", "allOf"):
+        if group in schema:
+            return " or ".join(_type(one) for one in schema[group])
+    if "enum" in schema:
+        return " | ".join(escape(str(value)) for value in schema["enum"])
+    kind = schema.get("type", "any")
+    if kind == "array":
+        return f"list of {_type(schema.get('items', {}))}"
+    limits = [f"{word} {schema[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in schema]
+    return " ".join([escape(kind if isinstance(kind, str) else " or ".join(kind)), *limits])
+
+
+def _prose(text: str) -> str:
+    """Escaped, with `code` as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if n % 2 else part for n, part in enumerate(parts))
+
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --link: light-dark(#0b57d0, #8ab4f8) }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem }
+a { color: var(--link) }
+h1 small { font-weight: 400; font-size: 60% }
+h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere }
+h3 { font-size: 1rem; margin: 1.5rem 0 .25rem }
+nav ul { list-style: none; padding: .75rem 1rem; background: var(--soft); border-radius: .5rem; columns: 2 20rem }
+code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0; display: block; overflow-x: auto }
+caption { text-align: left; font-weight: 600 }
+td { border-top: 1px solid var(--line); padding: .3rem .75rem .3rem 0; vertical-align: top }
+b.get { color: light-dark(#0b57d0, #8ab4f8) }
+b.put, b.post { color: light-dark(#146c2e, #6dd58c) }
+b.delete { color: light-dark(#b3261e, #f2b8b5) }
+section:target { outline: 2px solid var(--link); outline-offset: .5rem; border-radius: .25rem }
+"""

@@ -1,0 +1,149 @@
+"""Jobs over HTTP: seen, listed, cancelled, tried again, deleted."""
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from litestar import Response, delete, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from vidprod.domain.job import FINAL, Job, JobState
+from vidprod.domain.task import STEPS
+from vidprod.domain.video import Video
+from vidprod.errors import BadRequest, Conflict
+from vidprod.store.sqlite import Tables
+from vidprod.web.desk import Desk, checked
+from vidprod.web.reading import read
+from vidprod.web.views import JobView, view_job
+
+_STATES: tuple[JobState, ...] = ("queued", "processing", "completed", "failed", "cancelled")
+
+
+class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some jobs, newest first, and where the next page starts."""
+
+    jobs: list[JobView]
+    next_cursor: str | None
+
+
+@read("/status/{job_id:str}")
+async def get_status(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
+    """How a job is doing."""
+    checked(job_id, "job")
+    return await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id)))
+
+
+@read("/v1/jobs/{job_id:str}")
+async def get_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
+    """The same as /status/{job_id}."""
+    checked(job_id, "job")
+    return await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id)))
+
+
+@read("/v1/jobs")
+async def list_jobs(
+    desk: NamedDependency[Desk],
+    limit: Annotated[int, QueryParameter(ge=1, le=100, description="jobs a page")] = 20,
+    cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
+    states: Annotated[
+        str | None, QueryParameter(name="state", description="only these, separated by commas: processing,queued")
+    ] = None,
+    q: Annotated[str | None, QueryParameter(max_length=200, description="part of the file's name")] = None,
+) -> JobPage:
+    """Jobs, newest first."""
+    wanted = _states(states)
+    before = None if cursor is None else checked(cursor, "job")
+
+    def page(db: Tables) -> JobPage:
+        jobs = db.jobs.list(limit=limit + 1, before=before, states=wanted, q=q)
+        more = len(jobs) > limit
+        return JobPage(
+            jobs=[view_job(db, job, with_errors=False) for job in jobs[:limit]],
+            next_cursor=jobs[limit - 1].id if more else None,
+        )
+
+    return await desk.store.read(page)
+
+
+def _states(text: str | None) -> set[str] | None:
+    if text is None:
+        return None
+    wanted = {state.strip() for state in text.split(",")}
+    if unknown := wanted.difference(_STATES):
+        raise BadRequest(f"state={', '.join(sorted(unknown))}: must be of {', '.join(_STATES)}.")
+    return wanted
+
+
+@post("/v1/jobs/{job_id:str}/cancel", status_code=200)
+async def cancel_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
+    """Stop a job. Segments that are finished stay."""
+    checked(job_id, "job")
+
+    def cancel(db: Tables) -> JobView:
+        return view_job(db, _cancel(db, db.jobs.get(job_id), now=desk.now()))
+
+    return await desk.store.write(cancel, urgent=True)
+
+
+def _cancel(db: Tables, job: Job, *, now: int) -> Job:
+    """Job, tasks and event in one transaction; the worker hears of it through the feed."""
+    cancelled = db.jobs.cancel(job.id, now=now)
+    db.tasks.cancel_of_job(job.id, now=now)
+    db.segments.fail_pending(job.id)
+    db.events.record("job.cancelled", job_id=job.id, now=now)
+    return cancelled
+
+
+@post("/v1/jobs/{job_id:str}/retry", status_code=202)
+async def retry_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
+    """Try a failed or cancelled job again from the step that did not end well. Finished segments stay."""
+    checked(job_id, "job")
+
+    def retry(db: Tables) -> JobView:
+        now = desk.now()
+        job = db.jobs.requeue(job_id, now=now)
+        db.segments.reopen(job_id)
+        _requeue_steps(db, job, max_attempts=desk.config.max_attempts, now=now)
+        db.events.record("job.retried", job_id=job_id, now=now)
+        return view_job(db, job)
+
+    return await desk.store.write(retry)
+
+
+def _requeue_steps(db: Tables, job: Job, *, max_attempts: int, now: int) -> None:
+    last = {task.kind: task for task in db.tasks.of_job(job.id)}
+    for kind in STEPS:
+        task = last.get(kind)
+        if task is not None and task.state in ("discarded", "cancelled"):
+            db.tasks.requeue(task.id, now=now)
+            return  # the steps after it were never enqueued: its completion does that
+        if task is None:
+            db.tasks.enqueue(kind, job_id=job.id, priority=job.priority, run_at=now, max_attempts=max_attempts, now=now)
+            return
+    raise Conflict(f"every step of the job {job.id} is done: there is nothing to try again")
+
+
+@delete("/v1/jobs/{job_id:str}", status_code=204)
+async def delete_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Response[None]:
+    """Delete a job, its segments and, when no other job uses it, its video. One that runs is cancelled first."""
+    checked(job_id, "job")
+
+    def remove(db: Tables) -> Video | None:
+        now = desk.now()
+        job = db.jobs.get(job_id)
+        if job.state not in FINAL:
+            _cancel(db, job, now=now)
+        video = db.jobs.delete(job_id)
+        db.events.record("job.deleted", job_id=job_id, now=now)
+        return video
+
+    video = await desk.store.write(remove, urgent=True)
+    await asyncio.to_thread(_delete_files, desk, job_id, video)
+    return Response(None, status_code=204)
+
+
+def _delete_files(desk: Desk, job_id: str, video: Video | None) -> None:
+    desk.blobs.delete_media(job_id)
+    if video is not None:
+        desk.blobs.delete_source(video.id)

@@ -1,0 +1,54 @@
+"""The numbers of /metrics, and the ones every request adds."""
+
+import time
+from typing import cast
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+from vidprod.telemetry import metrics
+from vidprod.web.desk import Desk
+from vidprod.web.reading import read
+
+
+@read("/metrics", media_type="text/plain")
+async def get_metrics(desk: NamedDependency[Desk]) -> Response[bytes]:
+    """Numbers in Prometheus' text format."""
+    now = desk.now()
+    depth, age_ms = await desk.store.read(lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now)))
+    metrics.set_queue(
+        {(str(kind), str(state)): n for (kind, state), n in depth.items()}, oldest_available_age_ms=age_ms
+    )
+    metrics.disk_free_bytes.set(desk.blobs.free_bytes())
+    body, media_type = metrics.render()
+    return Response(body, media_type=media_type)
+
+
+class CountRequests(ASGIMiddleware):
+    """Each request by its route, not its path: ids must not become labels."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        method = cast(HTTPScope, scope)["method"]  # `scopes` says so
+        began = time.monotonic()
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        route = scope.get("path_template", "")
+        try:
+            await next_app(scope, receive, watched)
+        except Exception as error:
+            status = getattr(error, "status", getattr(error, "status_code", 500))
+            raise
+        finally:
+            metrics.http_requests.labels(method=method, route=route, status=str(status)).inc()
+            metrics.http_request_seconds.labels(method=method, route=route).observe(time.monotonic() - began)

@@ -1,0 +1,72 @@
+"""The page: plain files, from the checkout's `static/` or from the installed package."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from litestar import Response
+from litestar.params import FromPath
+
+from vidprod.errors import NotFound
+from vidprod.web.desk import HttpRequest
+from vidprod.web.reading import read
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+# by suffix, written out: a machine's own table may know .js as anything. Texts get their charset from Litestar
+_MEDIA_TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain",
+}
+
+
+def static_directory() -> Path:
+    """Where the page's files are: in an installed wheel inside the package, in a checkout beside it."""
+    installed = _PACKAGE / "_static"
+    return installed if installed.is_dir() else _PACKAGE.parent / "static"
+
+
+@read("/", include_in_schema=False)
+async def get_page(request: HttpRequest) -> Response[Any]:
+    """The page."""
+    return _send(request, "index.html")
+
+
+@read("/static/{path:path}", include_in_schema=False)
+async def get_static(request: HttpRequest, path: FromPath[Path]) -> Response[Any]:
+    """What the page is made of."""
+    return _send(request, path.as_posix().lstrip("/"))
+
+
+@read("/favicon.ico", include_in_schema=False)
+async def get_icon(request: HttpRequest) -> Response[Any]:
+    """For browsers that ask without reading the page."""
+    return _send(request, "favicon.svg")
+
+
+def _send(request: HttpRequest, name: str) -> Response[Any]:
+    path, media_type = _found(name)
+    content = path.read_bytes()  # a few kilobytes from the page cache: a thread would cost more
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {"ETag": etag, "Cache-Control": "no-cache"}  # asked for again each time, sent only when it changed
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(b"", status_code=304, headers=headers, media_type=media_type)
+    return Response(content, headers=headers, media_type=media_type)
+
+
+def _found(name: str) -> tuple[Path, str]:
+    directory = static_directory().resolve()
+    path = directory if "\0" in name else (directory / name).resolve()
+    media_type = _MEDIA_TYPES.get(path.suffix)
+    if media_type is None or not path.is_relative_to(directory) or not path.is_file():
+        raise NotFound(f"There is no page {name[:60]!r}.")
+    return path, media_type

@@ -1,0 +1,87 @@
+"""Errors as answers: RFC 9457 problem details, with our code and what to do."""
+
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from vidprod.errors import StoreError, TryLater, Unavailable, VidProdError
+from vidprod.telemetry import log
+from vidprod.web.desk import HttpRequest
+from vidprod.web.uploads.admission import InFlight
+
+MEDIA_TYPE = "application/problem+json"
+
+_log = log.get(__name__)
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request was not done."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str = ""
+
+
+def problem(
+    status: int, detail: str, *, code: str, hint: str = "", headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    """The answer that says it."""
+    body = Problem(title=_title(status), status=status, detail=detail, code=code, hint=hint)
+    return Response(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def on_our_error(request: HttpRequest, error: VidProdError) -> Response[Problem]:
+    """What the rooms raise says its status itself."""
+    if error.status == 500 or isinstance(error, StoreError):
+        return on_any_error(request, error)
+    headers = {"Retry-After": str(after_s)} if (after_s := _retry_after_s(error)) else None
+    return problem(error.status, str(error), code=error.code, hint=error.hint, headers=headers)
+
+
+def on_http_error(request: HttpRequest, error: HTTPException) -> Response[Problem]:
+    """What Litestar refuses: no such route, method or parameter."""
+    if error.status_code >= 500:
+        return on_any_error(request, error)
+    code = _title(error.status_code).lower().replace(" ", "_")
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        detail = "; ".join(f"{fault.get('key', '')}: {fault.get('message', '')}" for fault in error.extra) or detail
+    return problem(error.status_code, detail, code=code, headers=dict(error.headers or {}))
+
+
+def on_any_error(request: HttpRequest, error: Exception) -> Response[Problem]:
+    """A fault of ours: told to the log in full, to the client as little as can be."""
+    _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem(
+        500,
+        "Something went wrong here; the log says what.",
+        code=error.code if isinstance(error, VidProdError) else "internal",
+    )
+
+
+def _retry_after_s(error: VidProdError) -> int | None:
+    if isinstance(error, InFlight):
+        return 1
+    if isinstance(error, (Unavailable, TryLater)):
+        return 5
+    return None
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+HANDLERS: dict[Any, Any] = {
+    VidProdError: on_our_error,
+    HTTPException: on_http_error,
+    Exception: on_any_error,
+}

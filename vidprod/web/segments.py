@@ -1,0 +1,68 @@
+"""The files of a segment: the video, its poster and its sprite."""
+
+from typing import Annotated, Any, NamedTuple
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+
+from vidprod.blobs.disk import SegmentSuffix
+from vidprod.domain.segment import Segment
+from vidprod.domain.video import Video
+from vidprod.errors import NotFound
+from vidprod.store.sqlite import Tables
+from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.files import send_file
+from vidprod.web.reading import read
+from vidprod.web.uploads.receive import stem_of
+
+
+class _Kind(NamedTuple):
+    suffix: SegmentSuffix
+    media_type: str
+
+
+_KINDS = {
+    "video": _Kind(".mp4", "video/mp4"),
+    "poster": _Kind(".jpg", "image/jpeg"),
+    "sprite": _Kind(".sprite.jpg", "image/jpeg"),
+}
+
+
+@read("/v1/segments/{segment_id:str}/{kind:str}")
+async def get_file(
+    request: HttpRequest,
+    desk: NamedDependency[Desk],
+    segment_id: FromPath[str],
+    kind: FromPath[str],
+    download: Annotated[bool, QueryParameter(description="1: to be saved, not shown")] = False,
+) -> Response[Any]:
+    """A file of a segment: `video`, `poster` or `sprite`. Ranges and conditional requests work."""
+    if kind not in _KINDS:
+        raise NotFound(f"A segment has no {kind[:30]!r}; it has {', '.join(_KINDS)}.")
+    suffix, media_type = _KINDS[kind]
+    segment, video = await desk.store.read(lambda db: _found(db, checked(segment_id, "seg")))
+    rendition = segment.rendition
+    if rendition is None:
+        raise NotFound(f"The segment {segment_id} is {segment.state}: it has no file yet.", code="not_ready")
+    if segment.deleted_at is not None:
+        raise NotFound("The file is past its keeping time and was deleted.", code="media_gone")
+    return await send_file(
+        request,
+        desk.blobs.segment_path(segment.job_id, segment.id, suffix),
+        media_type=media_type,
+        # a poster and a sprite are made with their video: its bytes stand for theirs
+        etag=rendition.sha256 if kind == "video" else f"{rendition.sha256}-{kind}",
+        filename=segment_filename(video, segment, suffix),
+        attachment=download,
+    )
+
+
+def _found(db: Tables, segment_id: str) -> tuple[Segment, Video]:
+    segment = db.segments.get(segment_id)
+    return segment, db.videos.get(db.jobs.get(segment.job_id).video_id)
+
+
+def segment_filename(video: Video, segment: Segment, suffix: SegmentSuffix) -> str:
+    """What a segment's file is saved as: the take's name and the segment's place, from 1."""
+    return f"{stem_of(video.filename)}-{segment.index + 1:02d}{suffix}"

@@ -1,0 +1,108 @@
+"""A request's body, piece by piece: a client that falls silent or goes away is told apart from one that is done."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from types import TracebackType
+
+from vidprod.errors import BadRequest, TooLarge
+from vidprod.web.desk import HttpRequest
+
+
+class ClientGone(BadRequest):
+    """The client went away before the end of its request."""  # nobody reads it
+
+    code = "client_gone"
+
+
+class TooSlow(BadRequest):
+    """The client sent nothing for too long."""
+
+    code = "too_slow"
+    status = 408
+    hint = "Check the connection, then send the file again."
+
+
+class Body:
+    """Iterate to read it, once."""
+
+    def __init__(self, request: HttpRequest, *, read_timeout_s: float, max_bytes: int) -> None:
+        """
+        Args:
+            read_timeout_s: longest silence.
+            max_bytes: of the whole body; chunked bodies say their length nowhere else.
+        """
+        self.size = 0
+        self._receive = request.receive
+        self._max_bytes = max_bytes
+        self._silence = _Silence(read_timeout_s)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """
+        Raises:
+            ClientGone: it disconnected.
+            TooSlow: no byte came within the read timeout.
+            TooLarge: more came than `max_bytes`.
+        """
+        receive, silence = self._receive, self._silence
+        with silence:
+            while True:
+                silence.begins()
+                message = await receive()
+                silence.ends()
+                if message["type"] != "http.request":
+                    raise ClientGone
+                if piece := message["body"]:
+                    self.size += len(piece)
+                    if self.size > self._max_bytes:
+                        raise TooLarge(f"The request is larger than {self._max_bytes} bytes.")
+                    yield piece
+                if not message["more_body"]:
+                    return
+
+
+class _Silence:
+    """Ends the task's wait when it lasts too long. As `asyncio.timeout` around each read, but with one timer for all
+    of them: there are thousands, and what is spent on each is the upload's speed."""
+
+    def __init__(self, limit_s: float) -> None:
+        self._limit_s = limit_s
+        self._loop = asyncio.get_running_loop()
+        self._since: float | None = None
+        self._ended_it = False
+
+    def begins(self) -> None:
+        self._since = self._loop.time()
+
+    def ends(self) -> None:
+        self._since = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = self._loop.call_later(self._limit_s, self._look)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._timer.cancel()
+        if self._ended_it and isinstance(error, asyncio.CancelledError):
+            assert self._task is not None
+            if self._task.uncancel() == 0:  # else somebody else wants it to end too
+                raise TooSlow(f"No byte came for {self._limit_s:g} s.") from error
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        since = now if self._since is None else self._since  # None: it is us who are slow
+        if now < since + self._limit_s:
+            self._timer = self._loop.call_at(since + self._limit_s, self._look)
+        else:
+            self._ended_it = True
+            assert self._task is not None
+            self._task.cancel()
+
+
+def content_length(request: HttpRequest) -> int | None:
+    """The announced length of the body; None when it is chunked. Raises BadRequest when it is no number."""
+    text = request.headers.get("content-length")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(f"Content-Length is {text[:30]!r}, not a number.")
+    return int(text)

@@ -1,0 +1,66 @@
+"""What an upload asks for besides its bytes: the recipe, the priority and the file's name."""
+
+import unicodedata
+from collections.abc import Iterable
+from typing import cast, get_args
+
+import msgspec
+
+from vidprod.domain.job import Priority
+from vidprod.domain.recipe import Recipe, parse_recipe
+from vidprod.errors import BadRecipe
+
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+_MAX_NAME_BYTES = 255
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """The options of one upload, checked."""
+
+    recipe: Recipe
+    priority: Priority = "normal"
+    filename: str | None = None
+
+
+def read_order(fields: Iterable[tuple[str, str]]) -> Order:
+    """The order in form fields or query parameters.
+
+    Raises:
+        BadRecipe: naming every fault at once.
+    """
+    given: dict[str, str] = {}
+    faults: list[str] = []
+    for name, value in fields:
+        if name in given:
+            faults.append(f"{name}: given more than once")
+        given[name] = value
+    filename = given.pop("filename", None)
+    priority = given.pop("priority", "normal")
+    if priority not in PRIORITIES:
+        faults.append(f"priority={priority!r}: must be one of {', '.join(PRIORITIES)}")
+    recipe = Recipe()
+    try:
+        recipe = parse_recipe(given)
+    except BadRecipe as error:
+        faults.append(str(error))
+    if faults:
+        raise BadRecipe("; ".join(faults), hint="Leave an option out to get its default.")
+    return Order(recipe=recipe, priority=cast(Priority, priority), filename=filename)
+
+
+def clean_filename(name: str | None) -> str:
+    """A client's file name as data to show: the last part, composed, without what does not print, at most 255 bytes.
+
+    Never a path of ours. Direction overrides go too: "gpj.exe" must not read as "exe.jpg".
+    """
+    last = unicodedata.normalize("NFC", name or "").replace("\\", "/").rstrip("/").rpartition("/")[2]
+    shown = "".join(c for c in last if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    shown = shown.strip()
+    if shown in ("", ".", ".."):
+        return "video"
+    stem, dot, extension = shown.rpartition(".")
+    if not dot or len(extension) > 16:
+        stem, extension = shown, ""
+    tail = f".{extension}" if extension else ""
+    room = _MAX_NAME_BYTES - len(tail.encode())
+    return stem.encode()[:room].decode(errors="ignore") + tail

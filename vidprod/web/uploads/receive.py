@@ -1,0 +1,227 @@
+"""The path every upload takes: admitted, streamed to the volume, looked at, made durable, recorded, answered."""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+
+import msgspec
+from litestar import Response
+
+from vidprod.blobs.disk import amount
+from vidprod.blobs.incoming import Incoming
+from vidprod.domain.event import Event
+from vidprod.domain.ids import new_id
+from vidprod.domain.job import Job
+from vidprod.domain.sniff import HEAD_BYTES, sniff
+from vidprod.domain.video import Video
+from vidprod.errors import BadRequest, TooLarge, Unavailable, VidProdError
+from vidprod.store.sqlite import Answer, Tables
+from vidprod.telemetry import log, metrics
+from vidprod.web.desk import Desk, HttpRequest
+from vidprod.web.uploads.admission import KeyReused
+from vidprod.web.uploads.body import Body, ClientGone, TooSlow, content_length
+from vidprod.web.uploads.order import Order, clean_filename
+
+FORM_BYTES = 1 << 20  # what a form may add to its file: boundaries, headers, fields
+_KEY_CHARACTERS = 255
+
+_log = log.get(__name__)
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """The upload is durable and its job is queued."""
+
+    job_id: str
+    video_id: str
+    status_url: str
+    state: str = "queued"
+
+
+class Upload:
+    """The file inside a request, as its bytes come."""
+
+    def __init__(self, incoming: Incoming, *, max_bytes: int) -> None:
+        self.incoming = incoming
+        self.extension: str | None = None
+        self._max_bytes = max_bytes
+
+    async def write(self, piece: bytes) -> None:
+        """
+        Raises:
+            TooLarge: the file is over the limit.
+            NotAVideo: the first bytes say so.
+            NoSpace: the volume is full.
+        """
+        if self.incoming.size + len(piece) > self._max_bytes:
+            raise too_large(None, self._max_bytes)
+        await self.incoming.write(piece)
+        if self.extension is None and self.incoming.size >= HEAD_BYTES:
+            self.extension = sniff(self.incoming.head)
+
+    def finish(self) -> None:
+        """All bytes are there. Raises NotAVideo for a file too short to have been looked at."""
+        if self.extension is None:
+            self.extension = sniff(self.incoming.head)
+
+
+ReadIn = Callable[[Body, Upload], Awaitable[Order]]
+
+
+async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response[Accepted]:
+    """Take one upload and answer 202, or refuse it.
+
+    Args:
+        read_in: reads the body into the upload and says what was ordered.
+    """
+    key = _idempotency_key(request)
+    if key is None:
+        with _measured():
+            return await _take(desk, request, read_in, repeat=None)
+    fingerprint = _fingerprint(request)
+    with desk.admission.hold(key, fingerprint):
+        first = await desk.store.read(lambda db: db.answers.find(key))
+        if first is None:
+            with _measured():
+                return await _take(desk, request, read_in, repeat=(key, fingerprint))
+        if first.fingerprint != fingerprint:
+            raise KeyReused
+        return _answer(first.job_id, headers={"Idempotent-Replayed": "true"})
+
+
+async def _take(
+    desk: Desk, request: HttpRequest, read_in: ReadIn, *, repeat: tuple[str, str] | None
+) -> Response[Accepted]:
+    if desk.stopping.is_set():
+        raise Unavailable("The daemon is stopping.")
+    if (coding := request.headers.get("content-encoding", "identity")) != "identity":
+        raise BadRequest(f"Content-Encoding: {coding[:30]} is not taken.", hint="Send the file as it is.")
+    limit = desk.config.max_upload_bytes
+    length = content_length(request)
+    with desk.admission.place(limit=desk.config.max_uploads):
+        if length is not None and length > limit + FORM_BYTES:
+            raise too_large(length, limit)
+        body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=limit + FORM_BYTES)
+        async with desk.blobs.receive(new_id("upl", now=desk.now()), expected=length) as incoming:
+            upload = Upload(incoming, max_bytes=limit)
+            try:
+                order = await read_in(body, upload)
+            finally:
+                metrics.upload_bytes.inc(body.size)
+            upload.finish()
+            return await _accept(desk, upload, order, repeat=repeat)
+
+
+async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str, str] | None) -> Response[Accepted]:
+    """The file, then its rows, then the answer. A crash in between leaves a file without a row, for the pruner."""
+    now = desk.now()
+    entropy = secrets.token_bytes(10)  # one for both: a repeat's answer is made from the job's id alone
+    job_id = new_id("job", now=now, entropy=entropy)
+    assert upload.extension is not None
+    video = Video(
+        id=_video_of(job_id),
+        state="stored",
+        filename=clean_filename(order.filename),
+        extension=upload.extension,
+        size=upload.incoming.size,
+        created_at=now,
+    )
+    job = Job(
+        id=job_id,
+        video_id=video.id,
+        state="queued",
+        priority=order.priority,
+        recipe=order.recipe,
+        created_at=now,
+    )
+    await upload.incoming.commit(video.id, video.extension)
+    await _record(desk, video, job, repeat=repeat, now=now)
+    _log.info("upload stored", job=job.id, bytes=video.size, container=video.extension)
+    return _answer(job.id)
+
+
+async def _record(desk: Desk, video: Video, job: Job, *, repeat: tuple[str, str] | None, now: int) -> None:
+    def rows(db: Tables) -> Event:
+        db.videos.add(video)
+        db.jobs.add(job)
+        db.tasks.enqueue(
+            "probe",
+            job_id=job.id,
+            priority=job.priority,
+            run_at=now,
+            max_attempts=desk.config.max_attempts,
+            now=now,
+        )
+        if repeat is not None:
+            key, fingerprint = repeat
+            db.answers.add(Answer(key=key, fingerprint=fingerprint, job_id=job.id, created_at=now))
+        db.events.record("video.stored", job_id=job.id, data={"video_id": video.id, "size": video.size}, now=now)
+        return db.events.record(
+            "job.created", job_id=job.id, data={"video_id": video.id, "filename": video.filename}, now=now
+        )
+
+    recording = asyncio.create_task(desk.store.write(rows))
+    try:
+        await asyncio.shield(recording)
+    finally:  # whoever was cancelled: either rows and file, or neither
+        await asyncio.wait({recording})
+        if recording.cancelled() or recording.exception() is not None:
+            await asyncio.to_thread(desk.blobs.delete_source, video.id)
+
+
+def _answer(job_id: str, *, headers: dict[str, str] | None = None) -> Response[Accepted]:
+    status_url = f"/status/{job_id}"
+    accepted = Accepted(job_id=job_id, video_id=_video_of(job_id), status_url=status_url)
+    return Response(accepted, status_code=202, headers={"Location": status_url, **(headers or {})})
+
+
+def _video_of(job_id: str) -> str:
+    return "vid_" + job_id.removeprefix("job_")
+
+
+def too_large(size: int | None, limit: int) -> TooLarge:
+    """The error, with figures."""
+    what = f"The upload is {amount(size)} ({size} bytes)" if size is not None else "The upload is larger than the limit"
+    return TooLarge(
+        f"{what}; at most {amount(limit)} ({limit} bytes) are taken.",
+        hint="Send a shorter take, or raise max_upload_bytes.",
+    )
+
+
+def _idempotency_key(request: HttpRequest) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= _KEY_CHARACTERS and key.isascii() and key.isprintable()):
+        raise BadRequest(f"Idempotency-Key must be 1 to {_KEY_CHARACTERS} printable ASCII characters.")
+    return key
+
+
+def _fingerprint(request: HttpRequest) -> str:
+    """Of what can be known before the body: two requests with the same one are the same request."""
+    parts = (request.method, request.url.path, request.url.query, str(content_length(request)))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def _measured() -> Iterator[None]:
+    began = time.monotonic()
+    outcome = "failed"
+    try:
+        yield
+        outcome = "stored"
+        metrics.upload_seconds.observe(time.monotonic() - began)
+    except (ClientGone, TooSlow, asyncio.CancelledError):
+        outcome = "aborted"
+        raise
+    except VidProdError as error:
+        outcome = "refused" if error.status != 500 else "failed"
+        raise
+    finally:
+        metrics.uploads.labels(outcome=outcome).inc()
+
+
+def stem_of(filename: str) -> str:
+    """A file name without its extension."""
+    return PurePath(filename).stem or filename

@@ -1,0 +1,255 @@
+"""What the API shows of a job: one shape, derived from its rows when it is asked for."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from vidprod.domain.job import FINAL, Fault, Job, JobState, Priority
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.segment import Segment, SegmentState, Sprite
+from vidprod.domain.task import STEP_WEIGHT, STEPS, AttemptError, Task, TaskKind
+from vidprod.domain.video import MediaInfo, Video
+from vidprod.store.sqlite import Tables
+
+
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """The video the job works on."""
+
+    video_id: str
+    filename: str
+    size: int
+    sha256: str | None
+    deleted: bool
+    info: MediaInfo | None
+
+
+class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one attempt ended."""
+
+    attempt: int
+    at: str
+    code: str
+    message: str
+    output: str
+    crash: bool
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the job; `waiting` until the step before it is done."""
+
+    name: TaskKind
+    state: str
+    progress: float
+    attempt: int
+    max_attempts: int
+    started_at: str | None
+    finished_at: str | None
+    errors: list[ErrorView] | UnsetType = UNSET
+
+
+class SpriteView(msgspec.Struct, frozen=True, kw_only=True):
+    """A sheet of small pictures, row by row; picture n shows second n × `interval_s`."""
+
+    url: str
+    columns: int
+    rows: int
+    count: int
+    tile_width: int
+    tile_height: int
+    interval_s: float
+
+
+class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment and, once it is ready, its file. `in_us` and `out_us` are half-open on the take's clock."""
+
+    segment_id: str
+    index: int
+    state: SegmentState
+    in_us: int
+    out_us: int
+    in_s: float
+    out_s: float
+    duration_s: float
+    width: int | None = None
+    height: int | None = None
+    fps: str | None = None
+    frames: int | None = None
+    size: int | None = None
+    sha256: str | None = None
+    loudness_lufs: float | None = None
+    true_peak_dbtp: float | None = None
+    warnings: list[str] = []
+    video_url: str | None = None
+    download_url: str | None = None
+    poster_url: str | None = None
+    sprite: SpriteView | None = None
+
+
+class JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as it is now. Times are RFC 3339 in UTC."""
+
+    job_id: str
+    state: JobState
+    priority: Priority
+    progress: float
+    created_at: str
+    started_at: str | None
+    finished_at: str | None
+    status_url: str
+    events_url: str
+    source: SourceView
+    recipe: Recipe
+    steps: list[StepView]
+    segments: list[SegmentView]
+    archive_url: str
+    error: Fault | None
+    warnings: list[str]
+    media_deleted: bool
+
+
+def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
+    """Of one job, inside a reading transaction.
+
+    Args:
+        with_errors: of each attempt; a list of jobs does without.
+    """
+    video = db.videos.get(job.video_id)
+    steps = _steps(db.tasks.of_job(job.id), job=job, with_errors=with_errors)
+    return JobView(
+        job_id=job.id,
+        state=job.state,
+        priority=job.priority,
+        progress=_progress(job, steps),
+        created_at=moment(job.created_at),
+        started_at=_moment(job.started_at),
+        finished_at=_moment(job.finished_at),
+        status_url=f"/status/{job.id}",
+        events_url=f"/v1/events/stream?job_id={job.id}",
+        source=_source(video),
+        recipe=job.recipe,
+        steps=steps,
+        segments=[_segment(segment) for segment in db.segments.of_job(job.id)],
+        archive_url=f"/v1/jobs/{job.id}/segments.zip",
+        error=job.error,
+        warnings=job.warnings,
+        media_deleted=job.media_deleted_at is not None,
+    )
+
+
+def moment(at_ms: int) -> str:
+    """Unix milliseconds as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _moment(at_ms: int | None) -> str | None:
+    return None if at_ms is None else moment(at_ms)
+
+
+def _progress(job: Job, steps: Sequence[StepView]) -> float:
+    if job.state == "completed":
+        return 100.0
+    done = sum(STEP_WEIGHT[step.name] * step.progress / 100 for step in steps)
+    return round(min(done, 99.9), 1)
+
+
+def _steps(tasks: Sequence[Task], *, job: Job, with_errors: bool) -> list[StepView]:
+    last = {task.kind: task for task in tasks}  # enqueued in order: a later one of a kind replaces the earlier
+    return [
+        _step(last[kind], with_errors=with_errors)
+        if kind in last
+        else _step_to_come(kind, job=job, with_errors=with_errors)
+        for kind in STEPS
+    ]
+
+
+def _step(task: Task, *, with_errors: bool) -> StepView:
+    return StepView(
+        name=task.kind,
+        state=task.state,
+        progress=100.0 if task.state == "completed" else round(100 * task.progress, 1),
+        attempt=task.attempt,
+        max_attempts=task.max_attempts,
+        started_at=_moment(task.started_at),
+        finished_at=_moment(task.finalized_at),
+        errors=[_error(error) for error in task.errors] if with_errors else UNSET,
+    )
+
+
+def _step_to_come(kind: TaskKind, *, job: Job, with_errors: bool) -> StepView:
+    return StepView(
+        name=kind,
+        state="cancelled" if job.state in FINAL else "waiting",
+        progress=0.0,
+        attempt=0,
+        max_attempts=0,
+        started_at=None,
+        finished_at=None,
+        errors=[] if with_errors else UNSET,
+    )
+
+
+def _error(error: AttemptError) -> ErrorView:
+    return ErrorView(
+        attempt=error.attempt,
+        at=moment(error.at),
+        code=error.code,
+        message=error.message,
+        output=error.output,
+        crash=error.crash,
+    )
+
+
+def _source(video: Video) -> SourceView:
+    return SourceView(
+        video_id=video.id,
+        filename=video.filename,
+        size=video.size,
+        sha256=video.info.sha256 if video.info else None,
+        deleted=video.state == "deleted",
+        info=video.info,
+    )
+
+
+def _segment(segment: Segment) -> SegmentView:
+    planned = SegmentView(
+        segment_id=segment.id,
+        index=segment.index,
+        state=segment.state,
+        in_us=segment.in_us,
+        out_us=segment.out_us,
+        in_s=segment.in_us / 1e6,
+        out_s=segment.out_us / 1e6,
+        duration_s=(segment.out_us - segment.in_us) / 1e6,
+    )
+    rendition = segment.rendition
+    if rendition is None:
+        return planned
+    measured = msgspec.structs.replace(
+        planned,
+        duration_s=rendition.duration_us / 1e6,
+        width=rendition.width,
+        height=rendition.height,
+        fps=rendition.fps,
+        frames=rendition.frames,
+        size=rendition.size,
+        sha256=rendition.sha256,
+        loudness_lufs=rendition.loudness_lufs,
+        true_peak_dbtp=rendition.true_peak_dbtp,
+        warnings=rendition.warnings,
+    )
+    if segment.deleted_at is not None:
+        return measured
+    files = f"/v1/segments/{segment.id}"
+    return msgspec.structs.replace(
+        measured,
+        video_url=f"{files}/video",
+        download_url=f"{files}/video?download=1",
+        poster_url=f"{files}/poster",
+        sprite=_sprite(rendition.sprite, f"{files}/sprite"),
+    )
+
+
+def _sprite(sprite: Sprite | None, url: str) -> SpriteView | None:
+    return None if sprite is None else SpriteView(url=url, **msgspec.structs.asdict(sprite))
