@@ -1,0 +1,64 @@
+"""`vidprod demo --exit`: the whole way, over HTTP, with everything a stranger's machine would do."""
+
+import hashlib
+import itertools
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.cli.running import command, environment, vidprod
+
+
+def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) -> None:
+    done = vidprod("demo", "--exit", "--seconds", "8", "--dir", "kept", "--port", "0", cwd=tmp_path, timeout_s=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "The page: http://127.0.0.1:" in done.stdout
+    segments = list((tmp_path / "kept/segments").glob("*.mp4"))
+    assert [path.name for path in segments] == ["take-01.mp4"]
+    kept = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "kept/data/media").rglob("seg_*.mp4")}
+    assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in segments} == kept
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
+
+
+def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("demo", "--seconds", "4", "--port", "0"),
+        cwd=tmp_path,
+        env=environment(TMPDIR=str(tmp_path), PYTHONUNBUFFERED="1"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = list(itertools.takewhile(lambda line: line != "Serving until Ctrl-C.\n", process.stdout))
+    assert process.poll() is None, said
+    address = next(line.split()[-1] for line in said if line.startswith("The page: "))
+    assert httpx.get(f"{address}/v1/jobs").json()["jobs"][0]["state"] == "completed"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=15)
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(address)
+
+
+def test_a_take_that_is_refused_ends_with_1_and_the_daemons_sentence(tmp_path: Path) -> None:
+    (tmp_path / "notes.mp4").write_text("dear diary\n")
+    done = vidprod("demo", "--exit", "--take", "notes.mp4", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "not_a_video: " in done.stderr
+    assert "it looks like text" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.mp4"]  # what it made went with it
+
+
+def test_a_daemon_that_cannot_start_ends_with_3_and_its_last_word(tmp_path: Path) -> None:
+    (tmp_path / "take.mp4").touch()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/data").write_text("not a directory")
+    done = vidprod("demo", "--exit", "--take", "take.mp4", "--dir", "kept", "--port", "0", cwd=tmp_path)
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "the daemon did not start" in done.stderr

@@ -1,0 +1,189 @@
+"""`vidprod dead`: the dead letters. Tasks that were given up, with what every attempt said, and a way to try again.
+
+Reading goes through a store of this process: a second process beside the daemon is what SQLite's locks are for.
+Requeueing goes through the daemon when one runs, so that its worker is nudged and its pages hear of it; without one
+it goes to the store, under the daemon's own lock, so that none starts meanwhile.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from vidprod.cli.ending import UNUSABLE, Ending
+from vidprod.cli.settings import load, settings_options
+from vidprod.config import Config
+from vidprod.domain.ids import is_id
+from vidprod.domain.job import Job
+from vidprod.domain.task import Task
+from vidprod.domain.video import Video
+from vidprod.store.sqlite.store import Store
+from vidprod.store.sqlite.tables import Tables
+
+_T = TypeVar("_T")
+
+_options = settings_options("data_dir", "host", "port")
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A task that was given up, and whose it is."""
+
+    task: Task
+    job: Job
+    video: Video
+
+
+@click.group("dead")
+def command() -> None:
+    """Look at the tasks that were given up, and try them again. Works while the daemon runs."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable, one line a task.")
+@_options
+def list_letters(limit: int, as_json: bool, config_file: Path | None, **flags: Any) -> None:
+    """The tasks that were given up, newest first."""
+    config = load(config_file, flags).config
+    letters = asyncio.run(_read(config, lambda db: [_letter(db, task) for task in db.tasks.dead(limit=limit)]))
+    for letter in letters:
+        click.echo(msgspec.json.encode(letter).decode() if as_json else _line(letter))
+    if not letters and not as_json:
+        click.echo("No dead letters.", err=True)
+
+
+@command.command("show")
+@click.argument("task_id")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+@_options
+def show(task_id: str, as_json: bool, config_file: Path | None, **flags: Any) -> None:
+    """One task: what every attempt said, and the last lines of the media child."""
+    config = load(config_file, flags).config
+    letter = asyncio.run(_read(config, lambda db: _letter(db, db.tasks.get(task_id))))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(letter)).decode())
+        return
+    click.echo(_line(letter))
+    click.echo(f"  job {letter.job.id}, {letter.job.state}; take {letter.video.filename!r}, {letter.video.size} bytes")
+    for error in letter.task.errors:
+        click.echo(f"  attempt {error.attempt}, {_when(error.at)}: {error.code}: {error.message}")
+        for line in error.output.splitlines():
+            click.echo(f"    | {line}")
+
+
+@command.command("requeue")
+@click.argument("task_ids", nargs=-1, metavar="[TASK_ID]...")
+@click.option("--all", "everything", is_flag=True, help="Every dead letter.")
+@_options
+def requeue(task_ids: tuple[str, ...], everything: bool, config_file: Path | None, **flags: Any) -> None:
+    """Try tasks again: their jobs are queued anew and go on from the step that failed.
+
+    A running daemon is asked at --host and --port; without one the database is written.
+    """
+    if bool(task_ids) == everything:
+        raise click.UsageError("name the tasks, or say --all")
+    if strangers := [name for name in task_ids if not is_id(name, "tsk")]:
+        raise click.UsageError(f"no task id: {', '.join(strangers)}; `vidprod dead list` shows them")
+    config = load(config_file, flags).config
+    letters = asyncio.run(_read(config, lambda db: _letters(db, task_ids)))
+    with _no_daemon(config) as none_runs:
+        for letter in letters:
+            if none_runs:
+                asyncio.run(_requeue_in_store(config, letter))
+            else:
+                _ask_the_daemon(config, letter)
+            click.echo(f"{letter.task.id} is queued again: {letter.task.kind} of {letter.video.filename!r}")
+
+
+def _letters(db: Tables, task_ids: tuple[str, ...]) -> list[Letter]:
+    tasks = [db.tasks.get(task_id) for task_id in task_ids] or db.tasks.dead(limit=100_000)
+    return [_letter(db, task) for task in tasks]
+
+
+def _letter(db: Tables, task: Task) -> Letter:
+    job = db.jobs.get(task.job_id)
+    return Letter(task=task, job=job, video=db.videos.get(job.video_id))
+
+
+async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
+    async with await Store.open(_database(config), now=_now()) as store:
+        return await store.read(fn)
+
+
+async def _requeue_in_store(config: Config, letter: Letter) -> None:
+    now = _now()
+
+    def again(db: Tables) -> None:  # task, job, segments and event stand or fall together
+        db.tasks.requeue(letter.task.id, now=now)
+        db.jobs.requeue(letter.job.id, now=now)
+        db.segments.reopen(letter.job.id)
+        db.events.record("job.retried", job_id=letter.job.id, data={}, now=now)
+
+    async with await Store.open(_database(config), now=now) as store:
+        await store.write(again)
+
+
+def _ask_the_daemon(config: Config, letter: Letter) -> None:
+    import httpx
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.host, config.host)  # noqa: S104
+    address = f"http://{host}:{config.port}"
+    try:
+        answer = httpx.post(f"{address}/v1/jobs/{letter.job.id}/retry", timeout=10.0)
+    except httpx.TransportError as error:
+        raise Ending(
+            f"a daemon works on {config.data_dir}, but {address} does not answer: {error}",
+            hint="Give its --host and --port, or stop it first.",
+            exit_code=UNUSABLE,
+        ) from error
+    if answer.is_error:
+        raise Ending(f"the daemon at {address} says {answer.status_code}: {_detail(answer.text)}")
+
+
+def _detail(text: str) -> str:
+    try:
+        problem = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return text[:200]
+    return str(problem.get("detail", text[:200]))
+
+
+@contextlib.contextmanager
+def _no_daemon(config: Config) -> Iterator[bool]:
+    """Whether no daemon works on this data directory; if so, none can start meanwhile."""
+    with (Path(config.data_dir) / "daemon.lock").open("ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _database(config: Config) -> Path:
+    path = Path(config.data_dir) / "vidprod.db"
+    if not path.exists():  # opening would make one
+        raise Ending(f"there is no database {path}", hint="Name the daemon's --data-dir.", exit_code=UNUSABLE)
+    return path
+
+
+def _line(letter: Letter) -> str:
+    task = letter.task
+    last = task.errors[-1] if task.errors else None
+    told = f"{last.code}: {last.message}" if last else ""
+    return f"{task.id}  {_when(task.finalized_at)}  {task.kind}  {letter.video.filename!r}  {told}"
+
+
+def _when(at: int | None) -> str:
+    return "–" if at is None else datetime.fromtimestamp(at / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,120 @@
+"""`vidprod process`: segments of files here, without a server. The very same pipeline, results as files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast, get_args, get_type_hints
+
+import click
+import uvloop
+from msgspec import Meta
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vidprod.cli import ending
+from vidprod.cli.job_file import JobFile
+from vidprod.cli.settings import load, settings_options
+from vidprod.cli.take import OnProgress, Take
+from vidprod.config import Config
+from vidprod.domain.recipe import Recipe, parse_recipe
+from vidprod.errors import TryLater, VidProdError
+from vidprod.services.child import ChildHost
+from vidprod.telemetry import log
+
+_LINES_OF_OUTPUT = 10  # of what the media child said before it died
+_VERBS = {"probe": "looking at it", "plan": "listening for pauses", "render": "making segments"}
+
+
+def _recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A flag for each option of the recipe, as text: `parse_recipe` tells all faults together."""
+    for name, hint in reversed(get_type_hints(Recipe, include_extras=True).items()):
+        kind, meta = get_args(hint)
+        choices = "|".join(get_args(kind))
+        function = click.option(
+            "--" + name.replace("_", "-"),
+            name,
+            metavar=f"[{choices}]" if choices else "NUMBER",
+            help=cast(Meta, meta).description,
+        )(function)
+    return function
+
+
+@click.command("process")
+@click.argument("takes", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TAKE...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Segments of take.mov go to OUTPUT/take/.",
+)
+@click.option("--force", is_flag=True, help="Replace what an earlier run with another recipe left there.")
+@_recipe_options
+@settings_options("child_threads", "child_memory_bytes", "max_duration_s", "max_pixels", "log_format", "log_level")
+def command(takes: tuple[Path, ...], output: Path, force: bool, config_file: Path | None, **flags: str | None) -> None:
+    """Make segments of files here, without a server.
+
+    Writes OUTPUT/<name>/<name>-01.mp4, -01.jpg (poster), -01.sprite.jpg, … and job.json. A run that was
+    interrupted goes on where it ended: finished segments are not made again. A file that is refused does not
+    keep the others from being done.
+    """
+    recipe = parse_recipe({name: text for name in Recipe.__struct_fields__ if (text := flags.pop(name)) is not None})
+    flags["log_level"] = flags["log_level"] or "warning"  # the progress bar tells what info would
+    config = load(config_file, flags).config
+    log.setup(config.log_format, config.log_level)
+    refused = uvloop.run(_process_all(takes, output=output, recipe=recipe, config=config, force=force))
+    if refused:
+        raise click.exceptions.Exit(ending.REFUSED)  # each said why
+
+
+async def _process_all(takes: tuple[Path, ...], *, output: Path, recipe: Recipe, config: Config, force: bool) -> int:
+    """One after another; how many could not be done."""
+    refused = 0
+    host = ChildHost(idle_s=config.child_idle_s, stall_factor=config.stall_factor, step_floor_s=config.step_floor_s)
+    async with host:
+        for path in takes:
+            directory = output / path.stem
+            try:
+                with _progress_bar(path) as on_progress:
+                    take = Take(path, directory=directory, recipe=recipe, config=config)
+                    job = await take.process(host, on_progress, force=force)
+                _tell(path, directory, job)
+            except VidProdError as error:
+                _tell_error(path, error)
+                refused += 1
+    return refused
+
+
+@contextmanager
+def _progress_bar(path: Path) -> Iterator[OnProgress]:
+    """On the terminal, if there is one: stdout is left to the list of what was made."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(path.name, total=100)
+
+        def show(step: str, percent: float) -> None:
+            progress.update(bar, completed=percent, description=f"{path.name}: {_VERBS[step]}")
+
+        yield show
+
+
+def _tell(path: Path, directory: Path, job: JobFile) -> None:
+    assert job.info is not None
+    click.echo(f"{path}: {len(job.segments)} segments of {job.info.duration_us / 1e6:.1f} s in {directory}")
+    for segment in job.segments:
+        made = segment.rendition
+        click.echo(
+            f"  {segment.file}  {segment.in_s:.3f}–{segment.out_s:.3f} s  {made.width}×{made.height}  "
+            f"{made.size / 1e6:.1f} MB"
+        )
+    for warning in job.warnings:
+        click.echo(f"  note: {warning}")
+
+
+def _tell_error(path: Path, error: VidProdError) -> None:
+    ending.Ending(f"{path}: {ending.sentence(error)}", hint=error.hint).show()
+    if isinstance(error, TryLater):
+        for line in error.output.splitlines()[-_LINES_OF_OUTPUT:]:
+            click.echo(f"  | {line}", err=True)

@@ -1,0 +1,196 @@
+"""One take through the pipeline without a server: the same requests to the same media child, results as files."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from vidprod import __version__
+from vidprod.cli import job_file
+from vidprod.cli.job_file import JobFile, Source
+from vidprod.config import Config
+from vidprod.domain.job import Fault
+from vidprod.domain.plan import Plan
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.sniff import HEAD_BYTES, sniff
+from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
+from vidprod.domain.task import STEP_WEIGHT, STEPS, TaskKind
+from vidprod.domain.video import MediaInfo
+from vidprod.errors import ChildDied, NotAVideo, NotFound, VidProdError
+from vidprod.services.attempt import LEAST_BYTES_PER_SECOND, limits_of
+from vidprod.services.child import ChildHost
+
+OnProgress = Callable[[str, float], None]  # what is being done, and percent of the take
+
+_Answer = TypeVar("_Answer")
+
+
+class Take:
+    """A take, its recipe, and the directory its segments go to."""
+
+    def __init__(self, path: Path, *, directory: Path, recipe: Recipe, config: Config) -> None:
+        self._path = path.resolve()  # the child stands elsewhere
+        self._directory = directory.resolve()
+        self._recipe = recipe
+        self._config = config
+        self._limits = limits_of(config)
+
+    async def process(self, host: ChildHost, on_progress: OnProgress, *, force: bool = False) -> JobFile:
+        """Make every segment that is not there yet. Cancelled, the next run goes on from here.
+
+        Raises:
+            NotAVideo, Refused: of this file, and never to be otherwise; also told in job.json.
+            Conflict: the directory holds something else.
+        """
+        _sniff(self._path)
+        job = job_file.begin(
+            self._directory,
+            source=Source.of(self._path),
+            recipe=self._recipe,
+            version=__version__,
+            force=force,
+        )
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with self._work_dir() as work_dir:
+            try:
+                await self._steps(job, host, on_progress, work_dir)
+            except VidProdError as error:
+                job.state, job.error = "failed", Fault(code=error.code, message=str(error), hint=error.hint)
+                raise
+            finally:
+                job_file.save(job, self._directory)
+        return job
+
+    async def _steps(self, job: JobFile, host: ChildHost, on_progress: OnProgress, work_dir: Path) -> None:
+        source, work = str(self._path), str(work_dir)
+        ask = _Asking(host, on_progress, crashes=self._config.max_crashes)
+        if job.info is None:
+            probe = ProbeRequest(source=source, work_dir=work, limits=self._limits)
+            media_s = min(job.source.size / LEAST_BYTES_PER_SECOND, self._config.max_duration_s)
+            job.info = await ask(lambda: probe, MediaInfo, media_s=media_s)
+            job_file.save(job, self._directory)
+        info, media_s = job.info, job.info.duration_us / 1e6
+        if job.plan is None:
+            plan = PlanRequest(source=source, work_dir=work, limits=self._limits, info=info, recipe=self._recipe)
+            job.plan = await ask(lambda: plan, Plan, media_s=media_s)
+            job.info = job.plan.heard(info)
+            job.warnings = [*info.warnings, *job.plan.warnings]
+            job_file.save(job, self._directory)
+        whole = job.plan
+
+        def render() -> RenderRequest:  # asked anew after a crash, for what is still to do
+            return RenderRequest(
+                source=source,
+                work_dir=work,
+                limits=self._limits,
+                info=info,
+                recipe=self._recipe,
+                plan=whole,
+                todo=job.todo,
+            )
+
+        if job.todo:
+            await ask(render, dict[str, Any], media_s=media_s, on_segment=lambda done: self._adopt(job, done, work_dir))
+        job.state = "completed"
+
+    def _adopt(self, job: JobFile, done: SegmentDone, work_dir: Path) -> None:
+        """The segment's files, whole and synced, get their names; then job.json says so."""
+        assert job.plan is not None
+        planned = next(segment for segment in job.plan.segments if segment.index == done.index)
+        digits = max(2, len(str(len(job.plan.segments))))
+        name = f"{self._directory.name}-{done.index + 1:0{digits}}"
+        made = {suffix: work_dir / f"{done.stem}{suffix}" for suffix in (".sprite.jpg", ".jpg", ".mp4")}
+        # the child decodes what strangers sent: what it names may lead nowhere else
+        files = {
+            suffix: path
+            for suffix, path in made.items()
+            if path.parent == work_dir and not path.is_symlink() and path.is_file()
+        }
+        if ".mp4" not in files:
+            raise ChildDied(f"the media child told of {made['.mp4'].name}, which is no file", code="child_garbled")
+        for suffix, path in files.items():
+            path.rename(self._directory / f"{name}{suffix}")
+        segment = job_file.finished(planned, done.rendition, name=name, suffixes=files)
+        job_file.sync_directory(self._directory)
+        job.add(segment)
+        job_file.save(job, self._directory)
+
+    @contextlib.contextmanager
+    def _work_dir(self) -> Iterator[Path]:
+        """On the same volume as the segments, so that a finished file only changes its name."""
+        work_dir = self._directory / ".work"
+        shutil.rmtree(work_dir, ignore_errors=True)
+        work_dir.mkdir()
+        try:
+            yield work_dir
+        finally:
+            shutil.rmtree(work_dir, ignore_errors=True)
+
+
+class _Asking:
+    """Asks the child, again when it died at work, and tells how far the take is."""
+
+    def __init__(self, host: ChildHost, on_progress: OnProgress, *, crashes: int) -> None:
+        self._host = host
+        self._on_progress = on_progress
+        self._crashes = crashes
+
+    async def __call__(
+        self,
+        request: Callable[[], StepRequest],
+        answer: type[_Answer],
+        *,
+        media_s: float,
+        on_segment: Callable[[SegmentDone], None] = lambda done: None,
+    ) -> _Answer:
+        for attempt in range(1, self._crashes + 1):
+            try:
+                data = await self._once(request(), media_s=media_s, on_segment=on_segment)
+            except ChildDied:
+                if attempt == self._crashes:
+                    raise
+            else:
+                return msgspec.convert(data, answer)
+        raise AssertionError("there is at least one attempt")
+
+    async def _once(
+        self, request: StepRequest, *, media_s: float, on_segment: Callable[[SegmentDone], None]
+    ) -> dict[str, Any]:
+        kind = _kind(request)
+        before = sum(STEP_WEIGHT[step] for step in STEPS[: STEPS.index(kind)])
+        self._on_progress(kind, before)
+
+        async def hear(message: Progress | SegmentDone) -> None:
+            if isinstance(message, SegmentDone):
+                on_segment(message)
+            else:
+                share = message.done_us / message.total_us if message.total_us else 0.0
+                self._on_progress(kind, before + STEP_WEIGHT[kind] * min(share, 1.0))
+
+        data = await self._host.run(request, hear, media_s=media_s)
+        self._on_progress(kind, before + STEP_WEIGHT[kind])
+        return data
+
+
+def _kind(request: StepRequest) -> TaskKind:
+    match request:
+        case ProbeRequest():
+            return "probe"
+        case PlanRequest():
+            return "plan"
+        case RenderRequest():
+            return "render"
+
+
+def _sniff(path: Path) -> None:
+    """Raises NotAVideo, or NotFound when there is no such file to read."""
+    if path.is_dir():
+        raise NotAVideo("it is a directory")
+    try:
+        with path.open("rb") as file:
+            sniff(file.read(HEAD_BYTES))
+    except OSError as error:
+        raise NotFound(f"cannot be read: {error.strerror}") from error

@@ -1,0 +1,164 @@
+"""The daemon: builds every object, opens in order, runs the services, closes in reverse.
+
+One daemon to a data directory. SIGTERM or SIGINT: no more requests, streams end, tasks are given back, and all is
+closed within 10 s. Raises what stops it; the command line turns that into an exit code.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from vidprod.blobs.disk import DiskBlobs
+from vidprod.config import Config
+from vidprod.domain.ids import new_id
+from vidprod.errors import ForeignVolume, Unavailable
+from vidprod.services.child import ChildHost
+from vidprod.services.pruner import Pruner
+from vidprod.services.worker import Worker
+from vidprod.store.sqlite import Store
+from vidprod.telemetry import log
+from vidprod.web.app import create_app
+from vidprod.web.server import serve
+
+DATABASE = "vidprod.db"
+LOCK = "daemon.lock"
+
+_logger = log.get(__name__)
+
+
+def now_ms() -> int:
+    """The wall clock, unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        ready: called with the page's address when requests are taken.
+    Raises:
+        Unavailable: another daemon works on this data directory.
+        StoreError: the database or the volume cannot be used as it is.
+        OSError: the directory cannot be written, or the address not listened on.
+    """
+    root = _make_directory(config.data_dir)
+    booted_at = now_ms()
+    async with AsyncExitStack() as opened:
+        opened.enter_context(only_daemon(root))
+        blobs = DiskBlobs(root, floor_bytes=config.disk_floor_bytes)
+        opened.callback(blobs.close)
+        blobs.open()
+        refuse_foreign_volume(root, blobs)
+        store = await opened.enter_async_context(await Store.open(root / DATABASE, now=booted_at))
+        host = await opened.enter_async_context(
+            ChildHost(
+                children=config.children,
+                idle_s=config.child_idle_s,
+                stall_factor=config.stall_factor,
+                step_floor_s=config.step_floor_s,
+            )
+        )
+        blobs.sweep_incoming()
+        worker = Worker(
+            store=store, blobs=blobs, host=host, config=config, boot_id=new_id("boot", now=booted_at), now=now_ms
+        )
+        await worker.rescue()
+        pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms, booted_at=booted_at)
+        app = create_app(store, blobs, config, host.check, now_ms)
+
+        def announce(port: int) -> None:
+            took_s = (now_ms() - booted_at) / 1000
+            _logger.info("ready", address=address(config.host, port), data=str(root), seconds=took_s)
+            if ready is not None:
+                ready(address(config.host, port))
+
+        with _stop_signals() as stop:
+            serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
+            await _together(serving, [worker.run(), pruner.run()], stop)
+    _logger.info("stopped")
+
+
+def _make_directory(name: str) -> Path:
+    root = Path(name).absolute()
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return root
+
+
+async def _together(
+    serving: Coroutine[Any, Any, None], services: list[Coroutine[Any, Any, None]], stop: asyncio.Event
+) -> None:
+    """Serve, with the services beside it, until `stop`; they end while the last answers are still given."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            working = [group.create_task(service) for service in services]
+            group.create_task(_cancel_at(stop, working))
+            await serving
+            stop.set()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
+async def _cancel_at(stop: asyncio.Event, working: list[asyncio.Task[None]]) -> None:
+    await stop.wait()
+    for task in working:
+        task.cancel()
+
+
+def address(host: str, port: int) -> str:
+    """Where a browser on this machine finds the page."""
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104  # not bound here, only named
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextlib.contextmanager
+def only_daemon(root: Path) -> Iterator[None]:
+    """Hold the data directory's lock. The kernel lets go of it however this process ends."""
+    with open(root / LOCK, "a+b") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            pid = lock.read(20).decode(errors="replace").strip() or "unknown"
+            raise Unavailable(
+                f"another daemon (process {pid}) works on {root}",
+                code="already_running",
+                hint="Stop it first, or choose another --data-dir.",
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n".encode())
+        lock.flush()
+        yield
+
+
+def refuse_foreign_volume(root: Path, blobs: DiskBlobs) -> None:
+    """Media without their database: a wrong mount or a lost file, and nothing that a new database should hide."""
+    database = root / DATABASE
+    if database.exists() and database.stat().st_size:
+        return
+    if media := sorted(blobs.stored_videos() | blobs.stored_jobs()):
+        raise ForeignVolume(
+            f"{root} holds media ({media[0]} and {len(media) - 1} more), but no database",
+            hint=f"Bring {DATABASE} back from a backup, or move {root / 'media'} away.",
+        )
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[asyncio.Event]:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
