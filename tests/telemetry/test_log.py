@@ -6,9 +6,11 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from vidprod.store.sqlite import Store
 from vidprod.telemetry import log
 
 
@@ -127,6 +129,16 @@ def test_chatty_libraries_are_quiet_until_debugging() -> None:
     out = json_log("debug")
     logging.getLogger("httpx").info("HTTP Request: …")
     assert len(said(out)) == 1
+
+
+async def test_the_store_does_not_flood_the_log_when_debugging(tmp_path: Path) -> None:
+    """aiosqlite says what each of its calls is and that it ended: two lines for each transaction."""
+    out = json_log("debug")
+    async with await Store.open(tmp_path / "vidprod.db", now=1, reserve_bytes=1) as store:
+        await store.read(lambda db: db.events.last_id())
+    assert [line for line in said(out) if line["logger"] == "aiosqlite"] == []
+    logging.getLogger("aiosqlite").warning("it is not well")
+    assert said(out)[-1]["event"] == "it is not well"
 
 
 def test_a_second_setup_replaces_the_first() -> None:

@@ -27,6 +27,7 @@ _SECRET_WORDS = frozenset(
     {"token", "secret", "authorization", "password", "passwd", "passphrase", "key", "cookie", "credential", "signature"}
 )
 _QUIET = ("httpx", "httpcore", "apscheduler", "asyncio", "granian.access")  # warnings only, unless the level is debug
+_MUTED = ("aiosqlite",)  # warnings only, at any level: two lines for each thing the store does, which say nothing
 # The values are masked and the names kept: names say which request it was, values may be signatures or tokens.
 _QUERY = re.compile(r"""\?[^\s"'<>#?=&]+=[^\s"'<>#]*""")
 _QUERY_VALUE = re.compile(r"=[^&]*")
@@ -76,6 +77,8 @@ def setup(format: LogFormat = "console", level: str = "info", *, stream: TextIO 
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.DEBUG if level == "debug" else logging.WARNING)
+    for name in _MUTED:
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(True)
 
 
