@@ -294,6 +294,16 @@ async def test_an_expired_lease_is_taken_up_without_a_nudge(tmp_path: Path) -> N
         assert (await workshop.end_of(job_id)).state == "completed"
 
 
+async def test_the_worker_wakes_at_the_end_of_the_lease_not_a_lease_later(tmp_path: Path) -> None:
+    async with workshop_in(tmp_path / "data", lease_s=60.0) as workshop:
+        job_id = await workshop.submit()
+        await workshop.store.write(
+            lambda db: db.tasks.claim(boot_id="boot_1", token="lost", lease_ms=500, now=workshop.now())
+        )
+        await workshop.start(boot_id="boot_1")
+        assert (await workshop.end_of(job_id)).state == "completed"  # the workshop waits for 15 s
+
+
 async def test_a_child_that_makes_files_elsewhere_is_not_believed(workshop: Workshop) -> None:
     await workshop.start()
     job_id = await workshop.submit(segments=1, render="name_a_foreign_file")

@@ -71,6 +71,15 @@ async def test_a_claim_looks_at_the_head_of_each_lane_and_nothing_else(store: St
     assert [step for step in steps if "B-TREE" in step] == ["USE TEMP B-TREE FOR ORDER BY"]  # of at most nine heads
 
 
+async def test_when_the_next_task_is_due_is_read_off_the_ends_of_the_lanes(store: Store) -> None:
+    await upload(store)
+    steps = await plan(store, lambda db: db.tasks.next_due_at())
+    assert [step for step in steps if "task" in step] == [
+        "SEARCH task USING COVERING INDEX task_running",
+        "SEARCH task USING COVERING INDEX task_available (kind=? AND priority=?)",
+    ]
+
+
 HOT: dict[str, Callable[[Tables], object]] = {
     "heartbeat": lambda db: db.tasks.heartbeat(TASK, lease_ms=1, now=NOW),
     "set_progress": lambda db: db.tasks.set_progress(TASK, 0.5),
@@ -85,7 +94,7 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "expired": lambda db: db.tasks.expired(now=NOW, max_rescues=3),
     "of_job": lambda db: db.tasks.of_job(JOB),
     "dead": lambda db: db.tasks.dead(limit=5),
-    "next_run_at": lambda db: db.tasks.next_run_at(now=NOW),
+    "next_due_at": lambda db: db.tasks.next_due_at(),
     "job get": lambda db: db.jobs.get(JOB),
     "job start": lambda db: db.jobs.start(JOB, now=NOW),
     "job list": lambda db: db.jobs.list(limit=20),

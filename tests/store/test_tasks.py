@@ -312,14 +312,14 @@ async def test_a_lease_that_ran_out_frees_the_task(store: Store) -> None:
 
 
 async def test_the_queue_says_when_it_is_next_due_and_how_deep_it_is(store: Store) -> None:
-    nothing = await store.read(lambda db: (db.tasks.next_run_at(now=NOW), db.tasks.oldest_available_age_ms(now=NOW)))
+    nothing = await store.read(lambda db: (db.tasks.next_due_at(), db.tasks.oldest_available_age_ms(now=NOW)))
     assert nothing == (None, 0)
     jobs = await several_jobs(store, 3)
     await enqueue(store, jobs[0], "render", run_at=NOW + 500, priority="low")
-    assert await store.read(lambda db: db.tasks.next_run_at(now=NOW)) == NOW + 500
+    assert await store.read(lambda db: db.tasks.next_due_at()) == NOW + 500
     assert await store.read(lambda db: db.tasks.oldest_available_age_ms(now=NOW)) == 0
     await enqueue(store, jobs[1], "probe", run_at=NOW - 300)
-    assert await store.read(lambda db: db.tasks.next_run_at(now=NOW)) == NOW
+    assert await store.read(lambda db: db.tasks.next_due_at()) == NOW - 300
     assert await store.read(lambda db: db.tasks.oldest_available_age_ms(now=NOW)) == 300
     await claim(store)
     await enqueue(store, jobs[2], "probe")
@@ -328,6 +328,18 @@ async def test_the_queue_says_when_it_is_next_due_and_how_deep_it_is(store: Stor
         ("probe", "available"): 1,
         ("probe", "running"): 1,
     }
+
+
+async def test_the_end_of_a_lease_is_due_too(store: Store) -> None:
+    jobs = await several_jobs(store, 2)
+    await enqueue(store, jobs[0], "probe")
+    await enqueue(store, jobs[1], "probe", run_at=NOW + 2 * LEASE_MS)
+    task = await claim(store)
+    assert await store.read(lambda db: db.tasks.next_due_at()) == NOW + LEASE_MS
+    await store.write(lambda db: db.tasks.heartbeat(task, lease_ms=LEASE_MS, now=NOW + 10_000))
+    assert await store.read(lambda db: db.tasks.next_due_at()) == NOW + 10_000 + LEASE_MS
+    await store.write(lambda db: db.tasks.complete(task, now=NOW + 20_000))
+    assert await store.read(lambda db: db.tasks.next_due_at()) == NOW + 2 * LEASE_MS
 
 
 async def test_a_task_needs_its_job(store: Store) -> None:

@@ -129,17 +129,8 @@ class Worker:
 
     async def _until_something_is_due(self) -> float | None:
         """Seconds until a task is due or a lease ends; None when only a nudge can change anything."""
-
-        def look(db: Tables) -> float | None:
-            now = self._now()
-            waits = []
-            if (due := db.tasks.next_run_at(now=now)) is not None:
-                waits.append((due - now) / 1000)
-            if any(state == "running" for _, state in db.tasks.depth()):
-                waits.append(self._config.lease_s)
-            return min(waits) if waits else None
-
-        return await self._store.read(look)
+        due_at = await self._store.read(lambda db: db.tasks.next_due_at())
+        return None if due_at is None else max(0, due_at - self._now()) / 1000
 
     async def _wait(self, seconds: float | None) -> None:
         try:

@@ -327,10 +327,11 @@ class Tasks(Table):
         )
         return [_task(row) for row in rows]
 
-    def next_run_at(self, *, now: int) -> int | None:
-        """When the next available task is due: `now` if one is already; None when none waits."""
-        run_at = self._first_run_at()
-        return None if run_at is None else max(run_at, now)
+    def next_due_at(self) -> int | None:
+        """When a claim may next find something: a task is due, or a lease ends. Unix ms, past if one is already; None
+        when no task waits or runs."""
+        lease_until = self._value("select min(lease_until) from task where state = 'running'")
+        return min((at for at in (self._first_run_at(), lease_until) if at is not None), default=None)
 
     def oldest_available_age_ms(self, *, now: int) -> int:
         """For how long the task that is due the longest has been due; 0 when none is."""
