@@ -30,7 +30,13 @@ VIDEO = "vid_" + "0" * 26
 JOB = "job_" + "0" * 26
 
 
-def give_up(db: Tables) -> Task:
+CRASH = AttemptError(
+    attempt=1, at=NOW, code="child_crashed", message="ended by SIGSEGV", output="frame 12\nfault", crash=True
+)
+REFUSAL = AttemptError(attempt=1, at=NOW, code="too_long", message="the take is 5 h long; at most 4 h", refused=True)
+
+
+def give_up(db: Tables, error: AttemptError = CRASH) -> Task:
     """A job whose probe crashed the child once and was then given up."""
     db.videos.add(Video(id=VIDEO, state="stored", filename="take.mov", extension="mov", size=9, created_at=NOW))
     db.jobs.add(Job(id=JOB, video_id=VIDEO, state="queued", priority="normal", recipe=Recipe(), created_at=NOW))
@@ -38,9 +44,6 @@ def give_up(db: Tables) -> Task:
     task = db.tasks.claim(boot_id="boot", token="t", lease_ms=1000, now=NOW)
     assert task is not None
     db.jobs.start(JOB, now=NOW)
-    error = AttemptError(
-        attempt=1, at=NOW, code="child_crashed", message="ended by SIGSEGV", output="frame 12\nfault", crash=True
-    )
     dead = db.tasks.discard(task, error, now=NOW)
     db.jobs.fail(JOB, Fault(code=error.code, message=error.message), now=NOW)
     return dead
@@ -56,6 +59,14 @@ def volume(tmp_path: Path) -> Path:
     """A data directory with one dead letter."""
     (tmp_path / "data").mkdir()
     asyncio.run(write(tmp_path / "data/vidprod.db", give_up))
+    return tmp_path
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Path:
+    """A data directory with a take that was refused, and nothing else."""
+    (tmp_path / "data").mkdir()
+    asyncio.run(write(tmp_path / "data/vidprod.db", lambda db: give_up(db, REFUSAL)))
     return tmp_path
 
 
@@ -156,6 +167,44 @@ def test_where_no_daemon_ever_ran_nothing_is_made(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "there is no database data/vidprod.db" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_refused_take_is_no_dead_letter(judged: Path) -> None:
+    done = vidprod("dead", "list", cwd=judged)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No dead letters.\n")
+    done = vidprod("dead", "requeue", "--all", cwd=judged)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert the_task(judged).state == "discarded"
+
+
+def test_what_was_refused_is_listed_and_shown_when_asked_for(judged: Path) -> None:
+    done = vidprod("dead", "list", "--refused", cwd=judged)
+    assert done.returncode == 0, done.stderr
+    assert "probe  'take.mov'  too_long: the take is 5 h long" in done.stdout
+    done = vidprod("dead", "show", the_task(judged).id, cwd=judged)
+    assert "attempt 1, 2027-01-15 08:00:00+00:00: refused: too_long: the take is 5 h long" in done.stdout
+
+
+def test_a_dead_letter_was_not_refused(volume: Path) -> None:
+    done = vidprod("dead", "list", "--refused", cwd=volume)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "Nothing was refused.\n")
+
+
+def test_a_refused_take_is_judged_anew_when_it_is_named(judged: Path) -> None:
+    """Somebody has raised the limit that it broke."""
+    done = vidprod("dead", "requeue", the_task(judged).id, cwd=judged)
+    assert done.returncode == 0, done.stderr
+    assert the_task(judged).state == "available"
+
+
+def test_a_task_that_is_not_over_is_not_queued_again(volume: Path) -> None:
+    task_id = the_task(volume).id
+    asyncio.run(write(volume / "data/vidprod.db", lambda db: db.tasks.requeue(task_id, now=NOW)))
+    with daemon_that_answers(volume, 202) as (port, asked):
+        done = vidprod("dead", "requeue", task_id, "--port", str(port), cwd=volume)
+    assert done.returncode == 1
+    assert "is available: only what was given up or refused is tried again" in done.stderr
+    assert asked == []
 
 
 def test_an_unknown_task_is_told(volume: Path) -> None:

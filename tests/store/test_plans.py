@@ -80,6 +80,19 @@ async def test_when_the_next_task_is_due_is_read_off_the_ends_of_the_lanes(store
     ]
 
 
+async def test_dead_letters_are_found_without_a_look_at_what_was_refused(store: Store) -> None:
+    assert await plan(store, lambda db: db.tasks.dead(limit=5)) == ["SEARCH task USING INDEX task_dead (id<?)"]
+    assert await plan(store, lambda db: db.tasks.refused(limit=5)) == [
+        "SCAN task USING INDEX task_refused"  # from its end, until the limit
+    ]
+    steps = await plan(store, lambda db: db.tasks.depth())
+    assert [step for step in steps if "task" in step] == [
+        "SCAN task USING COVERING INDEX task_available",
+        "SCAN task USING INDEX task_running",
+        "SCAN task USING INDEX task_dead",
+    ]
+
+
 HOT: dict[str, Callable[[Tables], object]] = {
     "heartbeat": lambda db: db.tasks.heartbeat(TASK, lease_ms=1, now=NOW),
     "set_progress": lambda db: db.tasks.set_progress(TASK, 0.5),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from tests.store.given import (
@@ -267,6 +268,26 @@ async def test_dead_letters_are_listed_newest_first_page_by_page(store: Store) -
     page = await store.read(lambda db: db.tasks.dead(limit=3))
     rest = await store.read(lambda db: db.tasks.dead(limit=3, before=page[-1].id))
     assert [task.id for task in page + rest] == expected
+
+
+async def test_what_was_refused_is_no_dead_letter(store: Store) -> None:
+    jobs = [await upload(store, now=NOW + n) for n in range(3)]
+    given_up = await claim(store, now=NOW + 9)
+    await discard(store, given_up, an_error(given_up))
+    refused = await claim(store, now=NOW + 9)
+    await discard(store, refused, msgspec.structs.replace(an_error(refused), refused=True))
+    at_last = await claim(store, now=NOW + 9)  # refused by the second attempt, after a first that crashed
+    await retry(store, at_last, an_error(at_last), run_at=NOW)
+    at_last = await claim(store, now=NOW + 9)
+    await discard(store, at_last, msgspec.structs.replace(an_error(at_last), refused=True))
+
+    def look(db: Tables) -> tuple[list[Task], list[Task], object]:
+        return db.tasks.dead(limit=9), db.tasks.refused(limit=9), db.tasks.depth()
+
+    dead, judged, depth = await store.read(look)
+    assert [(task.job_id, task.refused) for task in dead] == [(jobs[0].id, False)]
+    assert [(task.job_id, task.refused) for task in judged] == [(jobs[2].id, True), (jobs[1].id, True)]
+    assert depth == {("probe", "discarded"): 1}
 
 
 async def test_a_restart_frees_what_the_old_boot_left_running_at_once(store: Store) -> None:

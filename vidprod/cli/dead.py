@@ -1,5 +1,8 @@
 """`vidprod dead`: the dead letters. Tasks that were given up, with what every attempt said, and a way to try again.
 
+A take that was refused is no dead letter: it was judged, and nobody has to look after it. It is listed only when asked
+for, and tried again only by name, for who has raised the limit that it broke.
+
 Reading goes through a store of this process: a second process beside the daemon is what SQLite's locks are for.
 Requeueing goes through the daemon when one runs, so that its worker is nudged and its pages hear of it; without one
 it goes to the store, under the daemon's own lock, so that none starts meanwhile.
@@ -24,6 +27,7 @@ from vidprod.domain.ids import is_id
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
+from vidprod.errors import Conflict
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -42,21 +46,30 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 @click.group("dead")
 def command() -> None:
-    """Look at the tasks that were given up, and try them again. Works while the daemon runs."""
+    """Look at the tasks that were given up, and try them again. Works while the daemon runs.
+
+    A take that was refused is not among them: it was judged, and no retry changes that.
+    """
 
 
 @command.command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--refused", is_flag=True, help="What was refused instead: no dead letters, nothing to retry.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, one line a task.")
 @_options
-def list_letters(limit: int, as_json: bool, config_file: Path | None, **flags: Any) -> None:
+def list_letters(limit: int, refused: bool, as_json: bool, config_file: Path | None, **flags: Any) -> None:
     """The tasks that were given up, newest first."""
     config = load(config_file, flags).config
-    letters = asyncio.run(_read(config, lambda db: [_letter(db, task) for task in db.tasks.dead(limit=limit)]))
+
+    def read(db: Tables) -> list[Letter]:
+        tasks = db.tasks.refused(limit=limit) if refused else db.tasks.dead(limit=limit)
+        return [_letter(db, task) for task in tasks]
+
+    letters = asyncio.run(_read(config, read))
     for letter in letters:
         click.echo(msgspec.json.encode(letter).decode() if as_json else _line(letter))
     if not letters and not as_json:
-        click.echo("No dead letters.", err=True)
+        click.echo("Nothing was refused." if refused else "No dead letters.", err=True)
 
 
 @command.command("show")
@@ -64,7 +77,7 @@ def list_letters(limit: int, as_json: bool, config_file: Path | None, **flags: A
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 @_options
 def show(task_id: str, as_json: bool, config_file: Path | None, **flags: Any) -> None:
-    """One task: what every attempt said, and the last lines of the media child."""
+    """One task, given up or refused: what every attempt said, and the last lines of the media child."""
     config = load(config_file, flags).config
     letter = asyncio.run(_read(config, lambda db: _letter(db, db.tasks.get(task_id))))
     if as_json:
@@ -73,19 +86,21 @@ def show(task_id: str, as_json: bool, config_file: Path | None, **flags: Any) ->
     click.echo(_line(letter))
     click.echo(f"  job {letter.job.id}, {letter.job.state}; take {letter.video.filename!r}, {letter.video.size} bytes")
     for error in letter.task.errors:
-        click.echo(f"  attempt {error.attempt}, {_when(error.at)}: {error.code}: {error.message}")
+        verdict = "refused: " if error.refused else ""
+        click.echo(f"  attempt {error.attempt}, {_when(error.at)}: {verdict}{error.code}: {error.message}")
         for line in error.output.splitlines():
             click.echo(f"    | {line}")
 
 
 @command.command("requeue")
 @click.argument("task_ids", nargs=-1, metavar="[TASK_ID]...")
-@click.option("--all", "everything", is_flag=True, help="Every dead letter.")
+@click.option("--all", "everything", is_flag=True, help="Every dead letter; not what was refused.")
 @_options
 def requeue(task_ids: tuple[str, ...], everything: bool, config_file: Path | None, **flags: Any) -> None:
     """Try tasks again: their jobs are queued anew and go on from the step that failed.
 
-    A running daemon is asked at --host and --port; without one the database is written.
+    Name a refused one only after a limit was raised: it is judged anew. A running daemon is asked at --host and
+    --port; without one the database is written.
     """
     if bool(task_ids) == everything:
         raise click.UsageError("name the tasks, or say --all")
@@ -104,6 +119,9 @@ def requeue(task_ids: tuple[str, ...], everything: bool, config_file: Path | Non
 
 def _letters(db: Tables, task_ids: tuple[str, ...]) -> list[Letter]:
     tasks = [db.tasks.get(task_id) for task_id in task_ids] or db.tasks.dead(limit=100_000)
+    for task in tasks:
+        if task.state != "discarded":  # a daemon would try another step of its job instead
+            raise Conflict(f"the task {task.id} is {task.state}: only what was given up or refused is tried again")
     return [_letter(db, task) for task in tasks]
 
 

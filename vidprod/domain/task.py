@@ -2,7 +2,7 @@
 
     available → running → completed
         ↑          ├────→ available   (retried, given back, rescued)
-        │          ├────→ discarded   (dead letter; requeue → available)
+        │          ├────→ discarded   (dead letter, or refused; requeue → available)
         └──────────┴────→ cancelled
 
 A task that runs has a lease and a token. Who does not hold the token cannot move the task.
@@ -56,6 +56,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     started_at: int | None = None  # of the present or last attempt
     finalized_at: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether its last attempt was refused: discarded, it is no dead letter."""
+        return bool(self.errors) and self.errors[-1].refused
 
 
 def backoff_ms(attempt: int, *, jitter: float) -> int:

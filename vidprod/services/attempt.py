@@ -288,7 +288,9 @@ class Attempt:
         except VidProdError as unwritten:
             _logger.error("the failed attempt cannot be recorded; its lease will run out", error=str(unwritten))
             return "lost"
-        return "retried" if fault is None else "discarded"
+        if fault is None:
+            return "retried"
+        return "refused" if told.refused else "discarded"
 
     def _told_as(self, error: BaseException) -> AttemptError:
         known = isinstance(error, VidProdError)

@@ -28,7 +28,10 @@ upload_seconds = Histogram(
 )
 
 queue_tasks = Gauge(
-    "vidprod_queue_tasks", "Tasks in the queue, by kind and state.", ["kind", "state"], registry=registry
+    "vidprod_queue_tasks",
+    "Tasks in the queue, by kind and state; discarded: dead letters, without what was refused.",
+    ["kind", "state"],
+    registry=registry,
 )
 queue_oldest_available_seconds = Gauge(
     "vidprod_queue_oldest_available_seconds", "How long the oldest task that may run has waited.", registry=registry
@@ -46,7 +49,7 @@ step_seconds_per_media_second = Histogram(
 )
 attempts = Counter(
     "vidprod_attempts",
-    "Attempts at a task that ended, by outcome: completed, retried, discarded, given_back, lost.",
+    "Attempts at a task that ended, by outcome: completed, retried, discarded, refused, given_back, lost.",
     ["kind", "outcome"],
     registry=registry,
 )

@@ -216,7 +216,7 @@ class Tasks(Table):
         )
 
     def discard(self, task: Task, error: AttemptError, *, now: int) -> Task:
-        """running → discarded: a dead letter, with what every attempt said."""
+        """running → discarded, with what every attempt said: a dead letter, unless `error` is a refusal."""
         return self._held(
             """
             update task
@@ -310,7 +310,7 @@ class Tasks(Table):
         return [_task(row) for row in self._all("select * from task where job_id = :id order by number", id=job_id)]
 
     def dead(self, *, limit: int, before: str | None = None) -> list[Task]:
-        """Discarded tasks, the newest task first.
+        """Dead letters: tasks that were given up, the newest task first. What was refused is not among them.
 
         Args:
             before: the id of the last one seen; older ones follow.
@@ -318,11 +318,24 @@ class Tasks(Table):
         rows = self._all(
             """
             select * from task
-            where state = 'discarded' and id < :before
+            where state = 'discarded' and errors ->> '$[#-1].refused' is not 1 and id < :before
             order by id desc
             limit :limit
             """,
             before=before if before is not None else "tsk_~",
+            limit=limit,
+        )
+        return [_task(row) for row in rows]
+
+    def refused(self, *, limit: int) -> list[Task]:
+        """Tasks that ended because the media was refused, the newest task first."""
+        rows = self._all(
+            """
+            select * from task
+            where state = 'discarded' and errors ->> '$[#-1].refused' is 1
+            order by id desc
+            limit :limit
+            """,
             limit=limit,
         )
         return [_task(row) for row in rows]
@@ -339,14 +352,19 @@ class Tasks(Table):
         return 0 if run_at is None else max(0, now - run_at)
 
     def depth(self) -> dict[tuple[TaskKind, TaskState], int]:
-        """How many tasks of each kind are available, running and discarded, where there are any."""
+        """How many tasks of each kind are available, running and discarded, where there are any.
+
+        Discarded are the dead letters; what was refused is not counted.
+        """
         rows = self._all(
             """
             select kind, 'available' as state, count(*) as n from task where state = 'available' group by kind
             union all
             select kind, 'running', count(*) from task where state = 'running' group by kind
             union all
-            select kind, 'discarded', count(*) from task where state = 'discarded' group by kind
+            select kind, 'discarded', count(*) from task
+            where state = 'discarded' and errors ->> '$[#-1].refused' is not 1
+            group by kind
             """
         )
         return {(row["kind"], row["state"]): row["n"] for row in rows}
