@@ -12,6 +12,7 @@ from tests.services.workshop import Workshop, files_of, workshop_in
 from vidprod.domain.ids import new_id
 from vidprod.services.pruner import Pruner
 from vidprod.store.sqlite import Answer
+from vidprod.telemetry import metrics
 
 DAY_MS = 86_400_000
 
@@ -192,3 +193,11 @@ async def test_it_goes_round_and_round(tmp_path: Path) -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert event.type == "media.pruned"  # type: ignore[union-attr]
+
+
+async def test_a_round_counts_what_is_kept(workshop: Workshop) -> None:
+    job_id = await finished_job(workshop)
+    await pruner_of(workshop).prune()
+    source = next(path for path in (workshop.root / "media").rglob("source.*"))
+    kept = source.stat().st_size + sum(map(len, files_of(workshop, job_id).values()))
+    assert [sample.value for family in metrics.disk_used_bytes.collect() for sample in family.samples] == [kept]

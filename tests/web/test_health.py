@@ -1,6 +1,9 @@
 """Alive, ready, and the numbers."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.web.conftest import Live, mp4, running
 from vidprod.errors import ChildDied
@@ -65,8 +68,17 @@ async def test_metrics_count_uploads_requests_and_the_queue(live: Live) -> None:
     assert grew('vidprod_http_requests_total{method="GET",route="/status/{job_id}",status="200"}') == 1
     assert grew('vidprod_http_requests_total{method="PUT",route="/upload",status="415"}') == 1
     assert after['vidprod_queue_tasks{kind="probe",state="available"}'] == 2
-    assert after["vidprod_disk_free_bytes"] > 0
     assert not any(job_id in name for name in after)  # ids must not become labels
+
+
+async def test_the_room_on_the_volume_is_looked_at_when_the_numbers_are_asked_for(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = await _numbers(live)
+    assert 0 < numbers["vidprod_disk_free_bytes"] < numbers["vidprod_disk_total_bytes"]
+    assert numbers["vidprod_disk_total_bytes"] == shutil.disk_usage(live.blobs.root).total
+    monkeypatch.setattr(live.blobs, "free_bytes", lambda: 4711)
+    assert (await _numbers(live))["vidprod_disk_free_bytes"] == 4711
 
 
 async def _numbers(live: Live) -> dict[str, float]:

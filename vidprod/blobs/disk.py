@@ -61,6 +61,11 @@ class DiskBlobs:
         volume = os.statvfs(self.root)
         return volume.f_bavail * volume.f_frsize
 
+    def total_bytes(self) -> int:
+        """The size of the volume."""
+        volume = os.statvfs(self.root)
+        return volume.f_blocks * volume.f_frsize
+
     def promised_bytes(self) -> int:
         """What uploads under way have announced and not yet written."""
         return sum(incoming.still_expected for incoming in list(self._open.values()))

@@ -182,7 +182,6 @@ class Pruner:
             await asyncio.to_thread(self._blobs.delete_work, task_id)
 
     async def _measure(self) -> None:
-        metrics.disk_free_bytes.set(await asyncio.to_thread(self._blobs.free_bytes))
         metrics.disk_used_bytes.set(await asyncio.to_thread(self._blobs.used_bytes))
 
 

@@ -64,8 +64,13 @@ child_rss_peak_bytes = Gauge(
     registry=registry,
 )
 
-disk_free_bytes = Gauge("vidprod_disk_free_bytes", "Free bytes on the volume.", registry=registry)
-disk_used_bytes = Gauge("vidprod_disk_used_bytes", "Bytes of media kept on the volume.", registry=registry)
+disk_total_bytes = Gauge("vidprod_disk_total_bytes", "Size of the volume, now.", registry=registry)
+disk_free_bytes = Gauge("vidprod_disk_free_bytes", "Bytes of the volume that are free for us, now.", registry=registry)
+disk_used_bytes = Gauge(
+    "vidprod_disk_used_bytes",
+    "Bytes of media, uploads and work files, as counted in the pruner's last round (every prune_every_s).",
+    registry=registry,
+)
 rss_bytes = Gauge("vidprod_resident_memory_bytes", "Resident memory of the daemon.", registry=registry)
 rss_bytes.set_function(lambda: float(psutil.Process().memory_info().rss))
 

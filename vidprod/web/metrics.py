@@ -22,6 +22,7 @@ async def get_metrics(desk: NamedDependency[Desk]) -> Response[bytes]:
     metrics.set_queue(
         {(str(kind), str(state)): n for (kind, state), n in depth.items()}, oldest_available_age_ms=age_ms
     )
+    metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())
     body, media_type = metrics.render()
     return Response(body, media_type=media_type)
