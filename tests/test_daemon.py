@@ -126,6 +126,21 @@ def test_a_stalled_upload_does_not_hold_it_up_for_long(daemons: Daemons) -> None
     assert list((daemons.root / "incoming").iterdir()) == []
 
 
+def test_a_media_child_is_up_before_an_uploads_last_byte_and_gone_after_the_stop(daemons: Daemons) -> None:
+    process, where = daemons.start(drain_s=0.1)
+    with socket.create_connection(("127.0.0.1", int(where.rpartition(":")[2]))) as client:
+        client.sendall(b"PUT /upload?filename=a.mp4 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+        assert psutil.Process(process.pid).children() == []
+        client.sendall(b"\0\0\0\x18ftypisom" + bytes(5000))
+        until = time.monotonic() + 5
+        while not (children := psutil.Process(process.pid).children()):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        stop(process)  # while the child still warms
+    assert process.returncode == 0
+    assert not any(child.is_running() for child in children)
+
+
 def _eventually_there(directory: Path) -> None:
     until = time.monotonic() + 5
     while not list(directory.iterdir()):

@@ -71,7 +71,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         )
         await worker.rescue()
         pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms, booted_at=booted_at)
-        app = create_app(store, blobs, config, host.check, now_ms)
+        app = create_app(store, blobs, config, host.check, host.warm, now_ms)
 
         def announce(port: int) -> None:
             took_s = (now_ms() - booted_at) / 1000

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.services.conftest import FAKE_STEPS, eventually, is_gone, nothing, worker_pids
@@ -58,6 +59,76 @@ async def test_a_child_can_be_warmed_and_checked(probe: Probe) -> None:
         host.warm()
         await host.check()
         assert len(host.pids) == 1
+
+
+async def test_many_uploads_at_once_warm_one_child(probe: Probe) -> None:
+    async with ChildHost(steps=FAKE_STEPS, children=3) as host:
+        for _n in range(50):
+            host.warm()
+        await eventually(lambda: host._warm)
+        pids = host.pids
+        for _n in range(50):
+            host.warm()
+        await host.check()
+        assert len(pids) == 1
+        await assert_it_works(host, probe)
+        assert host.pids == pids
+
+
+async def test_a_child_is_warmed_beside_one_that_works(probe: Probe) -> None:
+    async with ChildHost(steps=FAKE_STEPS, children=2) as host:
+        running = asyncio.create_task(host.run(probe("sleep"), nothing, media_s=100))
+        await eventually(lambda: worker_pids(host))
+        host.warm()
+        await eventually(lambda: host._warm)
+        assert len(host.pids) == 2
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_no_child_is_warmed_when_all_that_may_be_there_work(host: ChildHost, probe: Probe) -> None:
+    running = asyncio.create_task(host.run(probe("sleep"), nothing, media_s=100))
+    await eventually(lambda: worker_pids(host))
+    host.warm()
+    assert host._background == set()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(host.pids) == 1
+
+
+async def test_a_warmed_child_that_nobody_needs_goes(probe: Probe) -> None:
+    async with ChildHost(steps=FAKE_STEPS, idle_s=0.1) as host:
+        host.warm()
+        [pid] = await eventually(lambda: host.pids)
+        await eventually(lambda: not host.pids)
+        assert is_gone(pid)
+        host.warm()  # and the next upload has one again
+        await eventually(lambda: host._warm)
+
+
+async def test_warming_what_cannot_start_is_quiet_and_tried_again(probe: Probe) -> None:
+    async with ChildHost(steps="tests.pipeline.there_is_no_such_module") as host:
+        for _n in range(2):
+            host.warm()
+            assert len(host._background) == 1
+            await eventually(lambda: not host._background)
+        assert host.pids == []
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3])
+async def test_the_host_can_be_left_while_a_child_warms(after_s: float) -> None:
+    before = children_of_this_process()
+    async with asyncio.timeout(5), ChildHost(steps=FAKE_STEPS) as host:
+        host.warm()
+        await asyncio.sleep(after_s)
+    assert host.pids == []
+    assert children_of_this_process() <= before
+    host.warm()
+    assert host._background == set()
+
+
+def children_of_this_process() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
 async def test_a_child_that_cannot_start_is_told_by_the_check(probe: Probe) -> None:

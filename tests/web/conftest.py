@@ -38,6 +38,7 @@ class Live:
     stop: asyncio.Event
     serving: "asyncio.Task[None]"
     child: list[Exception] = field(default_factory=list)  # what the check of the media child raises, if anything
+    warmed: list[int] = field(default_factory=list)  # when the media child was asked to be up, unix ms
 
     @property
     def url(self) -> str:
@@ -98,6 +99,7 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
     """A server with these settings, on a free port."""
     config = msgspec.structs.replace(Config(data_dir=str(root), disk_floor_bytes=1 << 20), **settings)
     child: list[Exception] = []
+    warmed: list[int] = []
 
     async def child_check() -> None:
         for error in child:
@@ -111,7 +113,7 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with await Store.open(root / "vidprod.db", now=now(), reserve_bytes=1 << 20) as store:
-        app = create_app(store, blobs, config, child_check, now)
+        app = create_app(store, blobs, config, child_check, lambda: warmed.append(now()), now)
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result, stop, drain_s=drain_s))
         waiting: set[asyncio.Future[Any]] = {serving, port}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -128,6 +130,7 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
                 stop=stop,
                 serving=serving,
                 child=child,
+                warmed=warmed,
             )
         stop.set()
         await serving

@@ -29,7 +29,7 @@ def _app_of(live: Live) -> Litestar:
     async def child_check() -> None:
         return None
 
-    return create_app(live.store, live.blobs, live.config, child_check, lambda: 0)
+    return create_app(live.store, live.blobs, live.config, child_check, lambda: None, lambda: 0)
 
 
 async def test_it_stops_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -240,6 +241,48 @@ async def test_a_slow_client_that_keeps_sending_is_let_in(tmp_path: Path) -> Non
         answer = await client.answer()
         assert answer.startswith(b"HTTP/1.1 202")
         assert len(live.files()) == 1
+
+
+async def test_a_media_child_is_asked_for_once_a_video_begins(live: Live) -> None:
+    async with RawClient(live.port) as client:
+        await client.head("PUT /upload", "Content-Length: 9000000")
+        await client.send(mp4(100_000))
+        await live.receiving()
+        await _until(lambda: live.warmed)
+    assert await live.left_over() == set()
+
+
+async def test_what_is_refused_asks_for_no_media_child(live: Live) -> None:
+    assert (await live.client.put("/upload", content=b"plain text " * 2000)).status_code == 415
+    form = {"file": ("take.mp4", b"plain text " * 2000)}
+    assert (await live.client.post("/upload", files=form)).status_code == 415
+    assert live.warmed == []
+    assert (await live.client.post("/upload", files={"file": ("take.mp4", mp4(20_000))})).status_code == 202
+    assert live.warmed != []
+
+
+async def test_a_long_upload_asks_again_before_its_end(live: Live) -> None:
+    """A child of its beginning has gone idle by then."""
+    body = mp4(4_000_000)
+    async with RawClient(live.port) as client:
+        await client.head("PUT /upload", f"Content-Length: {len(body)}")
+        await client.send(body[:5000])
+        await _until(lambda: live.warmed)
+        await asyncio.sleep(0.2)
+        await client.send(body[5000:10_000])  # at this pace it takes more than a minute
+        await _until(lambda: [upload.size for upload in live.blobs._open.values()] == [10_000])
+        assert len(live.warmed) == 1
+        await client.send(body[10_000:3_000_000])
+        await _until(lambda: len(live.warmed) == 2)
+        await client.send(body[3_000_000:])
+        assert (await client.answer()).startswith(b"HTTP/1.1 202")
+    assert len(live.warmed) == 2
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_unknown_options_are_refused_before_a_byte_with_all_faults(live: Live) -> None:

@@ -44,6 +44,7 @@ class ChildHost:
         self._live: set[Child] = set()
         self._timers: dict[Child, asyncio.TimerHandle] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._coming = 0  # children on their way to be warm
         self._started_at: float | None = None  # monotonic, of the last good start
         self._told_about_sandbox = False
         self._closed = False
@@ -93,13 +94,17 @@ class ChildHost:
             return
         if self._started_at is not None and time.monotonic() - self._started_at < TRUST_A_START_S:
             return
-        async with self._slots:
-            await self._put_back(await self._take())
+        self._coming += 1
+        await self._start_idle()
 
     def warm(self) -> None:
-        """Start a child in the background, if none is there: an upload has begun, its probe will come."""
-        if self._live or self._slots.locked() or self._background:
+        """Have a child up soon: an upload has begun, its probe will come. Returns at once and raises nothing.
+
+        Does nothing when a child is warm or on its way to be, when all work that may, or when the host is closed.
+        """
+        if self._closed or self._coming or self._slots.locked() or any(child.is_usable for child in self._warm):
             return
+        self._coming += 1  # counted here: many uploads may begin before the task does
         self._in_background(self._warm_one())
 
     @property
@@ -115,8 +120,14 @@ class ChildHost:
 
     async def _warm_one(self) -> None:
         with contextlib.suppress(ChildDied):  # the step that needs it will say so
+            await self._start_idle()
+
+    async def _start_idle(self) -> None:
+        try:
             async with self._slots:
                 await self._put_back(await self._take())
+        finally:
+            self._coming -= 1
 
     async def _take(self) -> Child:
         while self._warm:

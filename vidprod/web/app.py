@@ -20,12 +20,14 @@ def create_app(
     blobs: DiskBlobs,
     config: Config,
     child_check: Callable[[], Awaitable[None]],
+    child_warm: Callable[[], None],
     now: Callable[[], int],
 ) -> Litestar:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
 
     Args:
         child_check: raises when the media child does not start.
+        child_warm: called when a video comes in, so that a media child is up when it is here.
         now: unix ms.
     """
     desk = Desk(
@@ -33,6 +35,7 @@ def create_app(
         blobs=blobs,
         config=config,
         child_check=child_check,
+        child_warm=child_warm,
         now=now,
         stopping=asyncio.Event(),
     )

@@ -25,6 +25,7 @@ class Desk:
     blobs: DiskBlobs
     config: Config
     child_check: Callable[[], Awaitable[None]]  # raises when the media child does not start
+    child_warm: Callable[[], None]  # has one up soon; may be called as often as one likes
     now: Callable[[], int]  # unix ms
     stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
     admission: Admission = field(default_factory=Admission)

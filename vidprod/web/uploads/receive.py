@@ -28,6 +28,7 @@ from vidprod.web.uploads.order import Order, clean_filename
 
 FORM_BYTES = 1 << 20  # what a form may add to its file: boundaries, headers, fields
 _KEY_CHARACTERS = 255
+_SOON_S = 10.0  # before the last byte: longer than a media child takes to start, shorter than it stays warm
 
 _log = log.get(__name__)
 
@@ -44,10 +45,17 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
 class Upload:
     """The file inside a request, as its bytes come."""
 
-    def __init__(self, incoming: Incoming, *, max_bytes: int) -> None:
+    def __init__(self, incoming: Incoming, *, max_bytes: int, child_warm: Callable[[], None]) -> None:
+        """
+        Args:
+            child_warm: called once it is known to be a video, and again before its end, if that is long after.
+        """
         self.incoming = incoming
         self.extension: str | None = None
         self._max_bytes = max_bytes
+        self._child_warm = child_warm
+        self._began_s = time.monotonic()
+        self._ends_soon = False
 
     async def write(self, piece: bytes) -> None:
         """
@@ -61,11 +69,19 @@ class Upload:
         await self.incoming.write(piece)
         if self.extension is None and self.incoming.size >= HEAD_BYTES:
             self.extension = sniff(self.incoming.head)
+            self._child_warm()
+        elif self.extension is not None and not self._ends_soon and self._seconds_left() < _SOON_S:
+            self._ends_soon = True
+            self._child_warm()  # a child of the beginning may have gone idle since
 
     def finish(self) -> None:
         """All bytes are there. Raises NotAVideo for a file too short to have been looked at."""
         if self.extension is None:
             self.extension = sniff(self.incoming.head)
+
+    def _seconds_left(self) -> float:
+        """At the pace so far; 0 when no length was announced."""
+        return self.incoming.still_expected * (time.monotonic() - self._began_s) / self.incoming.size
 
 
 ReadIn = Callable[[Body, Upload], Awaitable[Order]]
@@ -106,7 +122,7 @@ async def _take(
             raise too_large(length, limit)
         body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=limit + FORM_BYTES)
         async with desk.blobs.receive(new_id("upl", now=desk.now()), expected=length) as incoming:
-            upload = Upload(incoming, max_bytes=limit)
+            upload = Upload(incoming, max_bytes=limit, child_warm=desk.child_warm)
             try:
                 order = await read_in(body, upload)
             finally:
