@@ -21,6 +21,7 @@ from vidprod.domain.ids import new_id
 from vidprod.errors import ForeignVolume, Unavailable
 from vidprod.services.child import ChildHost
 from vidprod.services.pruner import Pruner
+from vidprod.services.timers import Timers
 from vidprod.services.worker import Worker
 from vidprod.store.sqlite import Store
 from vidprod.telemetry import log
@@ -71,6 +72,8 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         )
         await worker.rescue()
         pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms, booted_at=booted_at)
+        timers = Timers()
+        timers.every(config.prune_every_s, pruner.prune, name="prune")
         app = create_app(store, blobs, config, host.check, host.warm, now_ms)
 
         def announce(port: int) -> None:
@@ -81,7 +84,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
 
         with _stop_signals() as stop:
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
-            await _together(serving, [worker.run(), pruner.run()], stop)
+            await _together(serving, [worker.run(), timers.run()], stop)
     _logger.info("stopped")
 
 

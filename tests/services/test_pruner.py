@@ -11,6 +11,7 @@ import pytest
 from tests.services.workshop import Workshop, files_of, workshop_in
 from vidprod.domain.ids import new_id
 from vidprod.services.pruner import Pruner
+from vidprod.services.timers import Timers
 from vidprod.store.sqlite import Answer
 from vidprod.telemetry import metrics
 
@@ -185,7 +186,9 @@ async def test_the_directory_of_a_running_task_stays(workshop: Workshop) -> None
 async def test_it_goes_round_and_round(tmp_path: Path) -> None:
     async with workshop_in(tmp_path / "data", prune_every_s=0.1) as workshop:
         await finished_job(workshop)
-        running = asyncio.create_task(pruner_of(workshop).run())
+        timers = Timers()
+        timers.every(workshop.config.prune_every_s, pruner_of(workshop).prune, name="prune")
+        running = asyncio.create_task(timers.run())
         with workshop.store.feed.subscribe() as news:
             workshop.ahead_ms += 2 * DAY_MS
             async with asyncio.timeout(5):

@@ -14,7 +14,7 @@ from pathlib import Path
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.task import Task
-from vidprod.errors import Conflict, NotFound, VidProdError
+from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
 
@@ -25,7 +25,7 @@ _logger = log.get(__name__)
 
 
 class Pruner:
-    """Prunes at the start and every `prune_every_s`."""
+    """Prunes, a round at a time."""
 
     def __init__(
         self, *, store: Store, blobs: DiskBlobs, config: Config, now: Callable[[], int], booted_at: int
@@ -40,17 +40,8 @@ class Pruner:
         self._now = now
         self._booted_at = booted_at
 
-    async def run(self) -> None:
-        """Until it is cancelled."""
-        while True:
-            try:
-                await self.prune()
-            except (VidProdError, OSError) as error:
-                _logger.error("pruning ended early", error=str(error))
-            await asyncio.sleep(self._config.prune_every_s)
-
     async def prune(self) -> None:
-        """One round."""
+        """One round. Raises VidProdError or OSError when it ends early; the next round takes it up."""
         began_s = time.monotonic()
         await self._sources()
         await self._segments()
