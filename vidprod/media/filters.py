@@ -138,7 +138,7 @@ class Painter:
             steps = [
                 ("scale", f"{size}:flags=bicubic:{source}"),
                 ("format", "gbrp10le"),
-                ("lut3d", f"file={self._cube}:interp=tetrahedral"),
+                ("lut3d", f"file={_quoted(str(self._cube))}:interp=tetrahedral"),
                 ("scale", f"{size}:{target}"),
             ]
         else:
@@ -184,6 +184,14 @@ class Deinterlacer:
         end.link_to(graph.add("buffersink"))
         graph.configure()
         return graph
+
+
+def _quoted(value: str) -> str:
+    """`value` as one filter option: a data directory may hold what separates options.
+
+    Source: FFmpeg's av_get_token, which reads it.
+    """
+    return "".join(f"\\{character}" if character in "\\':" else character for character in value)
 
 
 def _chain(graph: Any, node: Node, pad: int, steps: list[Step]) -> Node:
