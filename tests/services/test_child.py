@@ -189,7 +189,7 @@ async def test_a_child_that_is_silent_is_stalled(probe: Probe) -> None:
 
 async def test_saying_the_same_progress_again_is_a_stall(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS, step_floor_s=0.4, stall_factor=1) as host:
-        with pytest.raises(ChildDied, match=r"no progress at 0\.5 s of media") as caught:
+        with pytest.raises(ChildDied, match=r"no progress after 0\.5 MB read") as caught:
             await host.run(probe("progress_then_stall"), nothing, media_s=100)
         assert caught.value.code == "child_stalled"
 

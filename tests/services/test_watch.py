@@ -2,7 +2,9 @@
 
 import pytest
 
-from vidprod.domain.step import Limits, ProbeRequest, Progress
+from tests.domain.test_plan import source
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, StepRequest
 from vidprod.services.watch import Allowance, Watch, allowance
 
 MIB = 1 << 20
@@ -46,6 +48,20 @@ def test_progress_that_does_not_grow_is_a_stall(said: list[int]) -> None:
     assert code_of(one) is None
     one.judge(resident=0, now_s=1010.1)
     assert code_of(one) == "child_stalled"
+
+
+PLAN = PlanRequest(source="/source", work_dir="/work", limits=Limits(), info=source(None), recipe=Recipe())
+
+
+@pytest.mark.parametrize(
+    ("request_", "reached"), [(REQUEST, "after 12.5 MB read"), (PLAN, "at 12.5 s of media")], ids=["probe", "plan"]
+)
+def test_a_stall_names_how_far_the_step_got_in_the_unit_it_counts(request_: StepRequest, reached: str) -> None:
+    limits = allowance(request_, media_s=20, factor=8, floor_s=60)
+    one = Watch(limits=limits, memory_bytes=500 * MIB, now_s=1000.0)
+    one.saw(progress(12_500_000), now_s=1000)
+    one.judge(resident=0, now_s=1060.1)
+    assert str(one.verdict) == f"no progress {reached} for 60 s"
 
 
 def test_no_progress_is_endless() -> None:

@@ -1,5 +1,7 @@
 """How long a step may take and how much a child may hold, and the judge of both."""
 
+from typing import Literal
+
 import msgspec
 
 from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, SegmentDone, StepRequest
@@ -18,6 +20,7 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
 
     wall_s: float
     stall_s: float
+    counts: Literal["media time", "bytes"] = "media time"  # what the step's progress is of
 
 
 def allowance(request: StepRequest, *, media_s: float, factor: float, floor_s: float) -> Allowance:
@@ -26,8 +29,13 @@ def allowance(request: StepRequest, *, media_s: float, factor: float, floor_s: f
     Args:
         media_s: length of the source; for the probe, which has to find it out, an upper estimate from its size.
     """
-    cost = SECONDS_PER_MEDIA_SECOND[kind_of(request)]
-    return Allowance(wall_s=floor_s + factor * cost * media_s, stall_s=max(floor_s, factor * cost))
+    kind = kind_of(request)
+    cost = SECONDS_PER_MEDIA_SECOND[kind]
+    return Allowance(
+        wall_s=floor_s + factor * cost * media_s,
+        stall_s=max(floor_s, factor * cost),
+        counts="bytes" if kind == "probe" else "media time",  # it cannot know yet how long the take is
+    )
 
 
 class Watch:
@@ -59,8 +67,15 @@ class Watch:
         elif now_s - self._began_s > self._limits.wall_s:
             self._end("child_timeout", f"the step was not done after {self._limits.wall_s:.0f} s, its limit")
         elif now_s - self._grew_s > self._limits.stall_s:
-            reached = f"at {self._done_us / 1e6:.1f} s of media" if self._done_us >= 0 else "from the start"
-            self._end("child_stalled", f"no progress {reached} for {self._limits.stall_s:.0f} s")
+            self._end("child_stalled", f"no progress {self._reached} for {self._limits.stall_s:.0f} s")
+
+    @property
+    def _reached(self) -> str:
+        if self._done_us < 0:
+            return "from the start"
+        if self._limits.counts == "bytes":
+            return f"after {self._done_us / 1e6:.1f} MB read"
+        return f"at {self._done_us / 1e6:.1f} s of media"
 
     def _end(self, code: str, message: str) -> None:
         self.verdict = ChildDied(message, code=code)
