@@ -109,6 +109,30 @@ def test_another_recipe_does_not_overwrite_without_force(take: Path, tmp_path: P
     assert len(list((tmp_path / "out/take").glob("*.mp4"))) == len(job_of(tmp_path / "out/take")["segments"]) == 2
 
 
+def test_takes_of_one_name_get_a_directory_each(tmp_path: Path) -> None:
+    """Once all went to OUT/take: with --force each wiped what the one before had just made."""
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+    numbered(tmp_path / "a/take.mp4", 90, size=(90, 160))
+    numbered(tmp_path / "b/take.mov", 120, size=(90, 160))
+    numbered(tmp_path / "b/take-2.mp4", 150, size=(90, 160))
+    takes = ("a/take.mp4", "b/take.mov", tmp_path / "a/take.mp4", "b/take-2.mp4")
+    done = vidprod("process", "--force", *takes, *RECIPE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "b/take.mov: its name is taken, its segments go to out/take-3\n" in done.stderr
+    assert done.stderr.count("its name is taken") == 1
+    made = {path.name: path for path in (tmp_path / "out").iterdir()}
+    assert {name: job_of(path)["info"]["duration_us"] for name, path in made.items()} == {
+        "take": 3_000_000,
+        "take-2": 5_000_000,
+        "take-3": 4_000_000,
+    }
+    assert (made["take-3"] / "take-3-01.mp4").is_file()
+    before = {path: path.stat().st_ino for path in (tmp_path / "out").glob("*/*.mp4")}
+    assert vidprod("process", *takes, *RECIPE, cwd=tmp_path).returncode == 0
+    assert {path: path.stat().st_ino for path in (tmp_path / "out").glob("*/*.mp4")} == before
+
+
 def test_files_of_someone_else_are_not_touched(take: Path, tmp_path: Path) -> None:
     (tmp_path / "out/take").mkdir(parents=True)
     (tmp_path / "out/take/holiday.txt").write_text("mine")

@@ -1,7 +1,8 @@
 """`vidprod process`: segments of files here, without a server. The very same pipeline, results as files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
@@ -55,26 +56,50 @@ def _recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(takes: tuple[Path, ...], output: Path, force: bool, config_file: Path | None, **flags: str | None) -> None:
     """Make segments of files here, without a server.
 
-    Writes OUTPUT/<name>/<name>-01.mp4, -01.jpg (poster), -01.sprite.jpg, … and job.json. A run that was
-    interrupted goes on where it ended: finished segments are not made again. A file that is refused does not
-    keep the others from being done.
+    Writes OUTPUT/<name>/<name>-01.mp4, -01.jpg (poster), -01.sprite.jpg, … and job.json. Of several files with
+    one name the first has OUTPUT/<name>, the next OUTPUT/<name>-2, in the order given. A run that was interrupted
+    goes on where it ended: finished segments are not made again. A file that is refused does not keep the others
+    from being done.
     """
     recipe = parse_recipe({name: text for name in Recipe.__struct_fields__ if (text := flags.pop(name)) is not None})
     flags["log_level"] = flags["log_level"] or "warning"  # the progress bar tells what info would
     config = load(config_file, flags).config
     log.setup(config.log_format, config.log_level)
-    refused = uvloop.run(_process_all(takes, output=output, recipe=recipe, config=config, force=force))
+    places = _places(takes, output)
+    for path, directory in places.items():
+        if directory.name != path.stem:
+            click.echo(f"{path}: its name is taken, its segments go to {directory}", err=True)
+    refused = uvloop.run(_process_all(places, recipe=recipe, config=config, force=force))
     if refused:
         raise click.exceptions.Exit(ending.REFUSED)  # each said why
 
 
-async def _process_all(takes: tuple[Path, ...], *, output: Path, recipe: Recipe, config: Config, force: bool) -> int:
+def _places(takes: Iterable[Path], output: Path) -> dict[Path, Path]:
+    """Each take's own directory, the same whenever the same takes are given in the same order.
+
+    What is first of its name has the name; only then are numbers given, so that a take-2.mp4 keeps its own.
+    """
+    files: dict[Path, Path] = {}
+    for path in takes:
+        files.setdefault(path.absolute(), path)  # a file that is named twice is one take
+    firsts = {path.stem: path for path in reversed(files.values())}
+    places: dict[Path, Path] = {}
+    taken = set(firsts)
+    for path in files.values():
+        name = path.stem
+        if firsts[name] is not path:
+            name = next(other for n in count(2) if (other := f"{path.stem}-{n}") not in taken)
+            taken.add(name)
+        places[path] = output / name
+    return places
+
+
+async def _process_all(places: Mapping[Path, Path], *, recipe: Recipe, config: Config, force: bool) -> int:
     """One after another; how many could not be done."""
     refused = 0
     host = ChildHost(idle_s=config.child_idle_s, stall_factor=config.stall_factor, step_floor_s=config.step_floor_s)
     async with host:
-        for path in takes:
-            directory = output / path.stem
+        for path, directory in places.items():
             try:
                 with _progress_bar(path) as on_progress:
                     take = Take(path, directory=directory, recipe=recipe, config=config)
