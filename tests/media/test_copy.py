@@ -13,6 +13,7 @@ from tests.media.synth import PLAIN, PORTRAIT
 from vidprod.errors import Refused
 
 GOP_S = 1.0
+TINY = (36, 64)
 
 
 def payloads(path: Path) -> list[bytes]:
@@ -92,3 +93,9 @@ def test_a_take_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path,
         make_segments(source, segment_s=4, video="copy")
     assert refusal.value.code
     assert refusal.value.hint
+
+
+def test_a_copy_with_nothing_left_to_do_is_done(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """A daemon that died after the last segment and before the step's end asks for this."""
+    source = synth.numbered(tmp_path / "take.mp4", 150, size=TINY, style=closed({"preset": "ultrafast"}))
+    assert make_segments(source, segment_s=4, video="copy", todo=[]).segments == []

@@ -198,6 +198,8 @@ class Cutter:
 
     def cut(self, todo: list[PlannedSegment]) -> Iterator[tuple[PlannedSegment, Rendition]]:
         """Yields each segment when its files are whole and synced."""
+        if not todo:
+            return
         outputs: dict[int, _Output] = {}
         closed: deque[Future[tuple[PlannedSegment, Rendition]]] = deque()  # measured beside the copying
 
