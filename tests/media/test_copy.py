@@ -95,6 +95,15 @@ def test_a_take_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path,
     assert refusal.value.hint
 
 
+def test_a_copied_segment_that_is_too_short_for_a_platform_is_warned_about(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    source = synth.numbered(tmp_path / "take.mp4", 150, size=TINY, style=closed({"preset": "ultrafast"}))
+    done = make_segments(source, segment_s=4, video="copy", todo=[])
+    assert min(segment.out_us - segment.in_us for segment in done.plan.segments) < 3_000_000
+    assert [warning for warning in done.plan.warnings if "shorter than 3 s" in warning]
+
+
 def test_a_copy_with_nothing_left_to_do_is_done(tmp_path: Path, make_segments: MakeSegments) -> None:
     """A daemon that died after the last segment and before the step's end asks for this."""
     source = synth.numbered(tmp_path / "take.mp4", 150, size=TINY, style=closed({"preset": "ultrafast"}))

@@ -33,12 +33,13 @@ def run(request: PlanRequest, say: Say) -> Plan:
 
     snap = recipe.snap == "pause" and info.audio is not None
     cuts = cut(total, rate=rate, segment_s=recipe.segment_s, pause=pause if snap else None)
+    segments = [_planned(index, piece, rate) for index, piece in enumerate(cuts)]
     return Plan(
         fps=str(rate),
         canvas=layout(video.width, video.height, frame=recipe.frame),
-        segments=[_planned(index, piece, rate) for index, piece in enumerate(cuts)],
+        segments=segments,
         source_loudness_lufs=listener.loudness(),
-        warnings=_warnings(cuts, rate),
+        warnings=_warnings(segments),
     )
 
 
@@ -67,8 +68,8 @@ def _listen(request: PlanRequest, say: Say) -> Listener:
     return listener
 
 
-def _warnings(cuts: list[Cut], rate: Fraction) -> list[str]:
-    if any(frames < SHORTEST_S * rate for _, frames, _ in cuts):
+def _warnings(segments: list[PlannedSegment]) -> list[str]:
+    if any(segment.out_us - segment.in_us < SHORTEST_S * 1_000_000 for segment in segments):
         return [f"a segment is shorter than {SHORTEST_S} s: Instagram does not take it"]
     return []
 
@@ -89,5 +90,5 @@ def _plan_copy(request: PlanRequest) -> Plan:
             background="none",
         ),
         segments=pieces,
-        warnings=["the picture is copied as it is: it may not be what every platform takes"],
+        warnings=["the picture is copied as it is: it may not be what every platform takes", *_warnings(pieces)],
     )
