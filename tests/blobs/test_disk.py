@@ -1,11 +1,13 @@
 """Bytes at rest on a real directory."""
 
 import asyncio
+import errno
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -135,6 +137,84 @@ async def test_a_full_disk_under_the_write_is_no_space(blobs: DiskBlobs, monkeyp
         with pytest.raises(NoSpace):
             await incoming.commit(_id("vid"), "mp4")
     assert _files(blobs.root) == set()
+
+
+@pytest.fixture
+def full(blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int], None]:
+    """Makes a call of the system fail on the volume, as it does when names or a quota run out."""
+
+    def fail(name: str, number: int) -> None:
+        real = getattr(os, name)
+
+        def call(path: Any, *rest: Any, **options: Any) -> Any:
+            if str(path).startswith(str(blobs.root)):
+                raise OSError(number, os.strerror(number), str(path))
+            return real(path, *rest, **options)
+
+        monkeypatch.setattr(os, name, call)
+
+    return fail
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("call", ["open", "mkdir", "rename", "fsync"])
+async def test_a_full_disk_under_any_call_of_an_upload_is_no_space(
+    blobs: DiskBlobs, full: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    if call == "fsync":
+        monkeypatch.setattr(os, "fsync", lambda _fd: _raise(OSError(number, os.strerror(number))))
+    else:
+        full(call, number)
+
+    async def upload() -> None:
+        async with blobs.receive(_id("upl"), expected=3_000_000) as incoming:
+            await incoming.write(bytes(3_000_000))
+            await incoming.commit(_id("vid"), "mp4")
+
+    with pytest.raises(NoSpace, match=r": 3\.0 MB are needed, .* free"):
+        await upload()
+    monkeypatch.undo()
+    assert _files(blobs.root) == set()
+    assert blobs.promised_bytes() == 0
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+async def test_who_announced_nothing_is_not_told_that_0_bytes_are_needed(blobs: DiskBlobs) -> None:
+    blobs.floor_bytes = HUGE
+    with pytest.raises(NoSpace, match=r"^The volume is too full: \d[\d.]* \w+ are free"):
+        async with blobs.receive(_id("upl")):
+            pytest.fail("it was let in")
+
+
+@pytest.mark.parametrize("call", ["mkdir", "rename", "open"])
+async def test_a_full_disk_under_a_finished_segment_is_no_space(
+    blobs: DiskBlobs, full: Callable[[str, int], None], call: str
+) -> None:
+    task_id = _id("tsk")
+    blobs.make_work_dir(task_id)
+    (blobs.work_dir(task_id) / "000.mp4").write_bytes(b"video")
+    full(call, errno.ENOSPC)
+    with pytest.raises(NoSpace):
+        blobs.adopt(blobs.work_dir(task_id), "000", _id("job"), _id("seg"))
+
+
+async def test_a_full_disk_under_a_work_directory_is_no_space(
+    blobs: DiskBlobs, full: Callable[[str, int], None]
+) -> None:
+    full("mkdir", errno.EDQUOT)
+    with pytest.raises(NoSpace):
+        blobs.make_work_dir(_id("tsk"))
+
+
+async def test_a_work_directory_is_made_anew(blobs: DiskBlobs) -> None:
+    task_id = _id("tsk")
+    blobs.make_work_dir(task_id)
+    (blobs.work_dir(task_id) / "left-by-a-crash").touch()
+    blobs.make_work_dir(task_id)
+    assert list(blobs.work_dir(task_id).iterdir()) == []
 
 
 async def test_many_uploads_share_what_may_be_dirty(blobs: DiskBlobs) -> None:

@@ -1,6 +1,8 @@
 """Jobs through the queue: claimed, tried, recorded, given back."""
 
 import asyncio
+import errno
+import os
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -152,6 +154,23 @@ async def test_a_full_disk_is_a_failed_attempt_with_the_reason(workshop: Worksho
     event = await workshop.event(job_id, "step.retrying")
     assert (event.data["code"], event.data["step"]) == ("no_space", "render")
     assert event.data["run_at"] - event.at > 5000
+
+
+async def test_a_full_disk_met_by_the_daemon_itself_is_no_space_too(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Any, *_rest: Any, **_options: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    job_id = await workshop.submit()
+    with monkeypatch.context() as volume:
+        volume.setattr(os, "mkdir", full)
+        await workshop.start()
+        event = await workshop.event(job_id, "step.retrying")
+    assert (event.data["code"], event.data["step"]) == ("no_space", "probe")
+    assert event.data["run_at"] - event.at > 5000
+    await workshop.hurry(job_id, retries=1)
+    assert (await workshop.end_of(job_id)).state == "completed"
 
 
 async def test_a_cancelled_job_ends_its_child(workshop: Workshop) -> None:

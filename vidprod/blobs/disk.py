@@ -4,12 +4,13 @@ incoming/<upload id>.part        media/<video id>/source.<ext>
 work/<task id>/…                 media/<job id>/<segment id>.mp4 .jpg .sprite.jpg
 """
 
+import errno
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,7 @@ _THREADS = 4  # they wait for the disk: more would only cost memory
 _WINDOWS_BYTES = 8 << 20  # of all uploads together; thrice that may be dirty, well below what a small machine allows
 _WINDOW_MIN = 512 << 10
 _BLOCKS_S = 5.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the volume, our share of it, a file on it
 
 
 class DiskBlobs:
@@ -84,11 +86,26 @@ class DiskBlobs:
     def no_space(self, needed: int) -> NoSpace:
         """The error, with the figures as they are now."""
         promised = self.promised_bytes()
+        wanted = f"{amount(needed)} are needed, " if needed else ""  # of who announced nothing it is not known
         reserved = f", {amount(promised)} are promised to other uploads" if promised else ""
         return NoSpace(
-            f"The volume is too full: {amount(needed)} are needed, {amount(self.free_bytes())} are free"
+            f"The volume is too full: {wanted}{amount(self.free_bytes())} are free"
             f"{reserved} and {amount(self.floor_bytes)} are kept for the database."
         )
+
+    @contextmanager
+    def full_is_no_space(self, needed: int = 0) -> Iterator[None]:
+        """What the system says of a full volume is NoSpace, with figures, as if it had been seen before.
+
+        Any call that makes a name or a byte may meet it: others write to the volume too, and it may count names,
+        blocks or quotas that the free bytes do not tell.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _FULL:
+                raise self.no_space(needed) from error
+            raise
 
     # pace
 
@@ -119,7 +136,8 @@ class DiskBlobs:
         """
         self.admit(expected or 0)
         path = self._incoming / f"{_checked(upload_id, 'upl')}.part"
-        incoming = Incoming(blobs=self, path=path, executor=self._executor, expected=expected)
+        with self.full_is_no_space(expected or 0):
+            incoming = Incoming(blobs=self, path=path, executor=self._executor, expected=expected)
         self._open[upload_id] = incoming
         try:
             yield incoming
@@ -152,21 +170,29 @@ class DiskBlobs:
         """The media child's directory for one task. Not made here."""
         return self._work / _checked(task_id, "tsk")
 
+    def make_work_dir(self, task_id: str) -> None:
+        """Anew: what an attempt left that a crash cut short is removed. Blocking. Raises NoSpace."""
+        self.delete_work(task_id)
+        with self.full_is_no_space():
+            self.work_dir(task_id).mkdir(mode=0o700)
+
     # finished segments
 
     def adopt(self, work_dir: Path, stem: str, job_id: str, segment_id: str) -> None:
         """Move a finished segment's synced files out of the work directory to their place, durably. Blocking.
 
         What a crash made of an earlier call is overwritten. The video must be there; pictures may be missing.
+        Raises NoSpace when a full volume has no room for the names.
         """
         directory = self.segment_path(job_id, segment_id, ".mp4").parent
-        directory.mkdir(mode=0o700, exist_ok=True)
-        for suffix in reversed(SEGMENT_SUFFIXES):  # the video last: where it is, the rest is
-            source = work_dir / f"{stem}{suffix}"
-            if suffix == ".mp4" or source.exists():
-                source.rename(self.segment_path(job_id, segment_id, suffix))
-        sync_directory(directory)
-        sync_directory(self._media)
+        with self.full_is_no_space():
+            directory.mkdir(mode=0o700, exist_ok=True)
+            for suffix in reversed(SEGMENT_SUFFIXES):  # the video last: where it is, the rest is
+                source = work_dir / f"{stem}{suffix}"
+                if suffix == ".mp4" or source.exists():
+                    source.rename(self.segment_path(job_id, segment_id, suffix))
+            sync_directory(directory)
+            sync_directory(self._media)
 
     # going
 

@@ -11,7 +11,6 @@ left to do however long the upload was, and a slow disk slows the client down in
 
 import asyncio
 import ctypes
-import errno
 import os
 import resource
 import time
@@ -82,7 +81,8 @@ class Incoming:
         await self._pushed_before()
         target = self._blobs.source_path(video_id, extension)
         try:
-            await self._in_thread(lambda: self._make_durable(target))
+            with self._blobs.full_is_no_space(self.size):
+                await self._in_thread(lambda: self._make_durable(target))
         except asyncio.CancelledError:
             self._blobs.delete_source(video_id)  # the thread came to its end, and nobody will know
             raise
@@ -115,12 +115,8 @@ class Incoming:
     def _put(self, pieces: list[bytes]) -> None:
         size = sum(map(len, pieces))
         self._blobs.check_room(size, announced=self._expected is not None)
-        try:
+        with self._blobs.full_is_no_space(size):
             _write_all(self._fd, pieces, size)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise self._blobs.no_space(size) from error
-            raise
         self._written += size
 
     async def _push(self) -> None:
@@ -151,12 +147,10 @@ class Incoming:
             self._path.rename(target)
             sync_directory(target.parent)
             sync_directory(target.parent.parent)
-        except OSError as error:
+        except OSError:
             target.unlink(missing_ok=True)
             if target.parent.exists():
                 target.parent.rmdir()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise self._blobs.no_space(0) from error
             raise
 
     def _close(self) -> None:

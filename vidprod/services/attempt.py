@@ -120,8 +120,7 @@ class Attempt:
         self._job, self._video, self._segments = await self._store.read(load)
 
     def _make_work_dir(self) -> None:
-        self._room.blobs.delete_work(self.task.id)  # of an attempt that a crash cut short
-        self._work_dir.mkdir(mode=0o700)
+        self._room.blobs.make_work_dir(self.task.id)
 
     # asking
 
