@@ -1,5 +1,6 @@
 """Gain, and a limiter that looks ahead: peaks are brought under a ceiling without a click and without pumping."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from vidprod.media.sound import RATE, Samples, audio_frame, blocks, drain
 
 _BLOCK = 32  # samples that share a peak, 0.67 ms
-_AT_ONCE = 15_000  # blocks, 10 s
+_AT_ONCE = 15_000  # blocks, 10 s: a minute of sound is 23 MB already, and pictures are made at the same time
 _OVERSAMPLING = 4  # peaks between the samples (ITU-R BS.1770, annex 2)
 _ATTACK_DB = 6.0  # a block: the gain is down within 2 ms, before the peak
 _RELEASE_DB = 0.6  # a block: 12 dB come back in 13 ms, so that a pop does not swallow the word after it
@@ -30,14 +31,16 @@ class Limiter:
         """The true peak of the whole, dBTP."""
         return float(self._peaks_db.max(initial=-180.0))
 
-    def shape(self, gain_db: float, ceiling_db: float) -> Samples:
-        """The sound with `gain_db` and its true peaks at or under `ceiling_db`.
+    def shape(self, gain_db: float, ceiling_db: float) -> Iterator[Samples]:
+        """The sound with `gain_db` and its true peaks at or under `ceiling_db`, in pieces of 10 s.
 
         The reduction falls and rises by so many dB a block: a running minimum forwards and one backwards.
         """
         over = np.minimum(0.0, ceiling_db - (self._peaks_db + gain_db))
         if not over.any():
-            return self._body * np.float32(10 ** (gain_db / 20))
+            for piece in blocks(self._body, _AT_ONCE * _BLOCK):
+                yield piece * np.float32(10 ** (gain_db / 20))
+            return
         over = _lowest_around(over)
         index = np.arange(len(over))
         released = np.minimum.accumulate(over - _RELEASE_DB * index) + _RELEASE_DB * index
@@ -46,13 +49,10 @@ class Limiter:
         edges = np.minimum(np.append(needed, needed[-1]), np.append(needed[0], needed))
         steps = (10 ** ((edges + gain_db) / 20)).astype(np.float32)
         ramp = np.arange(_BLOCK, dtype=np.float32) / _BLOCK
-        shaped = np.empty_like(self._body)
-        for first in range(0, len(needed), _AT_ONCE):  # piece by piece: a minute of sound is 23 MB already
+        for first in range(0, len(needed), _AT_ONCE):
             low, high = steps[first : first + _AT_ONCE + 1][:-1], steps[first : first + _AT_ONCE + 1][1:]
             line = low[:, None] * (1 - ramp) + high[:, None] * ramp
-            part = slice(first * _BLOCK, (first + len(low)) * _BLOCK)
-            np.multiply(self._body[:, part], line.reshape(-1), out=shaped[:, part])
-        return shaped
+            yield self._body[:, first * _BLOCK : (first + len(low)) * _BLOCK] * line.reshape(-1)
 
 
 def _lowest_around(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,5 +1,7 @@
 """Sound as the platforms want it: AAC-LC at −14 LUFS and under −1 dBTP, measured after the codec, not before."""
 
+import itertools
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -40,7 +42,7 @@ def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered
     count = max(2, int(duration * RATE) // FRAME)
     body = _body(samples, count)
     if not normalize:
-        packets, meter = _encode(body, count)
+        packets, meter = _encode([body], count)
         return Mastered(packets, meter.loudness(), meter.peak_db(), [])
     raw = Meter(peaks=False)
     raw.push(body)
@@ -50,9 +52,8 @@ def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered
     ceiling, target = CEILING_DBTP - 0.5, TARGET_LUFS
     best: Mastered | None = None
     for _ in range(_TRIES):
-        shaped = limiter.shape(0.0, ceiling) if silent else _bring(limiter, loudness or 0.0, target, ceiling)
-        packets, meter = _encode(shaped, count)
-        del shaped
+        gain = 0.0 if silent else _gain(limiter, loudness or 0.0, target, ceiling)
+        packets, meter = _encode(limiter.shape(gain, ceiling), count)
         done = Mastered(packets, meter.loudness(), meter.peak_db(), [])
         if best is None or _misses(done) < _misses(best):
             best = done
@@ -68,23 +69,25 @@ def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered
     return best
 
 
-def _bring(limiter: "Limiter", loudness: float, target: float, ceiling: float) -> Samples:
-    """The sound at `target` LUFS with its true peak under `ceiling` (dBTP); `loudness` is what it has by itself."""
+def _gain(limiter: Limiter, loudness: float, target: float, ceiling: float) -> float:
+    """The gain in dB that brings the sound to `target` LUFS while its true peak stays under `ceiling` (dBTP).
+
+    `loudness`: what it has by itself.
+    """
     gain = target - loudness
     heard: list[tuple[float, float]] = []  # gain given, loudness measured
-    for left in reversed(range(_TRIES)):
-        shaped = limiter.shape(gain, ceiling)
+    for _ in range(_TRIES):
         if limiter.peak_db + gain <= ceiling:
-            return shaped
+            break
         meter = Meter(peaks=False)
-        meter.push(shaped)
+        for piece in limiter.shape(gain, ceiling):
+            meter.push(piece)
         now = meter.loudness()
-        if now is None or abs(now - target) < TOLERANCE_LU / 2 or not left:
-            return shaped
+        if now is None or abs(now - target) < TOLERANCE_LU / 2:
+            break
         heard.append((gain, now))
         gain = _better_gain(heard, target)
-        del shaped  # 23 MB, before the next
-    raise AssertionError("the last try returns")
+    return gain
 
 
 def _better_gain(heard: list[tuple[float, float]], target: float) -> float:
@@ -121,12 +124,12 @@ def _body(samples: Samples, count: int) -> Samples:
     return body
 
 
-def _encode(body: Samples, count: int) -> tuple[list[Any], Meter]:
+def _encode(pieces: Iterable[Samples], count: int) -> tuple[list[Any], Meter]:
     """`count` AAC packets and a meter that has heard them decoded."""
     encoder = aac_encoder()
     packets: list[Any] = []
     at = 0
-    for block in blocks(body, RATE):
+    for block in itertools.chain.from_iterable(blocks(piece, RATE) for piece in pieces):
         packets += encoder.encode(audio_frame(block, at))
         at += block.shape[1]
     packets += encoder.encode(None)
