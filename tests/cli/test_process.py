@@ -165,6 +165,55 @@ def test_what_is_refused_is_said_as_the_api_says_it_and_the_others_are_done(take
     assert failed["error"]["message"] in done.stderr
 
 
+def test_a_directory_that_cannot_be_written_is_said_and_ends_with_3(take: Path, tmp_path: Path) -> None:
+    done = vidprod("process", take, "-o", "/proc/nope", *RECIPE, cwd=tmp_path)
+    assert done.returncode == 3
+    assert f"{take}: /proc/nope: No such file or directory" in done.stderr
+    assert "→ Choose an -o that can be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_directory_that_cannot_be_written_does_not_keep_the_others_from_being_done(
+    take: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/other").write_text("a file, where a directory has to be")
+    (tmp_path / "other.mov").write_bytes(take.read_bytes())
+    done = vidprod("process", "other.mov", take, *RECIPE, cwd=tmp_path)
+    assert done.returncode == 3
+    assert "Not a directory" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert job_of(tmp_path / "out/take")["state"] == "completed"
+
+
+@pytest.mark.parametrize("size", ["4k", "64k"])
+def test_a_full_volume_is_said_and_ends_with_3(take: Path, tmp_path: Path, size: str) -> None:
+    """Of 4 KiB not even job.json can be rewritten; of 64 KiB the media child finds no room for a segment."""
+    (tmp_path / "out").mkdir()
+    mounted = (
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size={size} none out && exec "$@"',
+    )
+    done = subprocess.run(
+        [*mounted, "sh", *command("process", take, *RECIPE)],
+        cwd=tmp_path,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3, done.stderr
+    assert f"vidprod: {take}: " in done.stderr
+    assert "No space left on device" in done.stderr
+    assert "→ Choose an -o that can be written and has room" in done.stderr
+    assert "File " not in done.stderr
+
+
 def test_a_wrong_recipe_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     done = vidprod("process", "nothing.mp4", "--segment-s", "90", "--frame", "round", cwd=tmp_path)
     assert done.returncode == 2

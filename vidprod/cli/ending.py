@@ -44,6 +44,6 @@ def exit_code(error: VidProdError) -> int:
     """What the shell is told about `error`."""
     if isinstance(error, BadRequest):
         return USAGE
-    if isinstance(error, (StoreError, NoSpace, Unavailable)):
-        return UNUSABLE
+    if isinstance(error, (StoreError, NoSpace, Unavailable)) or error.code == NoSpace.code:
+        return UNUSABLE  # the media child's "no space" comes as one of its failures, told by its code
     return REFUSED

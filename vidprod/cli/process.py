@@ -1,5 +1,6 @@
 """`vidprod process`: segments of files here, without a server. The very same pipeline, results as files."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -22,6 +23,7 @@ from vidprod.errors import TryLater, VidProdError
 from vidprod.services.child import ChildHost
 from vidprod.telemetry import log
 
+_ROOM = "Choose an -o that can be written and has room. A run that is repeated goes on from the finished segments."
 _LINES_OF_OUTPUT = 10  # of what the media child said before it died
 _VERBS = {"probe": "looking at it", "plan": "listening for pauses", "render": "making segments"}
 
@@ -69,9 +71,9 @@ def command(takes: tuple[Path, ...], output: Path, force: bool, config_file: Pat
     for path, directory in places.items():
         if directory.name != path.stem:
             click.echo(f"{path}: its name is taken, its segments go to {directory}", err=True)
-    refused = uvloop.run(_process_all(places, recipe=recipe, config=config, force=force))
-    if refused:
-        raise click.exceptions.Exit(ending.REFUSED)  # each said why
+    worst = uvloop.run(_process_all(places, recipe=recipe, config=config, force=force))
+    if worst != ending.OK:
+        raise click.exceptions.Exit(worst)  # each said why
 
 
 def _places(takes: Iterable[Path], output: Path) -> dict[Path, Path]:
@@ -95,8 +97,8 @@ def _places(takes: Iterable[Path], output: Path) -> dict[Path, Path]:
 
 
 async def _process_all(places: Mapping[Path, Path], *, recipe: Recipe, config: Config, force: bool) -> int:
-    """One after another; how many could not be done."""
-    refused = 0
+    """One after another; the exit code that the worst of them means."""
+    worst = ending.OK
     host = ChildHost(idle_s=config.child_idle_s, stall_factor=config.stall_factor, step_floor_s=config.step_floor_s)
     async with host:
         for path, directory in places.items():
@@ -104,11 +106,15 @@ async def _process_all(places: Mapping[Path, Path], *, recipe: Recipe, config: C
                 with _progress_bar(path) as on_progress:
                     take = Take(path, directory=directory, recipe=recipe, config=config)
                     job = await take.process(host, on_progress, force=force)
-                _tell(path, directory, job)
             except VidProdError as error:
                 _tell_error(path, error)
-                refused += 1
-    return refused
+                worst = max(worst, ending.exit_code(error))
+            except OSError as error:
+                _tell_unusable(path, directory, error)
+                worst = max(worst, ending.UNUSABLE)
+            else:
+                _tell(path, directory, job)
+    return worst
 
 
 @contextmanager
@@ -139,7 +145,15 @@ def _tell(path: Path, directory: Path, job: JobFile) -> None:
 
 
 def _tell_error(path: Path, error: VidProdError) -> None:
+    if ending.exit_code(error) == ending.UNUSABLE:
+        ending.Ending(f"{path}: {ending.sentence(error)}", hint=_ROOM).show()
+        return
     ending.Ending(f"{path}: {ending.sentence(error)}", hint=error.hint).show()
     if isinstance(error, TryLater):
         for line in error.output.splitlines()[-_LINES_OF_OUTPUT:]:
             click.echo(f"  | {line}", err=True)
+
+
+def _tell_unusable(path: Path, directory: Path, error: OSError) -> None:
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else directory
+    ending.Ending(f"{path}: {where}: {error.strerror or error}", hint=_ROOM).show()

@@ -44,6 +44,7 @@ class Take:
         Raises:
             NotAVideo, Refused: of this file, and never to be otherwise; also told in job.json.
             Conflict: the directory holds something else.
+            OSError: the directory cannot be written.
         """
         _sniff(self._path)
         job = job_file.begin(
@@ -54,14 +55,16 @@ class Take:
             force=force,
         )
         self._directory.mkdir(parents=True, exist_ok=True)
+        job_file.save(job, self._directory)  # from here on the directory says whose it is
         with self._work_dir() as work_dir:
             try:
                 await self._steps(job, host, on_progress, work_dir)
             except VidProdError as error:
                 job.state, job.error = "failed", Fault(code=error.code, message=str(error), hint=error.hint)
+                with contextlib.suppress(OSError):  # on a full volume `error` says more than this would
+                    job_file.save(job, self._directory)
                 raise
-            finally:
-                job_file.save(job, self._directory)
+        job_file.save(job, self._directory)
         return job
 
     async def _steps(self, job: JobFile, host: ChildHost, on_progress: OnProgress, work_dir: Path) -> None:
