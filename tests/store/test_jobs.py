@@ -84,8 +84,19 @@ async def test_a_job_whose_source_is_gone_cannot_be_retried(store: Store) -> Non
     job = await a_job_alone(store)
     await store.write(lambda db: db.jobs.cancel(job.id, now=NOW))
     await store.write(lambda db: db.videos.mark_deleted(job.video_id, now=NOW))
-    with pytest.raises(Conflict, match="video is gone"):
+    with pytest.raises(Conflict, match=f"^the video of the job {job.id} is gone: it cannot be retried$") as refusal:
         await store.write(lambda db: db.jobs.requeue(job.id, now=NOW))
+    assert refusal.value.hint == "Upload it again."
+
+
+async def test_a_completed_job_is_not_told_that_its_video_is_gone(store: Store) -> None:
+    job = await a_job_alone(store)
+    await store.write(lambda db: db.jobs.start(job.id, now=NOW))
+    await store.write(lambda db: db.jobs.complete(job.id, [], now=NOW))
+    await store.write(lambda db: db.videos.mark_deleted(job.video_id, now=NOW))
+    with pytest.raises(Conflict, match=r"is completed already: it cannot be retried$") as refusal:
+        await store.write(lambda db: db.jobs.requeue(job.id, now=NOW))
+    assert refusal.value.hint == "Only a job that failed or was cancelled can be retried."
 
 
 async def test_jobs_are_listed_newest_first_page_by_page(store: Store) -> None:

@@ -185,6 +185,7 @@ async def test_a_job_whose_video_is_gone_is_not_tried_again(live: Live) -> None:
     answer = await live.client.post(f"/v1/jobs/{job_id}/retry")
     assert answer.status_code == 409
     assert "gone" in answer.json()["detail"]
+    assert answer.json()["hint"] == "Upload it again."
 
 
 async def test_deleting_a_job_removes_its_rows_and_files(live: Live) -> None:

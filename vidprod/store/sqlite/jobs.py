@@ -135,17 +135,25 @@ class Jobs(Table):
         Raises:
             Conflict: it neither failed nor was cancelled, or its video is gone.
         """
+        if self._value(
+            """
+            select 1 from job join video on video.id = job.video_id
+            where job.id = :id and job.state in ('failed', 'cancelled') and video.state = 'deleted'
+            """,
+            id=job_id,
+        ):
+            raise Conflict(f"the video of the job {job_id} is gone: it cannot be retried", hint="Upload it again.")
         return self._moved(
             """
             update job
             set state = 'queued', started_at = null, finished_at = null, error = null, warnings = '[]',
                 media_deleted_at = null
             where id = :id and state in ('failed', 'cancelled')
-                and exists (select 1 from video where id = job.video_id and state = 'stored')
             returning *
             """,
             job_id,
-            "retried, or its video is gone",
+            "retried",
+            hint="Only a job that failed or was cancelled can be retried.",
         )
 
     def delete(self, job_id: str) -> Video | None:
@@ -246,10 +254,10 @@ class Jobs(Table):
         )
         return [_job(row) for row in rows]
 
-    def _moved(self, sql: str, job_id: str, what: str, **values: Any) -> Job:
+    def _moved(self, sql: str, job_id: str, what: str, *, hint: str = "", **values: Any) -> Job:
         row = self._one(sql, id=job_id, **values)
         if row is not None:
             return _job(row)
         job = self.get(job_id)
         over = " already" if job.state in FINAL else ""
-        raise Conflict(f"the job {job_id} is {job.state}{over}: it cannot be {what}")
+        raise Conflict(f"the job {job_id} is {job.state}{over}: it cannot be {what}", hint=hint)
