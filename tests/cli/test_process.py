@@ -244,6 +244,18 @@ def test_an_interrupted_run_ends_its_child_and_goes_on_the_next_time(long_take: 
     assert (job["state"], len(job["segments"])) == ("completed", len(job["plan"]["segments"]))
 
 
+def test_a_run_that_was_killed_before_its_first_job_file_goes_on_the_next_time(take: Path, tmp_path: Path) -> None:
+    """What it leaves is its own, though nothing there says so yet."""
+    directory = tmp_path / "out/take"
+    (directory / ".work").mkdir(parents=True)
+    (directory / ".work/probe.json").write_text("{}")
+    (directory / ".job.json.part").write_text('{"version"')
+    done = vidprod("process", take, *RECIPE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert job_of(directory)["state"] == "completed"
+    assert not [path for path in directory.iterdir() if path.name.startswith(".")]
+
+
 def test_a_child_that_dies_costs_only_the_segment_it_was_making(long_take: Path, tmp_path: Path) -> None:
     directory = tmp_path / "out/long"
     process = begin(long_take, cwd=tmp_path)

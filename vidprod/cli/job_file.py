@@ -17,6 +17,9 @@ from vidprod.domain.video import MediaInfo
 from vidprod.errors import Conflict
 
 NAME = "job.json"
+WORK = ".work"  # of the media child
+
+_PART = f".{NAME}.part"
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +99,7 @@ def begin(directory: Path, *, source: Source, recipe: Recipe, version: str, forc
         left.segments = [segment for segment in left.segments if _is_whole(directory, segment)]
         left.state, left.error = "processing", None
         return left
-    if not force and directory.exists() and any(directory.iterdir()):
+    if not force and _holds_others(directory):
         holds = f"{left.source.filename} with another recipe or version" if left is not None else "other files"
         if left is not None and left.source != source:
             holds = f"the segments of another file, {left.source.filename} of {left.source.size} bytes"
@@ -111,7 +114,7 @@ def begin(directory: Path, *, source: Source, recipe: Recipe, version: str, forc
 def save(job: JobFile, directory: Path) -> None:
     """Write it durably: whole or as it was."""
     whole: dict[str, Any] = msgspec.to_builtins(job)
-    part = directory / f".{NAME}.part"
+    part = directory / _PART
     with part.open("wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n")
         file.flush()
@@ -127,6 +130,11 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _holds_others(directory: Path) -> bool:
+    """Whether anything is in it but what a run leaves that is killed before its first job.json is there."""
+    return directory.exists() and any(path.name not in (WORK, _PART) for path in directory.iterdir())
 
 
 def _read(path: Path) -> JobFile | None:

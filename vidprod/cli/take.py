@@ -124,7 +124,7 @@ class Take:
     @contextlib.contextmanager
     def _work_dir(self) -> Iterator[Path]:
         """On the same volume as the segments, so that a finished file only changes its name."""
-        work_dir = self._directory / ".work"
+        work_dir = self._directory / job_file.WORK
         shutil.rmtree(work_dir, ignore_errors=True)
         work_dir.mkdir()
         try:
