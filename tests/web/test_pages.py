@@ -52,6 +52,9 @@ async def test_an_unchanged_page_is_not_sent_again(live: Live) -> None:
         "/static/nothing.js",
         "/static/",
         "/static/index.html%00.js",
+        f"/static/{'x' * 300}.js",  # longer than a name may be
+        f"/static/{'x/' * 3000}x.js",  # longer than a path may be
+        "/static/%ff.js",
     ],
 )
 async def test_nothing_outside_the_page_is_served(live: Live, path: str) -> None:

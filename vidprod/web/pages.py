@@ -67,6 +67,13 @@ def _found(name: str) -> tuple[Path, str]:
     directory = static_directory().resolve()
     path = directory if "\0" in name else (directory / name).resolve()
     media_type = _MEDIA_TYPES.get(path.suffix)
-    if media_type is None or not path.is_relative_to(directory) or not path.is_file():
+    if media_type is None or not path.is_relative_to(directory) or not _is_file(path):
         raise NotFound(f"There is no page {name[:60]!r}.")
     return path, media_type
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long for the file system names nothing
+        return False
