@@ -110,7 +110,13 @@ async def test_a_list_can_be_filtered_by_state_and_name(live: Live) -> None:
     assert len(await ids("state=cancelled,queued")) == 2
     assert await ids("state=completed") == []
     assert (await live.client.get("/v1/jobs?state=done")).status_code == 400
-    assert (await live.client.get("/v1/jobs?cursor=yesterday")).status_code == 404
+
+
+async def test_a_cursor_that_is_none_is_a_bad_request(live: Live) -> None:
+    answer = await live.client.get("/v1/jobs?cursor=yesterday")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "bad_request"
+    assert answer.json()["detail"] == "cursor='yesterday' is not `next_cursor` of a page."
 
 
 async def test_cancelling_ends_job_and_tasks_and_tells_the_feed(live: Live) -> None:

@@ -8,6 +8,7 @@ from litestar import Response, delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
+from vidprod.domain.ids import is_id
 from vidprod.domain.job import FINAL, Job, JobState
 from vidprod.domain.task import STEPS
 from vidprod.domain.video import Video
@@ -53,10 +54,11 @@ async def list_jobs(
 ) -> JobPage:
     """Jobs, newest first."""
     wanted = _states(states)
-    before = None if cursor is None else checked(cursor, "job")
+    if cursor is not None and not is_id(cursor, "job"):
+        raise BadRequest(f"cursor={cursor[:60]!r} is not `next_cursor` of a page.", hint="Leave it out to begin anew.")
 
     def page(db: Tables) -> JobPage:
-        jobs = db.jobs.list(limit=limit + 1, before=before, states=wanted, q=q)
+        jobs = db.jobs.list(limit=limit + 1, before=cursor, states=wanted, q=q)
         more = len(jobs) > limit
         return JobPage(
             jobs=[view_job(db, job, with_errors=False) for job in jobs[:limit]],
