@@ -168,7 +168,7 @@ export class JobCard {
     wanted.forEach((segment, place) => {
       let card = this.#segments.get(segment.segment_id);
       if (!card) {
-        card = new SegmentCard(segment, { of: this.name });
+        card = new SegmentCard(segment, { of: this.name, recipe: job.recipe });
         this.#segments.set(segment.segment_id, card);
       }
       const there = this.segmentList.children[place] ?? null;

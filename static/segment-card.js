@@ -10,8 +10,9 @@ export class SegmentCard {
   #video = null;
   #at = 0; // where to play from, seconds
 
-  constructor(segment, { of }) {
+  constructor(segment, { of, recipe }) {
     this.segment = segment;
+    this.recipe = recipe;
     this.name = `segment ${segment.index + 1} of ${of}`;
     this.element = this.#build();
   }
@@ -68,7 +69,7 @@ export class SegmentCard {
         "div",
         { class: "segment-words" },
         h("h4", { class: "segment-name" }, `Segment ${segment.index + 1}`),
-        figures(segment),
+        figures(segment, this.recipe),
         warnings(segment),
         h(
           "a",
@@ -193,16 +194,22 @@ export class SegmentCard {
   }
 }
 
-function figures(segment) {
-  const loudness = segment.loudness_lufs;
+function figures(segment, recipe) {
+  const loudness = said(segment.loudness_lufs, recipe);
   return h(
     "ul",
     { class: "figures" },
     h("li", { class: "figures-place" }, `From ${clock(segment.in_s, { tenths: true })} to ${clock(segment.out_s, { tenths: true })}`),
     h("li", {}, `${seconds(segment.duration_s)} \u00b7 ${bytes(segment.size)}`),
     h("li", {}, `${segment.width}\u00d7${segment.height} \u00b7 ${rate(segment.fps)} fps`),
-    h("li", {}, loudness === null ? "silent" : `${decimal(loudness)} LUFS`),
+    loudness && h("li", {}, loudness),
   );
+}
+
+/** Sound that was copied with its pixels was not measured: nothing is said of it. */
+function said(loudness, { video, loudness: wanted }) {
+  if (loudness !== null) return `${decimal(loudness)} LUFS`;
+  return video === "copy" && wanted !== "on" ? null : "silent";
 }
 
 function warnings(segment) {

@@ -4,6 +4,7 @@ import re
 import time
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.conftest import DESK, OpenPage
@@ -268,6 +269,28 @@ def test_a_finished_segment_says_what_it_is(page: Page, far: FakeDaemon) -> None
         expect(segment.get_by_text(words)).to_be_visible()
     link = segment.get_by_role("link", name=re.compile(r"Download segment 2 of take\.mov, .* kB"))
     assert re.search(r"/video\?download=1$", link.get_attribute("href") or "")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "silent"),
+    [
+        ({"video": "encode", "loudness": "auto"}, 1),
+        ({"video": "encode", "loudness": "off"}, 1),
+        ({"video": "copy", "loudness": "on"}, 1),
+        ({"video": "copy", "loudness": "auto"}, 0),
+        ({"video": "copy", "loudness": "off"}, 0),
+    ],
+    ids=lambda value: "-".join(value.values()) if isinstance(value, dict) else "",
+)
+def test_a_segment_is_called_silent_only_where_its_sound_was_measured(
+    page: Page, far: FakeDaemon, recipe: dict[str, str], silent: int
+) -> None:
+    job = far.add_job("take.mov", recipe=recipe)
+    far.plan(job, 1)
+    far.ready(job, 0, event=False, loudness_lufs=None)
+    far.change(job, "job.created", state="processing")
+    expect(card(page, job).locator(".figures")).to_contain_text("fps")
+    expect(card(page, job).get_by_text("silent")).to_have_count(silent)
 
 
 def test_one_segment_plays_at_a_time_and_remembers_its_place(far: FakeDaemon, open_at: OpenPage) -> None:
