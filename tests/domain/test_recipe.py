@@ -25,7 +25,7 @@ def test_every_fault_is_told_at_once() -> None:
     with pytest.raises(BadRecipe) as refusal:
         parse_recipe({"segment_s": "90", "snap": "silence", "colour": "red"})
     sentence = str(refusal.value)
-    assert "segment_s='90'" in sentence
+    assert "segment_s='90': must be a number from 3 to 60" in sentence
     assert "snap='silence': must be one of pause, none" in sentence
     assert "colour: no such option; there are " + ", ".join(OPTIONS) in sentence
 
@@ -38,8 +38,14 @@ def test_a_recipe_that_is_no_object_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["2.9", "60.1", "-5", "nan", "inf", "sixty", ""])
 def test_a_length_that_no_platform_takes_is_refused(text: str) -> None:
-    with pytest.raises(BadRecipe, match="segment_s"):
+    with pytest.raises(BadRecipe, match=f"^segment_s={text!r}: must be a number from 3 to 60$"):
         parse_recipe({"segment_s": text})
+
+
+@pytest.mark.parametrize("value", ["null", "true", "[45]", '{"s": 45}', '"45s"'])
+def test_a_fault_in_the_json_field_is_told_without_the_words_of_a_language(value: str) -> None:
+    with pytest.raises(BadRecipe, match=r"^segment_s=.*: must be a number from 3 to 60$"):
+        parse_recipe({"recipe": f'{{"segment_s": {value}}}'})
 
 
 @pytest.mark.parametrize(

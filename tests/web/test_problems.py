@@ -1,5 +1,7 @@
 """Errors are problem details with a code, and say nothing of our insides."""
 
+import pytest
+
 from tests.web.conftest import Live
 from vidprod.store.sqlite import Tables
 
@@ -22,10 +24,20 @@ async def test_the_wrong_method_is_told_the_right_ones(live: Live) -> None:
     assert answer.json()["code"] == "method_not_allowed"
 
 
-async def test_a_bad_parameter_is_named(live: Live) -> None:
-    answer = await live.client.get("/v1/jobs?limit=0")
+@pytest.mark.parametrize(
+    ("path", "detail"),
+    [
+        ("/v1/jobs?limit=0", "limit='0': must be a whole number from 1 to 100"),
+        ("/v1/jobs?limit=many", "limit='many': must be a whole number from 1 to 100"),
+        (f"/v1/jobs?q={'x' * 201}", f"q='{'x' * 60}': must be a text of at most 200 characters"),
+        ("/v1/events?limit=1001", "limit='1001': must be a whole number from 1 to 1000"),
+        ("/v1/segments/seg_x/video?download=maybe", "download='maybe': must be 1 or 0"),
+    ],
+)
+async def test_a_bad_parameter_is_named_with_what_would_be_right(live: Live, path: str, detail: str) -> None:
+    answer = await live.client.get(path)
     assert answer.status_code == 400
-    assert "limit" in answer.json()["detail"]
+    assert answer.json()["detail"] == detail
 
 
 async def test_a_fault_of_ours_is_not_shown_in_detail(live: Live) -> None:

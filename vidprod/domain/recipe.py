@@ -62,13 +62,14 @@ def parse_recipe(fields: Mapping[str, str]) -> Recipe:
             continue
         try:
             good[name] = msgspec.convert(value, hints[name], strict=False)
-        except msgspec.ValidationError as error:
-            faults.append(f"{name}={value!r}: {_what_is_right(hints[name], error)}")
+        except msgspec.ValidationError:
+            faults.append(f"{name}={value!r}: must be {_what_is_right(hints[name])}")
     if faults:
         raise BadRecipe("; ".join(faults), hint="Leave an option out to get its default.")
     return Recipe(**good)
 
 
-def _what_is_right(hint: Any, error: msgspec.ValidationError) -> str:
-    choices = get_args(get_args(hint)[0])
-    return f"must be one of {', '.join(choices)}" if choices else str(error).lower()
+def _what_is_right(hint: Any) -> str:
+    kind, meta = get_args(hint)
+    choices = get_args(kind)
+    return f"one of {', '.join(choices)}" if choices else f"a number from {meta.ge:g} to {meta.le:g}"

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
+from litestar.params import KwargDefinition
 
 from vidprod.errors import StoreError, TryLater, Unavailable, VidProdError
 from vidprod.telemetry import log
@@ -51,8 +52,20 @@ def on_http_error(request: HttpRequest, error: HTTPException) -> Response[Proble
     code = _title(error.status_code).lower().replace(" ", "_")
     detail = error.detail
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        detail = "; ".join(f"{fault.get('key', '')}: {fault.get('message', '')}" for fault in error.extra) or detail
+        detail = "; ".join(_in_words(request, fault) for fault in error.extra) or detail
     return problem(error.status_code, detail, code=code, headers=dict(error.headers or {}))
+
+
+def _in_words(request: HttpRequest, fault: dict[str, Any]) -> str:
+    """What would be right, from the parameter's declaration: the fault itself speaks of Python's types."""
+    name = fault.get("key", "")
+    declared = request.route_handler.parsed_fn_signature.parameters.get(name)
+    limits = None if declared is None else declared.kwarg_definition
+    value = request.query_params.get(name)
+    if declared is None or value is None or not isinstance(limits, KwargDefinition):
+        return f"{name}: {fault.get('message', '')}"
+    right = {int: f"a whole number from {limits.ge} to {limits.le}", bool: "1 or 0"}.get(declared.annotation)
+    return f"{name}={value[:60]!r}: must be {right or f'a text of at most {limits.max_length} characters'}"
 
 
 def on_any_error(request: HttpRequest, error: Exception) -> Response[Problem]:
