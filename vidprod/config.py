@@ -93,7 +93,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 8.0
 
     source_keep_s: Annotated[
-        int, _is("seconds", "a take is kept so long after its job is over, for a retry with another recipe", ge=0)
+        int, _is("seconds", "a take is kept so long after its job is over; until then the job can be tried again", ge=0)
     ] = _DAY_S
     segment_keep_s: Annotated[
         int, _is("seconds", "finished segments, after their job is over; time to fetch and publish them", ge=0)
