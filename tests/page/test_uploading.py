@@ -8,6 +8,7 @@ from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.page.conftest import DESK, OpenPage
 from tests.page.fake_daemon import FakeDaemon, Fault
+from vidprod.domain.canvas import layout
 
 Take = Callable[..., Path]
 
@@ -292,6 +293,23 @@ def test_recipe_options_travel_with_the_upload_and_are_remembered(page: Page, fa
     assert far.requests("PUT", "/upload")[0].query == {**options, "filename": "take.mp4"}
     page.reload()
     expect(page.locator("#options-now")).to_have_text("45 s · cut exactly · vertical, cropped")
+
+
+def test_the_framings_say_what_becomes_of_the_picture(page: Page) -> None:
+    """Once the first promised that the whole picture stays visible: 3:4 loses a quarter of it."""
+    shapes = {"landscape": (1920, 1080), "3:4": (1080, 1440), "narrower than 9:16": (900, 1950)}
+    made = {name: layout(*shape, frame="auto") for name, shape in shapes.items()}
+    assert {name: canvas.background for name, canvas in made.items()} == {
+        "landscape": "blur",
+        "3:4": "none",
+        "narrower than 9:16": "blur",
+    }
+    assert made["3:4"].picture_width > made["3:4"].width
+    assert page.get_by_label("Framing").locator("option").all_text_contents() == [
+        "Vertical; landscape over its blurred copy",
+        "Vertical, cropped to fill",
+        "As recorded",
+    ]
 
 
 def test_defaults_are_left_to_the_server(page: Page, far: FakeDaemon, take: Take) -> None:
