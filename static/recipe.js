@@ -4,12 +4,16 @@ const MEMORY = "vidprod.recipe";
 const form = document.getElementById("recipe");
 const now = document.getElementById("options-now");
 const DEFAULTS = { segment_s: "60", snap: "pause", frame: "auto", loudness: "auto", video: "encode" };
+const SNAP_WORDS = { pause: "cut in pauses", none: "cut exactly" };
 const FRAME_WORDS = { auto: "vertical", fill: "vertical, cropped", original: "as recorded" };
 
 /** What is chosen, as a query: only what differs from the defaults, so that the server's defaults stay its own. */
 export function chosenRecipe() {
   const values = chosen();
-  if (values.video === "copy") values.frame = DEFAULTS.frame; // kept pixels cannot be framed anew
+  if (values.video === "copy") {
+    values.frame = DEFAULTS.frame; // kept pixels cannot be framed anew
+    values.snap = DEFAULTS.snap; // and are cut where their keyframes are
+  }
   const changed = Object.entries(values).filter(([name, value]) => value !== DEFAULTS[name]);
   return new URLSearchParams(changed).toString();
 }
@@ -65,9 +69,7 @@ function tell() {
   const values = chosen();
   const copies = values.video === "copy";
   form.elements.frame.disabled = copies;
-  now.textContent = [
-    `${values.segment_s} s`,
-    values.snap === "pause" ? "cut in pauses" : "cut exactly",
-    copies ? "pixels kept" : FRAME_WORDS[values.frame],
-  ].join(" · ");
+  form.elements.snap.disabled = copies;
+  const words = copies ? ["cut at keyframes", "pixels kept"] : [SNAP_WORDS[values.snap], FRAME_WORDS[values.frame]];
+  now.textContent = [`${values.segment_s} s`, ...words].join(" · ");
 }

@@ -318,11 +318,16 @@ def test_defaults_are_left_to_the_server(page: Page, far: FakeDaemon, take: Take
     assert far.requests("PUT", "/upload")[0].query == {"filename": "take.mp4"}
 
 
-def test_keeping_the_pixels_rules_out_a_new_framing(page: Page, far: FakeDaemon, take: Take) -> None:
+def test_keeping_the_pixels_rules_out_a_new_framing_and_cuts_between_keyframes(
+    page: Page, far: FakeDaemon, take: Take
+) -> None:
     page.locator("#options > summary").click()
+    page.get_by_label("Where to cut").select_option("none")
     page.get_by_label("Framing").select_option("fill")
     page.get_by_label("Keep the original pixels").check()
+    expect(page.get_by_label("Where to cut")).to_be_disabled()
     expect(page.get_by_label("Framing")).to_be_disabled()
+    expect(page.locator("#options-now")).to_have_text("60 s · cut at keyframes · pixels kept")
     pick(page, take())
     far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
     assert far.requests("PUT", "/upload")[0].query == {"video": "copy", "filename": "take.mp4"}
