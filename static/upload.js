@@ -10,8 +10,14 @@ import { Problem, parsed, problemFrom } from "./api.js";
 export const STALL_MS = 30_000; // no byte moves for so long: the connection is dead, whatever it says
 const FINISH_MS = 120_000; // all bytes are sent, the answer does not come
 const SLOW_MS = 6_000; // no byte moves: say so
-const WAITS_S = [1, 2, 4, 8, 15, 30];
+const WAITS_S = [1, 2, 4, 8, 15, 30]; // between attempts that got no further
+const HELD_WAIT_S = 5;
+const FURTHER_BYTES = 8 << 20; // fewer may only have gone into this device's own buffers
 const TRY_AGAIN = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504]);
+const HELD = new Problem({
+  title: "The server still waits for what was sent before",
+  detail: "It lets go of a connection that is gone within about a minute. Then the upload starts again by itself.",
+});
 const KEEP_KEY_MS = 24 * 3600 * 1000; // the server remembers answers for a day
 
 export class Upload {
@@ -23,6 +29,7 @@ export class Upload {
   retryAt = 0;
   job = null; // {job_id, status_url} once the server has it
   #xhr = null;
+  #furthest = 0; // bytes of the attempt that got furthest
   #moved = 0;
   #sample = null;
   #timer = 0;
@@ -83,6 +90,7 @@ export class Upload {
   /** A person asks for another round after a refusal. */
   again() {
     this.attempt = 0;
+    this.#furthest = 0;
     this.problem = null;
     this.#become("waiting");
   }
@@ -105,6 +113,10 @@ export class Upload {
     const now = performance.now();
     if (loaded > this.sent) this.#moved = Date.now();
     this.sent = loaded;
+    if (loaded >= this.#furthest + FURTHER_BYTES) {
+      this.#furthest = loaded;
+      this.attempt = 1; // a line that breaks now and then is no line that lets nothing through
+    }
     const sample = (this.#sample ??= { at: now, sent: loaded });
     const elapsed = (now - sample.at) / 1000;
     if (elapsed >= 0.4) {
@@ -135,7 +147,10 @@ export class Upload {
       return;
     }
     const problem = problemFrom(xhr.status, xhr.responseText);
-    if (TRY_AGAIN.has(xhr.status)) this.#later(problem, Number(xhr.getResponseHeader("Retry-After")) || 0);
+    if (problem.code === "in_flight") {
+      this.attempt -= 1; // the one before still counts as under way: this was no failure
+      this.#later(HELD, HELD_WAIT_S);
+    } else if (TRY_AGAIN.has(xhr.status)) this.#later(problem, Number(xhr.getResponseHeader("Retry-After")) || 0);
     else this.#refuse(problem);
   }
 
@@ -177,7 +192,7 @@ export class Upload {
       );
       return;
     }
-    const wait = Math.max(WAITS_S[this.attempt - 1], atLeastS);
+    const wait = Math.max(WAITS_S[this.attempt - 1] ?? 0, atLeastS);
     this.problem = problem;
     this.retryAt = Date.now() + wait * 1000;
     this.#timer = setTimeout(() => this.send(), wait * 1000);

@@ -81,7 +81,8 @@ export class Uploads {
       this.#remove(upload);
     } else if (upload.state === "refused") {
       announce(`${name} was not uploaded: ${upload.problem.title}. ${upload.problem.detail}`);
-    } else if (upload.state === "retrying") {
+    } else if (upload.state === "retrying" && row.announced !== upload.problem) {
+      row.announced = upload.problem; // what is the same after each pause is said once
       announce(`${name}: ${upload.problem.title}. The upload is tried again.`);
     }
     this.#next();
@@ -183,7 +184,8 @@ class UploadRow {
         return "Sent. The server stores it…";
       case "retrying": {
         const wait = Math.max(0, Math.ceil((upload.retryAt - Date.now()) / 1000));
-        return `Trying again in ${wait} s (${upload.attempt} of ${upload.attempt + upload.attemptsLeft - 1})`;
+        const count = upload.attempt ? ` (${upload.attempt} of ${upload.attempt + upload.attemptsLeft - 1})` : "";
+        return `Trying again in ${wait} s${count}`;
       }
       case "refused":
         return "Not uploaded";

@@ -223,6 +223,34 @@ def test_the_page_gives_up_after_many_losses_and_says_so(timed: Page, far: FakeD
     expect(timed.get_by_role("heading", name="take.mp4")).to_be_visible()
 
 
+def test_losses_count_anew_once_an_attempt_got_further(timed: Page, far: FakeDaemon, take: Take) -> None:
+    """Once seven losses in hours ended an upload, however much had moved between them."""
+    reached = [0, 0, 0, 0, 30_000_000, 0, 0]
+    counted = [1, 2, 3, 4, 1, 2, 3]
+    far.faults.extend(Fault(after=after) for after in reached)
+    pick(timed, take("long.mp4", 60_000_000))
+    for attempt, shown in enumerate(counted, start=1):
+        far.wait_for(lambda attempt=attempt: len(far.requests("PUT", "/upload")) == attempt)  # type: ignore[misc]
+        expect(timed.get_by_text(f"({shown} of 6)")).to_be_visible()
+        timed.clock.fast_forward(31_000)
+    expect(timed.get_by_role("heading", name="long.mp4")).to_be_visible()
+
+
+def test_an_upload_that_the_server_still_holds_is_waited_for(timed: Page, far: FakeDaemon, take: Take) -> None:
+    """It may take a minute until the server sees that the first line is dead; those answers are no failures."""
+    held = {"title": "Conflict", "status": 409, "code": "in_flight", "detail": "Being answered now."}
+    far.faults.append(Fault(after=0))
+    far.faults.extend(Fault(status=409, problem=held) for _ in range(12))
+    pick(timed, take())
+    for attempt in range(1, 14):
+        far.wait_for(lambda attempt=attempt: len(far.requests("PUT", "/upload")) == attempt)  # type: ignore[misc]
+        expect(timed.get_by_text("(1 of 6)")).to_be_visible()
+        if attempt > 1:
+            expect(timed.get_by_text("The server still waits for what was sent before", exact=True)).to_be_visible()
+        timed.clock.fast_forward(6_000)
+    expect(timed.get_by_role("heading", name="take.mp4")).to_be_visible()
+
+
 def test_an_upload_goes_on_as_soon_as_the_device_is_online_again(page: Page, far: FakeDaemon, take: Take) -> None:
     page.context.set_offline(True)
     pick(page, take())
