@@ -72,6 +72,25 @@ def test_durations_are_written_as_people_write_them(text: str, value: int) -> No
     assert (kept, type(kept)) == (value, int)
 
 
+def test_names_are_a_list_or_a_text_with_commas(tmp_path: Path) -> None:
+    (tmp_path / "vidprod.toml").write_text('hosts = ["Video.example", "studio"]\n')
+    assert load_config(None, {}, {}).config.hosts == ("video.example", "studio")
+    assert load_config(None, {"VIDPROD_HOSTS": " video.example,studio ,"}, {}).config.hosts == (
+        "video.example",
+        "studio",
+    )
+    assert load_config(None, {"VIDPROD_HOSTS": "*"}, {}).config.hosts == ("*",)
+
+
+@pytest.mark.parametrize("text", ["https://video.example", "video.example:8000", "a b", "*.video.example", "ü.example"])
+def test_what_is_no_name_of_a_host_is_refused(text: str) -> None:
+    assert faults_of(hosts=text) == [
+        f'--hosts: hosts = {text!r}: must be names like "video.example", separated by commas, without scheme and '
+        "port; or *"
+    ]
+    assert len(faults_of(hosts=[text])) == 1
+
+
 def test_a_file_may_hold_numbers_or_texts(tmp_path: Path) -> None:
     (tmp_path / "vidprod.toml").write_text('lease_s = 2.5\nsource_keep_s = "2h"\nmax_upload_bytes = 1048576\n')
     config = load_config(None, {}, {}).config

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -38,6 +38,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     host: Annotated[
         str, _is("address", "only this machine can connect; 0.0.0.0 for all, behind a proxy that asks who it is")
     ] = "127.0.0.1"
+    hosts: Annotated[
+        tuple[str, ...],
+        _is("names", "names it is reached by, besides host, localhost and IP addresses; * is any; stops DNS rebinding"),
+    ] = ()
     port: Annotated[int, _is("port", "of the page and the API; 0 takes a free one", ge=0, le=65535)] = 8000
 
     max_upload_bytes: Annotated[
@@ -150,7 +154,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def choices(self) -> tuple[str, ...]:
-        return get_args(self.type)
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
 
     def show(self, value: Any) -> str:
         """`value` as a person writes it: 512 MiB, 14 days."""
@@ -158,7 +162,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
             return _show_bytes(value)
         if self.unit == "seconds":
             return _show_seconds(value)
-        return str(value)
+        return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[str, Any]) -> Loaded:
@@ -230,6 +234,8 @@ def _convert(setting: Setting, value: Any) -> Any:
         value = _parse_bytes(value)
     elif isinstance(value, str) and setting.unit == "seconds":
         value = _parse_seconds(value)
+    elif setting.unit == "names":
+        value = _parse_names(value)
     try:
         if isinstance(value, bool):  # TOML's true is no 1
             raise ValueError(_what_is_right(setting))
@@ -243,6 +249,8 @@ def _what_is_right(setting: Setting) -> str:
         return "one of " + ", ".join(setting.choices)
     if setting.type is str:
         return "a text"
+    if setting.unit == "names":
+        return 'names like "video.example", separated by commas, without scheme and port; or *'
     kind = {"bytes": 'a size like "512MiB"', "seconds": 'seconds, or a text like "24h"'}.get(setting.unit)
     kind = kind or ("a whole number" if setting.type is int else "a number")
     limits = [f"at least {setting.show(setting.ge)}" if setting.ge is not None else ""]
@@ -262,6 +270,7 @@ def _contradictions(config: Config, sources: Mapping[str, str]) -> list[str]:
 _BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY_S, "day": _DAY_S, "days": _DAY_S}
+_NAME = re.compile(r"\*|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|days|day|d)\s*")
 
 
@@ -278,6 +287,14 @@ def _parse_seconds(text: str) -> Any:
         return text
     total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
     return int(total) if total == int(total) else total
+
+
+def _parse_names(value: Any) -> list[str] | None:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return None
+    names = [name.strip().lower() for name in names if name.strip()]
+    return names if all(_NAME.fullmatch(name) for name in names) else None
 
 
 def _show_bytes(value: float) -> str:

@@ -80,7 +80,7 @@ class Daemon:
         content = file.read_bytes()
         middle = len(content) // 2
         with socket.create_connection(("127.0.0.1", self._port)) as connection:
-            head = f"PUT /upload?filename=clip.mp4 HTTP/1.1\r\nHost: benchmark\r\nContent-Length: {len(content)}"
+            head = f"PUT /upload?filename=clip.mp4 HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}"
             connection.sendall(f"{head}\r\nConnection: close\r\n\r\n".encode() + content[:middle])
             time.sleep(pause_s)
             connection.sendall(content[middle:])

@@ -27,7 +27,7 @@ class RawClient:
         await self.writer.drain()
 
     async def head(self, request: str, *headers: str) -> None:
-        await self.send("\r\n".join([f"{request} HTTP/1.1", "Host: test", *headers, "", ""]).encode())
+        await self.send("\r\n".join([f"{request} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode())
 
     async def chunk(self, data: bytes) -> None:
         """A piece of a chunked body."""

@@ -1,8 +1,11 @@
-"""Other sites cannot make a browser change anything here, and every answer carries its headers."""
+"""Other sites cannot make a browser read or change anything here, and every answer carries its headers."""
+
+from pathlib import Path
 
 import pytest
 
-from tests.web.conftest import Live, mp4
+from tests.web.conftest import Live, mp4, running
+from tests.web.raw_socket import RawClient
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -45,3 +48,70 @@ async def test_every_answer_forbids_what_we_never_do(live: Live) -> None:
 
 async def test_answers_about_jobs_are_not_cached(live: Live) -> None:
     assert (await live.client.get("/v1/jobs")).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "evillocalhost",
+        "127.0.0.1.evil.example",
+        "",
+        "[x]",
+    ],
+)
+async def test_a_name_that_was_rebound_to_this_machine_is_refused(live: Live, host: str) -> None:
+    job_id = await live.upload()
+    for method, path in (("GET", "/v1/jobs"), ("GET", "/docs"), ("DELETE", f"/v1/jobs/{job_id}"), ("PUT", "/upload")):
+        answer = await live.client.request(
+            method, path, headers={"Host": host, "Sec-Fetch-Site": "same-origin"}, content=b""
+        )
+        assert answer.status_code == 421, path
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert (problem["code"], problem["title"]) == ("unknown_host", "Misdirected Request")
+        assert problem["detail"] == f"This daemon is not known as {host!r}."
+        assert "hosts" in problem["hint"]
+    assert (await live.client.get(f"/status/{job_id}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "192.168.1.20:8000", "[::1]:8000", "[::1]", "LOCALHOST:8000", "localhost.", "studio.localhost:80"],
+)
+async def test_addresses_and_this_machine_are_answered(live: Live, host: str) -> None:
+    assert (await live.client.get("/v1/jobs", headers={"Host": host})).status_code == 200
+
+
+async def test_names_of_the_settings_are_answered(tmp_path: Path) -> None:
+    async with running(tmp_path, host="studio.lan", hosts=("video.example",)) as live:
+        for host, status in (("studio.lan:8000", 200), ("Video.Example", 200), ("a.video.example", 421)):
+            assert (await live.client.get("/v1/jobs", headers={"Host": host})).status_code == status, host
+
+
+async def test_a_star_takes_any_name(tmp_path: Path) -> None:
+    async with running(tmp_path, hosts=("*",)) as live:
+        assert (await live.client.get("/v1/jobs", headers={"Host": "any.example"})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+async def test_an_orchestrator_may_ask_by_any_name(live: Live, path: str) -> None:
+    assert (await live.client.get(path, headers={"Host": "pod-7.internal"})).status_code == 200
+
+
+async def test_a_host_is_told_back_shortened_and_in_plain_letters(live: Live) -> None:
+    async with RawClient(live.port) as client:
+        await client.send(b"GET /v1/jobs HTTP/1.1\r\nHost: <b>\xff" + b"x" * 500 + b"\r\n\r\n")
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert b"x" * 101 not in answer
+    assert b"text/html" not in answer
+
+
+async def test_two_hosts_in_one_request_are_no_way_around(live: Live) -> None:
+    async with RawClient(live.port) as client:
+        await client.send(b"GET /v1/jobs HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n")
+        answer = await client.answer()
+    assert answer.startswith((b"HTTP/1.1 421", b"HTTP/1.1 400"))

@@ -68,7 +68,11 @@ def create_app(
             docs.get_style,
         ],
         dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
-        middleware=[metrics.CountRequests(), guard.RefuseOtherSites()],
+        middleware=[
+            metrics.CountRequests(),
+            guard.RefuseOtherHosts([config.host, *config.hosts]),
+            guard.RefuseOtherSites(),
+        ],
         before_send=[guard.add_headers],
         exception_handlers=problems.HANDLERS,
         openapi_config=docs.OPENAPI,

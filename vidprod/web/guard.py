@@ -1,5 +1,7 @@
-"""What protects the browser's user: no changes asked for by other sites, and headers that forbid what we never do."""
+"""What protects the browser's user: no other site reads or changes anything, and headers forbid what we never do."""
 
+import ipaddress
+from collections.abc import Iterable
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -8,7 +10,10 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from vidprod.errors import BadRequest
+from vidprod.errors import BadRequest, VidProdError
+
+# Orchestrators and collectors ask by names of their own, or by none, and there is nothing private in the answers.
+_FOR_ANY_HOST = frozenset({"/health", "/ready", "/metrics"})
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})  # none: typed, or from a bookmark
@@ -34,6 +39,55 @@ class CrossSite(BadRequest):
     code = "cross_site"
     status = 403
     hint = "Use VidProd's own page, or a script without browser headers."
+
+
+class UnknownHost(VidProdError):
+    """The request is for a host that is not this one."""
+
+    code = "unknown_host"
+    status = 421
+    hint = "If it is this one, add the name to the setting `hosts` (VIDPROD_HOSTS=name,other); `*` takes any."
+
+
+class RefuseOtherHosts(ASGIMiddleware):
+    """Requests are for a name of ours, for this machine, or for an address.
+
+    A site whose name is made to point here after its page was loaded (DNS rebinding) is this daemon's own origin to
+    the browser: it may read everything, and Sec-Fetch-Site says "same-origin". Only the Host header tells: the
+    browser sends the site's name. An address cannot be rebound.
+    """
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """
+        Args:
+            names: by which it is reached, besides localhost and addresses; "*" is any.
+        """
+        self._names = frozenset(name.lower() for name in names)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        request = cast(HTTPScope, scope)  # `scopes` says so
+        if "*" not in self._names and request["path"] not in _FOR_ANY_HOST:
+            for name, value in request["headers"]:  # a browser always sends one; what sends none is none
+                if name.lower() == b"host" and not self._is_ours(host := value.decode("latin-1")):
+                    raise UnknownHost(f"This daemon is not known as {host[:100]!r}.")
+        await next_app(scope, receive, send)
+
+    def _is_ours(self, host: str) -> bool:
+        name = _without_port(host).lower().removesuffix(".")
+        if name == "localhost" or name.endswith(".localhost") or name in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            return False
+        return True
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() else host
 
 
 class RefuseOtherSites(ASGIMiddleware):
