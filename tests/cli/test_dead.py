@@ -36,16 +36,16 @@ CRASH = AttemptError(
 REFUSAL = AttemptError(attempt=1, at=NOW, code="too_long", message="the take is 5 h long; at most 4 h", refused=True)
 
 
-def give_up(db: Tables, error: AttemptError = CRASH) -> Task:
+def give_up(db: Tables, error: AttemptError = CRASH, *, video: str = VIDEO, job: str = JOB, now: int = NOW) -> Task:
     """A job whose probe crashed the child once and was then given up."""
-    db.videos.add(Video(id=VIDEO, state="stored", filename="take.mov", extension="mov", size=9, created_at=NOW))
-    db.jobs.add(Job(id=JOB, video_id=VIDEO, state="queued", priority="normal", recipe=Recipe(), created_at=NOW))
-    db.tasks.enqueue("probe", job_id=JOB, priority="normal", run_at=NOW, max_attempts=1, now=NOW)
-    task = db.tasks.claim(boot_id="boot", token="t", lease_ms=1000, now=NOW)
+    db.videos.add(Video(id=video, state="stored", filename="take.mov", extension="mov", size=9, created_at=now))
+    db.jobs.add(Job(id=job, video_id=video, state="queued", priority="normal", recipe=Recipe(), created_at=now))
+    db.tasks.enqueue("probe", job_id=job, priority="normal", run_at=now, max_attempts=1, now=now)
+    task = db.tasks.claim(boot_id="boot", token="t", lease_ms=1000, now=now)
     assert task is not None
-    db.jobs.start(JOB, now=NOW)
-    dead = db.tasks.discard(task, error, now=NOW)
-    db.jobs.fail(JOB, Fault(code=error.code, message=error.message), now=NOW)
+    db.jobs.start(job, now=now)
+    dead = db.tasks.discard(task, error, now=now)
+    db.jobs.fail(job, Fault(code=error.code, message=error.message), now=now)
     return dead
 
 
@@ -75,15 +75,16 @@ def the_task(volume: Path) -> Task:
 
 
 @contextmanager
-def daemon_that_answers(volume: Path, status: int) -> Iterator[tuple[int, list[str]]]:
-    """Holds the lock as a daemon does, and answers every POST; yields its port and what was asked."""
+def daemon_that_answers(volume: Path, *statuses: int) -> Iterator[tuple[int, list[str]]]:
+    """Holds the lock as a daemon does, and answers POSTs one after another; yields its port and what was asked."""
+    answers = iter(statuses)
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
             body = b'{"detail": "its video is gone"}'
-            self.send_response(status)
+            self.send_response(next(answers))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -138,6 +139,38 @@ def test_requeue_asks_the_daemon_that_runs_and_leaves_the_database_to_it(volume:
     assert the_task(volume).state == "discarded"
 
 
+@pytest.fixture
+def two(volume: Path) -> Path:
+    """A data directory with two dead letters; the take of the newer one is gone."""
+
+    def newer(db: Tables) -> None:
+        video, job = "vid_" + "1" * 26, "job_" + "1" * 26
+        give_up(db, video=video, job=job, now=NOW + 1000)
+        db.videos.mark_deleted(video, now=NOW + 1000)
+
+    asyncio.run(write(volume / "data/vidprod.db", newer))
+    return volume
+
+
+def test_a_letter_that_cannot_be_tried_again_does_not_stop_the_others(two: Path) -> None:
+    """Takes go a day after their job, so the letters of a week are seldom all to be had."""
+    done = vidprod("dead", "requeue", "--all", cwd=two)
+    assert done.returncode == 1
+    assert "of 'take.mov': conflict: " in done.stderr
+    assert " is gone" in done.stderr
+    assert done.stdout == f"{the_task(two).id} is queued again: probe of 'take.mov'\n"
+    assert the_task(two).state == "available"
+
+
+def test_a_daemon_that_refuses_one_letter_is_asked_for_the_others(two: Path) -> None:
+    with daemon_that_answers(two, 409, 202) as (port, asked):
+        done = vidprod("dead", "requeue", "--all", "--port", str(port), cwd=two)
+    assert done.returncode == 1
+    assert "says 409: its video is gone" in done.stderr
+    assert asked == [f"/v1/jobs/job_{'1' * 26}/retry", f"/v1/jobs/{JOB}/retry"]
+    assert done.stdout == f"{the_task(two).id} is queued again: probe of 'take.mov'\n"
+
+
 def test_a_daemon_that_says_no_is_quoted(volume: Path) -> None:
     with daemon_that_answers(volume, 409) as (port, _):
         done = vidprod("dead", "requeue", "--all", "--port", str(port), cwd=volume)
@@ -158,7 +191,7 @@ def test_a_job_whose_take_is_gone_is_not_queued_and_its_task_stays_dead(volume: 
     asyncio.run(write(volume / "data/vidprod.db", lambda db: db.videos.mark_deleted(VIDEO, now=NOW)))
     done = vidprod("dead", "requeue", the_task(volume).id, cwd=volume)
     assert done.returncode == 1
-    assert "its video is gone" in done.stderr
+    assert " is gone" in done.stderr
     assert the_task(volume).state == "discarded"
 
 

@@ -20,14 +20,14 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from vidprod.cli.ending import UNUSABLE, Ending
+from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
 from vidprod.domain.ids import is_id
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
-from vidprod.errors import Conflict
+from vidprod.errors import Conflict, VidProdError
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -109,12 +109,26 @@ def requeue(task_ids: tuple[str, ...], everything: bool, config_file: Path | Non
     config = load(config_file, flags).config
     letters = asyncio.run(_read(config, lambda db: _letters(db, task_ids)))
     with _no_daemon(config) as none_runs:
-        for letter in letters:
-            if none_runs:
-                asyncio.run(_requeue_in_store(config, letter))
-            else:
-                _ask_the_daemon(config, letter)
-            click.echo(f"{letter.task.id} is queued again: {letter.task.kind} of {letter.video.filename!r}")
+        refused = [letter for letter in letters if not _requeue_or_tell(config, letter, none_runs=none_runs)]
+    if refused:
+        raise click.exceptions.Exit(REFUSED)  # each said why
+
+
+def _requeue_or_tell(config: Config, letter: Letter, *, none_runs: bool) -> bool:
+    """Whether it is queued again. What cannot be, say because its take is gone, keeps no other from it."""
+    try:
+        if none_runs:
+            asyncio.run(_requeue_in_store(config, letter))
+        else:
+            _ask_the_daemon(config, letter)
+    except (VidProdError, Ending) as error:
+        end = Ending.of(error) if isinstance(error, VidProdError) else error
+        if end.exit_code != REFUSED:
+            raise  # the next one would fare no better
+        Ending(f"{letter.task.id} of {letter.video.filename!r}: {end.message}", hint=end.hint).show()
+        return False
+    click.echo(f"{letter.task.id} is queued again: {letter.task.kind} of {letter.video.filename!r}")
+    return True
 
 
 def _letters(db: Tables, task_ids: tuple[str, ...]) -> list[Letter]:
