@@ -1,6 +1,7 @@
 """`video=copy` cuts on keyframes and leaves every packet of the picture as it was."""
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -71,6 +72,46 @@ def test_a_copy_of_a_transport_stream_and_of_hevc_works(tmp_path: Path, make_seg
         done = make_segments(source, video="copy")
         assert done.faults() == []
         assert sum(1 for _ in readers.pictures(done.segments[0])) == done.renditions[0].frames
+
+
+B_FRAMES = {"preset": "veryfast", "x264-params": "open-gop=0:scenecut=0:bframes=3:b-pyramid=normal:b-adapt=0"}
+
+
+@pytest.mark.parametrize("options", [{}, {"live": "1"}], ids=["with cues", "without cues"])
+@pytest.mark.parametrize("todo", [None, [1]], ids=["whole", "one alone"])
+def test_pictures_without_decode_times_are_copied(
+    tmp_path: Path, make_segments: MakeSegments, options: dict[str, str], todo: list[int] | None
+) -> None:
+    """Matroska has none, and where there are B-frames FFmpeg does not guess those of the first pictures."""
+    style = replace(closed(B_FRAMES), format="matroska", container_options=options)
+    source = synth.numbered(tmp_path / "take.mkv", 300, style=style)
+    done = make_segments(source, segment_s=4.5, video="copy", todo=todo)
+    wanted = done.plan.segments if todo is None else [done.plan.segments[index] for index in todo]
+    numbers = [segment.first_frame + n for segment in wanted for n in range(segment.frames)]
+    assert [n for path in done.segments for _, n in readers.numbers(path, PORTRAIT)] == numbers
+    assert done.faults() == []
+    for path in done.segments:
+        track = next(track for track in read_movie(path).tracks if track.handler == "vide")
+        assert {round(delta / track.timescale, 2) for _, delta in track.deltas} == {0.03}  # even, as they were coded
+
+
+def test_segments_left_over_on_both_sides_of_a_finished_one_keep_their_sound(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    source = synth.numbered(tmp_path / "take.mp4", 420, style=closed(B_FRAMES))
+    done = make_segments(source, segment_s=4.5, video="copy", todo=[0, 2])
+    assert done.faults() == []
+
+
+def test_reordered_pictures_of_a_varying_rate_keep_their_times(tmp_path: Path, make_segments: MakeSegments) -> None:
+    times = [n / 60 + 1.5 * (n // 12) for n in range(48)]  # bursts, and B-frames across the gaps between them
+    pictures = ((Fraction(round(at * 1000), 1000), synth.numbered_picture(n, PORTRAIT)) for n, at in enumerate(times))
+    style = replace(closed(B_FRAMES), time_base=Fraction(1, 1000))
+    source = synth.write(tmp_path / "take.mkv", pictures, rate=Fraction(60), sound=None, style=style)
+    done = make_segments(source, video="copy")
+    read = readers.numbers(done.segments[0], PORTRAIT)
+    assert [n for _, n in read] == list(range(48))
+    assert [at for at, _ in read] == pytest.approx(times, abs=0.001)
 
 
 def test_a_copied_take_keeps_its_rotation(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -1,9 +1,9 @@
 """Cuts without decoding: the picture's own packets, from keyframe to keyframe, in new containers."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -21,7 +21,7 @@ from vidprod.errors import Refused
 from vidprod.media.container import open_source
 from vidprod.media.encode import MUXER, sha256, sync
 from vidprod.media.filters import Painter
-from vidprod.media.master import Mastered, master
+from vidprod.media.master import FRAME, Mastered, master
 from vidprod.media.sound import RATE, Sound
 from vidprod.media.stills import Stills
 from vidprod.media.timebase import fraction, to_us
@@ -29,6 +29,8 @@ from vidprod.media.timebase import fraction, to_us
 COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
 _COPY_TILES = 4  # keyframes decoded for a segment's stills
 _TILE = 160  # pixels high
+_SAME_TIME_MS = 5  # a block of sound that is less off the end of the one before it follows without a gap
+_MOST_REORDERED = 16  # pictures that may be decoded before one that is shown earlier (H.264 A.4.2, H.265 A.4.2)
 
 
 def keyframe_cuts(path: Path, info: MediaInfo, *, segment_s: float, limits: Limits) -> list[PlannedSegment]:
@@ -130,6 +132,15 @@ class _Output:
             self._waiting = list(reversed(self.sound.packets))
             self._spoken: Any = self._container.add_stream("aac", rate=RATE, layout="stereo")
 
+    def write(self, lane: "_Lane", packets: Iterable[Any], index: int) -> None:
+        """Packets of the source's stream `index`, timed for this segment."""
+        stream = self.streams[index]
+        for packet in packets:
+            packet.stream = stream
+            if self.sound is not None:
+                self.put_sound(float(packet.dts * lane.base))
+            self.mux(packet)
+
     def put_sound(self, until: float) -> None:
         """Recoded sound that belongs before `until` seconds."""
         while self._waiting and self._waiting[-1].pts <= until * RATE:
@@ -152,21 +163,16 @@ class _Lane:
     one segment come before all of the next.
     """
 
-    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
-        base = fraction(stream.time_base) or Fraction(1, 90000)
-        self.is_picture = stream.index == info.video.index
-        self.seconds = float(base)
-        # A block of sound goes where most of it is heard: the block nearest to a cut begins the segment.
-        half = 0 if self.is_picture else round(Fraction(512, stream.codec_context.sample_rate) / base)
+    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment], *, early: Fraction) -> None:
+        """`early`: how many seconds before a cut the packets after it begin."""
+        self.base = fraction(stream.time_base) or Fraction(1, 90000)
 
         def ticks(time_us: int) -> int:
-            return round(Fraction(info.start_us + time_us, 1_000_000) / base) - half
+            return round((Fraction(info.start_us + time_us, 1_000_000) - early) / self.base)
 
         self._bounds = [(ticks(segment.in_us), ticks(segment.out_us)) for segment in todo]
-        self._half = half
         self.at = -1  # the segment packets go to, of `todo`
         self.low, self.high = 0, self._bounds[0][0]
-        self.shift = 0
 
     def advance(self, pts: int) -> bool:
         """To the segment that holds `pts`; False past the last."""
@@ -175,9 +181,121 @@ class _Lane:
                 return False
             self.at += 1
             self.low, self.high = self._bounds[self.at]
-        # Sound begins at 0 with its first block (at most half a block, 11 ms, off its time), the picture exactly.
-        self.shift = self.low if self.is_picture else pts
+        self._begin()
         return True
+
+    def _begin(self) -> None:
+        """A new segment."""
+
+    def put(self, packet: Any) -> Iterable[Any]:
+        """The packets that can be written after `packet`, with times of their segment."""
+        raise NotImplementedError
+
+    def rest(self) -> Iterable[Any]:
+        """What still has to be written of the segment, whose last packet was put."""
+        return ()
+
+
+class _SoundLane(_Lane):
+    """Blocks of sound. A block goes where most of it is heard: the one nearest to a cut begins the segment, at 0 (at
+    most half a block, 11 ms, off its time)."""
+
+    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
+        self._rate = stream.codec_context.sample_rate
+        self._block = stream.codec_context.frame_size or FRAME
+        self._step = Fraction(1, self._rate)
+        super().__init__(stream, info, todo, early=Fraction(self._block, 2 * self._rate))
+
+    def _begin(self) -> None:
+        self._first: int | None = None
+        self._next = 0  # the sample that the next block begins with if none is missing
+
+    def put(self, packet: Any) -> Iterable[Any]:
+        if self._first is None:
+            self._first = packet.pts
+        # Matroska rounds times to 1 ms: blocks that follow each other do so to the sample.
+        at = round((packet.pts - self._first) * self.base * self._rate)
+        if abs(at - self._next) * 1000 < _SAME_TIME_MS * self._rate:
+            at = self._next
+        elif at < self._next:
+            return ()  # it would sound over the one before it
+        self._next = at + self._block
+        packet.time_base = self._step
+        packet.pts = packet.dts = at
+        packet.duration = self._block
+        return (packet,)
+
+
+class _PictureLane(_Lane):
+    """Pictures. The keyframe at the cut is shown at 0."""
+
+    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
+        super().__init__(stream, info, todo, early=Fraction(0))
+        self._clock = _DecodeClock(max(1, round(1 / Fraction(info.video.usual_rate) / self.base)))
+
+    def _begin(self) -> None:
+        self._clock.begin()
+
+    def put(self, packet: Any) -> Iterable[Any]:
+        pts, dts = packet.pts - self.low, packet.dts
+        packet.pts = pts
+        return self._clock.put(packet, pts, None if dts is None else dts - self.low)
+
+    def rest(self) -> Iterable[Any]:
+        return self._clock.rest()
+
+
+class _DecodeClock:
+    """Sees to it that pictures are decoded at times that rise and never lie after the time they are shown at.
+
+    Matroska knows no decode times, and FFmpeg does not guess those of the first pictures where there are B-frames.
+    The nth picture in the file then gets the time of the nth one shown, less a constant, which an MP4 without an edit
+    list does not keep: it counts from the first. So the times add up to how long the segment is shown.
+    """
+
+    def __init__(self, step: int) -> None:
+        """`step`: ticks from picture to picture."""
+        self._lag = _MOST_REORDERED * step
+        self._rebuild = False
+        self.begin()
+
+    def begin(self) -> None:
+        """A new segment."""
+        self._last = -(1 << 62)
+        self._held: deque[Any] = deque()
+        self._held_pts: deque[int] = deque()
+        self._shown: list[int] = []  # in order: the times of pictures put whose turn as a decode time has not come
+
+    def put(self, packet: Any, pts: int, dts: int | None) -> Iterable[Any]:
+        """The packets that can be written after this one."""
+        if not self._rebuild and dts is not None and self._last < dts <= pts:
+            self._last = packet.dts = dts
+            return (packet,)
+        self._rebuild = True
+        self._held.append(packet)
+        self._held_pts.append(pts)
+        insort(self._shown, pts)
+        return (self._next(),) if len(self._held) > _MOST_REORDERED else ()
+
+    def rest(self) -> Iterable[Any]:
+        """The packets that are still held."""
+        while self._held:
+            yield self._next()
+
+    def _next(self) -> Any:
+        # Where pictures of a varying rate are reordered across a gap, the constant is too small: no later than that
+        # every picture behind this one can still be decoded in time.
+        latest = min(pts - place for place, pts in enumerate(self._held_pts))
+        packet, pts = self._held.popleft(), self._held_pts.popleft()
+        dts = max(min(self._shown.pop(0) - self._lag, latest), self._last + 1)
+        if dts > pts:
+            raise Refused(
+                "the times of the pictures run backwards; video=copy cannot put them in order",
+                code="copy_times",
+                hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+            )
+        self._last = packet.dts = dts
+        return packet
 
 
 class Cutter:
@@ -210,7 +328,7 @@ class Cutter:
 
         with ThreadPoolExecutor(1, "measuring") as measuring, open_source(self.source, limits=self.limits) as container:
             self._choose(container, todo)
-            lanes = {stream.index: _Lane(stream, self.info, todo) for stream in self.inputs}
+            lanes = {stream.index: self._lane(stream, todo) for stream in self.inputs}
             try:
                 for packet in container.demux(self.inputs):
                     pts = packet.pts
@@ -219,6 +337,8 @@ class Cutter:
                     index = packet.stream.index
                     lane = lanes[index]
                     if pts >= lane.high:
+                        if lane.at >= 0:
+                            outputs[lane.at].write(lane, lane.rest(), index)
                         if not lane.advance(pts):
                             continue
                         first = min(lane.at for lane in lanes.values())
@@ -230,14 +350,10 @@ class Cutter:
                             outputs[lane.at] = _Output(self, todo[lane.at])
                     if lane.at < 0 or pts < lane.low:
                         continue
-                    output, shift = outputs[lane.at], lane.shift
-                    dts = pts if packet.dts is None else packet.dts
-                    packet.dts = dts - shift
-                    packet.pts = pts - shift
-                    packet.stream = output.streams[index]
-                    if output.sound is not None:
-                        output.put_sound((dts - shift) * lane.seconds)
-                    output.mux(packet)
+                    outputs[lane.at].write(lane, lane.put(packet), index)
+                for index, lane in lanes.items():
+                    if lane.at in outputs:
+                        outputs[lane.at].write(lane, lane.rest(), index)
                 for index_done in sorted(outputs):
                     close(index_done)
                 while closed:
@@ -245,6 +361,10 @@ class Cutter:
             finally:
                 for output in outputs.values():
                     output.abandon()
+
+    def _lane(self, stream: Any, todo: list[PlannedSegment]) -> _Lane:
+        kind = _PictureLane if stream.index == self.info.video.index else _SoundLane
+        return kind(stream, self.info, todo)
 
     def _choose(self, container: Any, todo: list[PlannedSegment]) -> None:
         picture = container.streams[self.info.video.index]
