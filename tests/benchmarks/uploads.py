@@ -3,6 +3,7 @@
 One nginx worker (Debian's nginx-light, WebDAV PUT, its body buffer and temporary path on the same volume) and
 `vidprod serve` take the same file from the same client over loopback, turn by turn. nginx writes to the page cache
 and renames; VidProd also looks at the bytes, syncs file and directory, and commits its rows before it answers.
+The client sends the file with sendfile in all three ways. Its form is as curl's, with a boundary as long as curl's.
 Run it on a machine that does nothing else: the ratio of two programs on two busy cores is mostly the third's.
 """
 

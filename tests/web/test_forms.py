@@ -1,6 +1,7 @@
 """Uploads in a form, as curl and browsers send them, and as they do not."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,22 @@ async def test_a_form_in_pieces_of_any_size_is_the_same_form(live: Live, step: i
     assert answer.startswith(b"HTTP/1.1 202"), answer
     (path,) = live.files()
     assert (live.blobs.root / path).read_bytes() == video
+
+
+@pytest.mark.parametrize("boundary", ["x", BOUNDARY, "-" * 24 + "d74496d66958873e"])
+async def test_a_file_of_many_pieces_is_stored_byte_for_byte(live: Live, boundary: str) -> None:
+    """Pieces come while those before are written, and are cut where the network cuts them."""
+    nearly = b"\r\n--" + boundary.encode()[:-1]  # what the parser must hold back until it knows more
+    video = mp4(5000) + random.Random(1).randbytes(3_000_000) + (nearly + b"\r") * 20_000
+    body = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'.encode()
+        + video
+        + f"\r\n--{boundary}--\r\n".encode()
+    )
+    content_type = f"multipart/form-data; boundary={boundary}"
+    answer = await live.client.post("/upload", content=body, headers={"Content-Type": content_type})
+    assert answer.status_code == 202, answer.text
+    assert live.blobs.source_path(answer.json()["video_id"], "mp4").read_bytes() == video
 
 
 async def test_unknown_options_after_the_file_are_told_all_and_nothing_is_kept(live: Live) -> None:

@@ -1,4 +1,4 @@
-"""The server itself: where it listens, how it ends."""
+"""The server itself: where it listens, how it reads, how it ends."""
 
 import asyncio
 import json
@@ -6,15 +6,17 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from litestar import Litestar
+from litestar.types import HTTPScope, Receive, Scope, Send
 
 from tests.web.conftest import Live, mp4, running
 from tests.web.made import complete
 from tests.web.raw_socket import RawClient
 from vidprod.web.app import create_app
-from vidprod.web.server import serve
+from vidprod.web.server import _Exchange, _Requests, serve
 
 
 async def test_a_port_in_use_is_told_at_once(live: Live) -> None:
@@ -30,6 +32,94 @@ def _app_of(live: Live) -> Litestar:
         return None
 
     return create_app(live.store, live.blobs, live.config, child_check, lambda: None, lambda: 0)
+
+
+class _Granian:
+    """The far end of `receive`: as Granian's, it begins to read when it is called."""
+
+    def __init__(self) -> None:
+        self.reads: list[asyncio.Future[dict[str, Any]]] = []
+        self.asked = asyncio.Event()
+
+    def receive(self) -> "asyncio.Future[dict[str, Any]]":
+        self.reads.append(asyncio.get_running_loop().create_future())
+        self.asked.set()
+        return self.reads[-1]
+
+    def answers(self, body: bytes, *, more: bool = True) -> None:
+        self.reads[-1].set_result({"type": "http.request", "body": body, "more_body": more})
+
+
+async def _send(message: object) -> None:
+    raise AssertionError(f"nobody answers here: {message}")
+
+
+PUT = cast(HTTPScope, {"type": "http", "method": "PUT", "headers": []})
+
+
+async def _first_piece(granian: _Granian) -> _Exchange:
+    """An exchange whose application took one piece, with more to come."""
+    exchange = _Exchange(PUT, cast(Receive, granian.receive), _send)
+    taking = asyncio.create_task(exchange.receive())
+    await granian.asked.wait()
+    granian.answers(b"first")
+    assert (await taking) == {"type": "http.request", "body": b"first", "more_body": True}
+    return exchange
+
+
+async def _next(exchange: _Exchange) -> dict[str, Any]:
+    return cast(dict[str, Any], await asyncio.wait_for(exchange.receive(), 5))
+
+
+async def test_the_next_piece_is_read_while_the_one_before_is_written() -> None:
+    granian = _Granian()
+    exchange = await _first_piece(granian)
+    assert len(granian.reads) == 2  # and the application has not asked again
+    granian.answers(b"second", more=False)
+    assert (await _next(exchange)) == {"type": "http.request", "body": b"second", "more_body": False}
+
+
+async def test_no_more_than_one_piece_is_read_ahead() -> None:
+    """Granian does not promise the order of two, and fifty uploads shall fit into 100 MB."""
+    granian = _Granian()
+    exchange = await _first_piece(granian)
+    for number in range(5):
+        granian.answers(b"%d" % number)
+        await asyncio.sleep(0)
+        assert len(granian.reads) == number + 2  # what came waits to be taken
+        assert (await _next(exchange))["body"] == b"%d" % number
+
+
+async def test_nothing_is_read_after_the_last_piece() -> None:
+    granian = _Granian()
+    exchange = await _first_piece(granian)
+    granian.answers(b"last", more=False)
+    await _next(exchange)
+    assert len(granian.reads) == 2
+
+
+async def test_a_client_that_leaves_while_its_piece_is_written_is_told_at_the_next() -> None:
+    """Granian cancels what waits for a connection that is gone; that is no cancellation of ours."""
+    granian = _Granian()
+    exchange = await _first_piece(granian)
+    granian.reads[-1].cancel()
+    assert (await _next(exchange)) == {"type": "http.disconnect"}
+
+
+async def test_what_is_read_ahead_ends_with_its_request() -> None:
+    granian = _Granian()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        raise ValueError("of the application")
+
+    requests = _Requests(cast(Litestar, app))
+    answering = asyncio.create_task(requests(PUT, cast(Receive, granian.receive), _send))
+    await granian.asked.wait()
+    granian.answers(b"first")
+    with pytest.raises(ValueError, match="of the application"):
+        await answering
+    assert granian.reads[-1].cancelled()
 
 
 async def test_it_stops_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:
