@@ -1,5 +1,6 @@
 """`video=copy` cuts on keyframes and leaves every packet of the picture as it was."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -8,7 +9,7 @@ import av
 import pytest
 
 from tests.media import damage, hdr, readers, synth
-from tests.media.boxes import read_movie
+from tests.media.boxes import Movie, Track, read_movie
 from tests.media.conftest import MakeSegments
 from tests.media.synth import PLAIN, PORTRAIT
 from vidprod.errors import Refused
@@ -22,6 +23,16 @@ def payloads(path: Path) -> list[bytes]:
     movie = read_movie(path)
     track = next(track for track in movie.tracks if track.handler == "vide")
     return list(movie.samples(track))
+
+
+def sound_of(path: Path) -> tuple[Movie, Track]:
+    movie = read_movie(path)
+    return movie, next(track for track in movie.tracks if track.handler == "soun")
+
+
+def sound_blocks(path: Path) -> Iterator[bytes]:
+    with av.open(str(path)) as container:
+        yield from (bytes(packet) for packet in container.demux(audio=0) if packet.size and not packet.is_discard)
 
 
 def closed(options: dict[str, str]) -> synth.Style:
@@ -49,6 +60,37 @@ def test_a_copy_is_cut_on_keyframes_and_no_segment_is_too_long(tmp_path: Path, m
         assert planned.in_us % round(GOP_S * 1e6) == pytest.approx(0, abs=1)
         assert (planned.out_us - planned.in_us) / 1e6 <= 4.5
     assert done.faults() == []
+
+
+@pytest.mark.parametrize("name", ["take.mp4", "take.mkv"])
+def test_picture_and_sound_of_a_copy_end_by_the_limit(tmp_path: Path, make_segments: MakeSegments, name: str) -> None:
+    """4 s between keyframes are 187.5 blocks of sound: where 188 began in a segment, it was 11 ms too long."""
+    beat = [n + 0.5 for n in range(12)]
+    source = synth.flash_and_beep(tmp_path / name, beat, seconds=12.0, style=closed(B_FRAMES))
+    done = make_segments(source, segment_s=4.0, video="copy")
+    assert [segment.out_us - segment.in_us for segment in done.plan.segments] == [4_000_000] * 3
+    rounded = "decoded picture ends at 4.000333 s"  # Matroska's last time of presentation, and a thirtieth of a second
+    assert [fault for fault in done.faults() if rounded not in fault] == []
+    beeps = [n * 4 + time for n, path in enumerate(done.segments) for time in readers.beep_times(path)]
+    assert beeps == pytest.approx(beat, abs=0.020)
+
+
+def test_each_block_of_sound_is_in_one_segment_but_for_what_the_limit_leaves_out(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    source = synth.numbered(tmp_path / "take.mp4", 360, style=closed(B_FRAMES))
+    for segment_s, left_out in ((4.5, 0), (4.0, 1)):
+        done = make_segments(source, segment_s=segment_s, video="copy")
+        kept = [list(movie.samples(track)) for movie, track in map(sound_of, done.segments)]
+        first, *_ = whole = list(sound_blocks(source))
+        assert kept[0][0] == first
+        at = 0
+        for blocks in kept:
+            skipped = whole.index(blocks[0]) - at
+            assert skipped <= left_out
+            assert blocks == whole[at + skipped : at + skipped + len(blocks)]
+            at += skipped + len(blocks)
+        assert len(whole) - at <= 1 + left_out
 
 
 def test_sound_stays_with_a_copied_picture(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -200,8 +200,9 @@ class _SoundLane(_Lane):
     """Blocks of sound. A block goes where most of it is heard: the one nearest to a cut begins the segment, at 0 (at
     most half a block, 11 ms, off its time)."""
 
-    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
+    def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment], *, longest_us: int) -> None:
         self._rate = stream.codec_context.sample_rate
+        self._longest = longest_us * self._rate // 1_000_000
         self._block = stream.codec_context.frame_size or FRAME
         self._step = Fraction(1, self._rate)
         super().__init__(stream, info, todo, early=Fraction(self._block, 2 * self._rate))
@@ -219,6 +220,8 @@ class _SoundLane(_Lane):
             at = self._next
         elif at < self._next:
             return ()  # it would sound over the one before it
+        if at + self._block > self._longest:
+            return ()  # a limit is a limit for both streams: a cut loses at most this one
         self._next = at + self._block
         packet.time_base = self._step
         packet.pts = packet.dts = at
@@ -301,9 +304,12 @@ class _DecodeClock:
 class Cutter:
     """Copies planned segments out of one source in a single pass."""
 
-    def __init__(self, source: Path, work_dir: Path, info: MediaInfo, *, limits: Limits, normalize: bool) -> None:
+    def __init__(
+        self, source: Path, work_dir: Path, info: MediaInfo, *, limits: Limits, normalize: bool, longest_us: int
+    ) -> None:
+        """`longest_us`: how long a segment may be, picture and sound."""
         self.source, self.work_dir, self.info = source, work_dir, info
-        self.limits, self.normalize = limits, normalize
+        self.limits, self.normalize, self._longest_us = limits, normalize, longest_us
         audio = info.audio
         self.copies_sound = (
             audio is not None
@@ -363,8 +369,9 @@ class Cutter:
                     output.abandon()
 
     def _lane(self, stream: Any, todo: list[PlannedSegment]) -> _Lane:
-        kind = _PictureLane if stream.index == self.info.video.index else _SoundLane
-        return kind(stream, self.info, todo)
+        if stream.index == self.info.video.index:
+            return _PictureLane(stream, self.info, todo)
+        return _SoundLane(stream, self.info, todo, longest_us=self._longest_us)
 
     def _choose(self, container: Any, todo: list[PlannedSegment]) -> None:
         picture = container.streams[self.info.video.index]

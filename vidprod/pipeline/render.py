@@ -74,6 +74,7 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
         request.info,
         limits=request.limits,
         normalize=request.recipe.normalize,
+        longest_us=int(request.recipe.segment_s * 1_000_000),
     )
     for segment, rendition in cutter.cut(todo):
         say(SegmentDone(index=segment.index, stem=stem(segment.index), rendition=rendition))
