@@ -243,6 +243,39 @@ async def test_a_slow_client_that_keeps_sending_is_let_in(tmp_path: Path) -> Non
         assert len(live.files()) == 1
 
 
+@pytest.mark.parametrize("chunked", [True, False])
+async def test_a_client_that_trickles_is_ended_and_leaves_nothing(tmp_path: Path, chunked: bool) -> None:
+    """A byte now and then is no silence, but it must not hold a place for ever."""
+    async with running(tmp_path, upload_read_timeout_s=0.5, max_uploads=1) as live, RawClient(live.port) as client:
+        await client.head("PUT /upload", "Transfer-Encoding: chunked" if chunked else "Content-Length: 9000000")
+        trickling = asyncio.create_task(_trickle(client, chunked=chunked))
+        answer = await client.answer()
+        trickling.cancel()
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"too_slow" in answer
+        assert b"at least 1024 a second must" in answer
+        assert await live.left_over() == set()
+        assert (await live.client.put("/upload", content=mp4(1000))).status_code == 202
+
+
+async def _trickle(client: RawClient, *, chunked: bool) -> None:
+    body = mp4(5000)
+    for byte in [body[:1000], *(body[n : n + 1] for n in range(1000, 5000))]:
+        await (client.chunk(byte) if chunked else client.send(byte))
+        await asyncio.sleep(0.05)
+
+
+async def test_a_client_that_pauses_again_and_again_is_let_in(tmp_path: Path) -> None:
+    """Phones do. The pauses are shorter than the longest silence, and the average is good."""
+    async with running(tmp_path, upload_read_timeout_s=0.8) as live, RawClient(live.port) as client:
+        body = mp4(60_000)
+        await client.head("PUT /upload", f"Content-Length: {len(body)}")
+        for start in range(0, len(body), 10_000):  # 1.8 s in all, more than a window
+            await client.send(body[start : start + 10_000])
+            await asyncio.sleep(0.3)
+        assert (await client.answer()).startswith(b"HTTP/1.1 202")
+
+
 async def test_a_media_child_is_asked_for_once_a_video_begins(live: Live) -> None:
     async with RawClient(live.port) as client:
         await client.head("PUT /upload", "Content-Length: 9000000")

@@ -7,6 +7,9 @@ from types import TracebackType
 from vidprod.errors import BadRequest, TooLarge
 from vidprod.web.desk import HttpRequest
 
+MIN_BYTES_PER_SECOND = 1024  # a tenth of what EDGE, the slowest of phone networks, carries
+_WINDOW = 2.0  # times the longest silence, so that one pause alone does not make a sender too slow
+
 
 class ClientGone(BadRequest):
     """The client went away before the end of its request."""  # nobody reads it
@@ -15,7 +18,7 @@ class ClientGone(BadRequest):
 
 
 class TooSlow(BadRequest):
-    """The client sent nothing for too long."""
+    """The client sent nothing, or next to nothing, for too long."""
 
     code = "too_slow"
     status = 408
@@ -35,12 +38,14 @@ class Body:
         self._receive = request.receive
         self._max_bytes = max_bytes
         self._silence = _Silence(read_timeout_s)
+        self._window_s = _WINDOW * read_timeout_s
+        self._window_began = (0.0, 0)  # seconds waited, and bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """
         Raises:
             ClientGone: it disconnected.
-            TooSlow: no byte came within the read timeout.
+            TooSlow: no byte came within the read timeout, or too few within the window.
             TooLarge: more came than `max_bytes`.
         """
         receive, silence = self._receive, self._silence
@@ -55,9 +60,20 @@ class Body:
                     self.size += len(piece)
                     if self.size > self._max_bytes:
                         raise TooLarge(f"The request is larger than {self._max_bytes} bytes.")
+                    if silence.waited_s - self._window_began[0] >= self._window_s:
+                        self._end_window()
                     yield piece
                 if not message["more_body"]:
                     return
+
+    def _end_window(self) -> None:
+        """A client that sends a byte now and then would hold one of the places for uploads for ever. Only the average
+        counts: phones pause for tens of seconds. And only the time that was spent waiting for it: not when we write.
+        """
+        (waited_s, size), self._window_began = self._window_began, (self._silence.waited_s, self.size)
+        seconds, came = self._silence.waited_s - waited_s, self.size - size
+        if came < seconds * MIN_BYTES_PER_SECOND:
+            raise TooSlow(f"{came} bytes came in {seconds:.3g} s; at least {MIN_BYTES_PER_SECOND} a second must.")
 
 
 class _Silence:
@@ -68,12 +84,15 @@ class _Silence:
         self._limit_s = limit_s
         self._loop = asyncio.get_running_loop()
         self._since: float | None = None
+        self.waited_s = 0.0  # in all
         self._ended_it = False
 
     def begins(self) -> None:
         self._since = self._loop.time()
 
     def ends(self) -> None:
+        assert self._since is not None
+        self.waited_s += self._loop.time() - self._since
         self._since = None
 
     def __enter__(self) -> None:
