@@ -10,8 +10,6 @@ it goes to the store, under the daemon's own lock, so that none starts meanwhile
 
 import asyncio
 import contextlib
-import fcntl
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +21,12 @@ import msgspec
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
+from vidprod.daemon import DATABASE, address, now_ms, only_daemon
 from vidprod.domain.ids import is_id
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
-from vidprod.errors import Conflict, VidProdError
+from vidprod.errors import Conflict, Unavailable, VidProdError
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -145,12 +144,12 @@ def _letter(db: Tables, task: Task) -> Letter:
 
 
 async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
-    async with await Store.open(_database(config), now=_now()) as store:
+    async with await Store.open(_database(config), now=now_ms()) as store:
         return await store.read(fn)
 
 
 async def _requeue_in_store(config: Config, letter: Letter) -> None:
-    now = _now()
+    now = now_ms()
 
     def again(db: Tables) -> None:  # task, job, segments and event stand or fall together
         db.tasks.requeue(letter.task.id, now=now)
@@ -165,18 +164,17 @@ async def _requeue_in_store(config: Config, letter: Letter) -> None:
 def _ask_the_daemon(config: Config, letter: Letter) -> None:
     import httpx
 
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.host, config.host)  # noqa: S104
-    address = f"http://{host}:{config.port}"
+    daemon = address(config.host, config.port)
     try:
-        answer = httpx.post(f"{address}/v1/jobs/{letter.job.id}/retry", timeout=10.0)
+        answer = httpx.post(f"{daemon}/v1/jobs/{letter.job.id}/retry", timeout=10.0)
     except httpx.TransportError as error:
         raise Ending(
-            f"a daemon works on {config.data_dir}, but {address} does not answer: {error}",
+            f"a daemon works on {config.data_dir}, but {daemon} does not answer: {error}",
             hint="Give its --host and --port, or stop it first.",
             exit_code=UNUSABLE,
         ) from error
     if answer.is_error:
-        raise Ending(f"the daemon at {address} says {answer.status_code}: {_detail(answer.text)}")
+        raise Ending(f"the daemon at {daemon} says {answer.status_code}: {_detail(answer.text)}")
 
 
 def _detail(text: str) -> str:
@@ -190,17 +188,17 @@ def _detail(text: str) -> str:
 @contextlib.contextmanager
 def _no_daemon(config: Config) -> Iterator[bool]:
     """Whether no daemon works on this data directory; if so, none can start meanwhile."""
-    with (Path(config.data_dir) / "daemon.lock").open("ab") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            held.enter_context(only_daemon(Path(config.data_dir)))
+            none_runs = True
+        except Unavailable:
+            none_runs = False
+        yield none_runs
 
 
 def _database(config: Config) -> Path:
-    path = Path(config.data_dir) / "vidprod.db"
+    path = Path(config.data_dir) / DATABASE
     if not path.exists():  # opening would make one
         raise Ending(f"there is no database {path}", hint="Name the daemon's --data-dir.", exit_code=UNUSABLE)
     return path
@@ -215,7 +213,3 @@ def _line(letter: Letter) -> str:
 
 def _when(at: int | None) -> str:
     return "–" if at is None else datetime.fromtimestamp(at / 1000, tz=UTC).isoformat(sep=" ", timespec="seconds")
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

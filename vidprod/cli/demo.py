@@ -13,13 +13,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import click
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
 
+from vidprod.cli.bar import DOING, columns
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
 from vidprod.cli.events import Message, follow
 from vidprod.cli.serve import READY
@@ -29,7 +31,6 @@ from vidprod.domain.job import FINAL
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 12.0
 _RECIPE = {"segment_s": "12"}  # shorter than the default, so that a take made in seconds shows cuts
-_VERBS = {"probe": "Looking at it", "plan": "Listening for pauses", "render": "Making segments"}
 
 
 @click.command("demo")
@@ -154,10 +155,9 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 
 def _send_and_watch(address: str, source: Path, *, recipe: dict[str, str], console: Console) -> dict[str, Any]:
     """The job's status when it is over."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with (
         httpx.Client(base_url=address, timeout=30.0) as client,
-        Progress(*columns, TimeElapsedColumn(), console=console) as progress,
+        Progress(*columns(), TimeElapsedColumn(), console=console) as progress,
     ):
         with progress.open(source, "rb", description=f"Uploading {source.name}") as file:
             answer = client.post("/upload", data=recipe, files={"file": (source.name, file)})
@@ -178,8 +178,8 @@ def _send_and_watch(address: str, source: Path, *, recipe: dict[str, str], conso
 
 def _show(event: Message, *, progress: Progress, bar: TaskID) -> None:
     if event.type == "progress":
-        step = _VERBS.get(event.data["step"], event.data["step"])
-        progress.update(bar, completed=event.data["job_progress"], description=step)
+        doing = DOING.get(event.data["step"], event.data["step"])
+        progress.update(bar, completed=event.data["job_progress"], description=doing.capitalize())
     elif event.type == "segment.ready":
         progress.console.print(f"Segment {event.data['data']['index'] + 1} is ready", style="dim")
     elif event.type == "job.completed":
@@ -192,19 +192,26 @@ def _download(address: str, status: dict[str, Any], directory: Path) -> list[tup
     made = []
     with httpx.Client(base_url=address, timeout=60.0) as client:
         for segment in status["segments"]:
-            path = directory / f"{Path(status['source']['filename']).stem}-{segment['index'] + 1:02}.mp4"
             digest = hashlib.sha256()
-            with client.stream("GET", segment["download_url"]) as answer, path.open("wb") as file:
+            with client.stream("GET", segment["download_url"]) as answer:
                 answer.raise_for_status()
-                for part in answer.iter_bytes():
-                    digest.update(part)
-                    file.write(part)
+                path = directory / _name_of(answer)
+                with path.open("wb") as file:
+                    for part in answer.iter_bytes():
+                        digest.update(part)
+                        file.write(part)
             if digest.hexdigest() != segment["sha256"]:
                 raise Ending(f"{path.name} came with sha256 {digest.hexdigest()}, not {segment['sha256']}")
             made.append((segment, path))
     if not made:
         raise Ending("the job completed without a segment")
     return made
+
+
+def _name_of(answer: httpx.Response) -> str:
+    """What the daemon calls the file it sends. Source: RFC 6266, `filename*`."""
+    _, _, name = answer.headers["content-disposition"].partition("filename*=UTF-8''")
+    return Path(unquote(name)).name
 
 
 def _tell(made: list[tuple[dict[str, Any], Path]], *, address: str, directory: Path, console: Console) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from vidprod.blobs.incoming import sync_directory
 from vidprod.domain.job import Fault
 from vidprod.domain.plan import Plan, PlannedSegment
 from vidprod.domain.recipe import Recipe
@@ -121,15 +122,6 @@ def save(job: JobFile, directory: Path) -> None:
         os.fsync(file.fileno())
     part.rename(directory / NAME)
     sync_directory(directory)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make renames in it survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _holds_others(directory: Path) -> bool:

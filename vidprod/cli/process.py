@@ -11,9 +11,10 @@ import click
 import uvloop
 from msgspec import Meta
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TimeRemainingColumn
 
 from vidprod.cli import ending
+from vidprod.cli.bar import DOING, columns
 from vidprod.cli.job_file import JobFile
 from vidprod.cli.settings import load, settings_options
 from vidprod.cli.take import OnProgress, Take
@@ -25,7 +26,6 @@ from vidprod.telemetry import log
 
 _ROOM = "Choose an -o that can be written and has room. A run that is repeated goes on from the finished segments."
 _LINES_OF_OUTPUT = 10  # of what the media child said before it died
-_VERBS = {"probe": "looking at it", "plan": "listening for pauses", "render": "making segments"}
 
 
 def _recipe_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,12 +121,11 @@ async def _process_all(places: Mapping[Path, Path], *, recipe: Recipe, config: C
 def _progress_bar(path: Path) -> Iterator[OnProgress]:
     """On the terminal, if there is one: stdout is left to the list of what was made."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns(), TimeRemainingColumn(), console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(path.name, total=100)
 
         def show(step: str, percent: float) -> None:
-            progress.update(bar, completed=percent, description=f"{path.name}: {_VERBS[step]}")
+            progress.update(bar, completed=percent, description=f"{path.name}: {DOING[step]}")
 
         yield show
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from vidprod import __version__
+from vidprod.blobs.incoming import sync_directory
 from vidprod.cli import job_file
 from vidprod.cli.job_file import JobFile, Source
 from vidprod.config import Config
@@ -17,11 +18,12 @@ from vidprod.domain.plan import Plan
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.sniff import HEAD_BYTES, sniff
 from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
-from vidprod.domain.task import STEP_WEIGHT, STEPS, TaskKind
+from vidprod.domain.task import STEP_WEIGHT, STEPS
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import ChildDied, NotAVideo, NotFound, VidProdError
 from vidprod.services.attempt import LEAST_BYTES_PER_SECOND, limits_of
 from vidprod.services.child import ChildHost
+from vidprod.services.watch import kind_of
 
 OnProgress = Callable[[str, float], None]  # what is being done, and percent of the take
 
@@ -117,7 +119,7 @@ class Take:
         for suffix, path in files.items():
             path.rename(self._directory / f"{name}{suffix}")
         segment = job_file.finished(planned, done.rendition, name=name, suffixes=files)
-        job_file.sync_directory(self._directory)
+        sync_directory(self._directory)
         job.add(segment)
         job_file.save(job, self._directory)
 
@@ -162,7 +164,7 @@ class _Asking:
     async def _once(
         self, request: StepRequest, *, media_s: float, on_segment: Callable[[SegmentDone], None]
     ) -> dict[str, Any]:
-        kind = _kind(request)
+        kind = kind_of(request)
         before = sum(STEP_WEIGHT[step] for step in STEPS[: STEPS.index(kind)])
         self._on_progress(kind, before)
 
@@ -176,16 +178,6 @@ class _Asking:
         data = await self._host.run(request, hear, media_s=media_s)
         self._on_progress(kind, before + STEP_WEIGHT[kind])
         return data
-
-
-def _kind(request: StepRequest) -> TaskKind:
-    match request:
-        case ProbeRequest():
-            return "probe"
-        case PlanRequest():
-            return "plan"
-        case RenderRequest():
-            return "render"
 
 
 def _sniff(path: Path) -> None:
