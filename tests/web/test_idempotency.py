@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.web.conftest import Live, mp4, running
 from tests.web.raw_socket import RawClient
+from vidprod.web import server
 
 
 async def test_a_repeat_gets_the_first_answer_and_makes_nothing(live: Live) -> None:
@@ -27,6 +30,23 @@ async def test_a_repeat_is_answered_without_its_body(live: Live) -> None:
         answer = await client.answer()
     assert answer.startswith(b"HTTP/1.1 202")
     assert first.json()["job_id"].encode() in answer
+
+
+async def test_a_client_that_sends_a_repeat_whole_before_it_listens_is_not_cut_off(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it is: what is read of a refused body does not bound it."""
+    monkeypatch.setattr(server, "_LINGER_BYTES", 64 << 10)
+    head = ("PUT /upload", "Content-Length: 20000000", "Idempotency-Key: take-1")
+    for replayed in (False, True):
+        async with RawClient(live.port) as client:
+            await client.head(*head)
+            await client.send(mp4(20_000_000))  # more than the sockets hold
+            answer = await client.answer()
+            assert answer.startswith(b"HTTP/1.1 202")
+            assert (b"idempotent-replayed" in answer) is replayed
+            await client.head("GET /health")  # and the connection is still good
+            assert (await client.answer()).startswith(b"HTTP/1.1 200")
 
 
 async def test_without_a_key_each_upload_is_its_own(live: Live) -> None:

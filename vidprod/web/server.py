@@ -17,6 +17,7 @@ with the same application on two cores:
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -35,9 +36,10 @@ _BACKLOG = 1024
 _HEADER_READ_TIMEOUT_MS = 30_000
 _BUFFER_BYTES = 128 << 10  # of each connection; also the largest piece of a body that the application sees
 _CANCELLED_WITHIN_S = 1.0  # what is cancelled may still remove its file
-_LINGER_BYTES = 64 << 20
+_LINGER_BYTES = 64 << 20  # of a body that was refused
 _LINGER_S = 20.0
 _LINGER_SILENCE_S = 2.0
+_DONE_SILENCE_S = 20.0  # of a body that was answered well before its end
 _GIVEN_UP = (
     b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable",'
     b'"detail":"The daemon is stopping.","hint":"Try again in a few seconds."}'
@@ -168,6 +170,7 @@ class _Exchange:
         self._read = False
         self._ended = scope["method"] in ("GET", "HEAD")
         self._started = False
+        self._well = False  # answered with 2xx
 
     async def receive(self) -> HTTPReceiveMessage:
         reading, self._ahead = self._ahead or self._receive(), None
@@ -185,23 +188,33 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        self._started = self._started or message["type"] == "http.response.start"
+        if message["type"] == "http.response.start":
+            self._started = True
+            self._well = 200 <= message["status"] < 300
         await self._send(message)
 
     async def linger(self) -> None:
-        """Read on after an early answer, to a limit. A connection closed on unread bytes is reset, and a reset may
-        overtake the answer: curl would say "connection reset" and a browser would show no reason."""
+        """Read on after an early answer. A connection closed on unread bytes is reset, and a reset may overtake the
+        answer: curl would say "connection reset" and a browser would show no reason.
+
+        What was refused is read to a limit. What was done already, a repeated upload, is read to its end: the client
+        has nothing to mend, and what it made of a reset it would only send again.
+        """
         if self._ended or self._waits_to_be_asked():
             return
-        left = _LINGER_BYTES
-        try:
-            async with asyncio.timeout(_LINGER_S):
-                while left > 0 and not self._ended:
-                    async with asyncio.timeout(_LINGER_SILENCE_S):
-                        message = await self.receive()
-                    left -= len(cast(HTTPRequestEvent, message).get("body", b""))
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            if self._well:
+                await self._read_on(silence_s=_DONE_SILENCE_S)
+            else:
+                async with asyncio.timeout(_LINGER_S):
+                    await self._read_on(silence_s=_LINGER_SILENCE_S, limit=_LINGER_BYTES)
+
+    async def _read_on(self, *, silence_s: float, limit: float = math.inf) -> None:
+        left = limit
+        while left > 0 and not self._ended:
+            async with asyncio.timeout(silence_s):
+                message = await self.receive()
+            left -= len(cast(HTTPRequestEvent, message).get("body", b""))
 
     async def give_up(self) -> None:
         """We are stopping and the request took too long: say so, if nothing was said yet."""
