@@ -1,5 +1,6 @@
 """Takes that are broken, strange or lie about themselves, made from good ones."""
 
+import re
 import struct
 from dataclasses import replace
 from fractions import Fraction
@@ -76,6 +77,19 @@ def declared_duration(path: Path, *, declared_s: float, seconds: float = 4.0) ->
     struct.pack_into(">d", data, at, declared_s * 1000)
     path.write_bytes(data)
     return path
+
+
+def misleading_cues(path: Path) -> None:
+    """Halve each time in a Matroska file's cues: who seeks by them comes out at twice the time."""
+    data = path.read_bytes()
+    cues = data.rindex(b"\x1c\x53\xbb\x6b")
+    halved, count = re.subn(
+        rb"(?s)\xb3\x82(..)\xb7",  # CueTime of two bytes, then CueTrackPositions (RFC 9559, 5.1.5)
+        lambda found: b"\xb3\x82" + (int.from_bytes(found[1], "big") // 2).to_bytes(2, "big") + b"\xb7",
+        data[cues:],
+    )
+    assert count
+    path.write_bytes(data[:cues] + halved)
 
 
 def patch_durations(path: Path, *, declared_s: float) -> None:

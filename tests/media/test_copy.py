@@ -156,6 +156,29 @@ def test_reordered_pictures_of_a_varying_rate_keep_their_times(tmp_path: Path, m
     assert [at for at, _ in read] == pytest.approx(times, abs=0.001)
 
 
+@pytest.mark.parametrize("name", ["take.avi", "take.mkv", "take.ts"])
+@pytest.mark.parametrize("todo", [None, [1]], ids=["whole", "one alone"])
+def test_a_take_whose_picture_comes_after_its_sound_is_copied(
+    tmp_path: Path, make_segments: MakeSegments, name: str, todo: list[int] | None
+) -> None:
+    """What is before the first segment was sought for before the first picture, which AVI does not allow."""
+    style = closed({"preset": "ultrafast"})
+    source = synth.flash_and_beep(tmp_path / name, [2.5, 6.5], seconds=8.0, video_start_s=0.3, style=style)
+    done = make_segments(source, segment_s=4.5, video="copy", todo=todo)
+    assert done.info.start_us < done.info.video.start_us
+    assert done.faults() == []
+    assert sum(1 for path in done.segments for _ in readers.pictures(path)) == (231 if todo is None else 111)
+
+
+def test_a_copy_of_a_take_whose_index_is_off_starts_from_its_beginning(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    source = synth.numbered(tmp_path / "take.mkv", 300, style=closed({"preset": "ultrafast"}))
+    damage.misleading_cues(source)
+    whole, alone = (make_segments(source, segment_s=4.5, video="copy", todo=todo) for todo in (None, [1]))
+    assert payloads(alone.segments[0]) == payloads(whole.segments[1])
+
+
 def test_a_copied_take_keeps_its_rotation(tmp_path: Path, make_segments: MakeSegments) -> None:
     source = synth.rotated(tmp_path / "take.mp4", 90)
     done = make_segments(source, video="copy")

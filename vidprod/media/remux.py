@@ -378,10 +378,21 @@ class Cutter:
         self.inputs = [picture]
         if self.copies_sound and self.info.audio is not None:
             self.inputs.append(container.streams[self.info.audio.index])
-        if todo[0].in_us > 0:
-            base = fraction(picture.time_base) or Fraction(1, 90000)
-            before = Fraction(self.info.start_us + todo[0].in_us - 1_000_000, 1_000_000)
-            container.seek(int(before / base), stream=picture, backward=True)
+        self._seek(container, picture, self.info.start_us + todo[0].in_us)
+
+    def _seek(self, container: Any, picture: Any, first_us: int) -> None:
+        """To a keyframe well before the one at `first_us`, whose sound may lie before it in the file."""
+        before_us = first_us - 1_000_000
+        if before_us <= self.info.video.start_us:
+            return
+        base = fraction(picture.time_base) or Fraction(1, 90000)
+        before = int(Fraction(before_us, 1_000_000) / base)
+        container.seek(before, stream=picture, backward=True)
+        found = next((packet.pts for packet in container.demux(picture) if packet.pts is not None), None)
+        if found is not None and to_us(found, base) <= first_us:
+            container.seek(before, stream=picture, backward=True)
+        else:  # the source's index is off
+            container.seek(0, backward=True)
 
 
 def segment_done(cutter: Cutter, output: _Output) -> tuple[PlannedSegment, Rendition]:
