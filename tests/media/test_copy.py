@@ -179,6 +179,22 @@ def test_a_copy_of_a_take_whose_index_is_off_starts_from_its_beginning(
     assert payloads(alone.segments[0]) == payloads(whole.segments[1])
 
 
+def test_what_is_said_of_a_copied_segment_is_what_its_file_says(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """Of a take whose pictures are far apart where it is cut, the plan alone would not do."""
+    times = [n / 30 + 0.9 * (n // 60) for n in range(240)]  # 2 s of pictures, then one that is shown for 0.9 s
+    pictures = ((Fraction(round(at * 1000), 1000), synth.numbered_picture(n, PORTRAIT)) for n, at in enumerate(times))
+    style = replace(closed({"preset": "ultrafast"}), time_base=Fraction(1, 1000))
+    source = synth.write(tmp_path / "take.mkv", pictures, rate=Fraction(30), sound=None, style=style)
+    done = make_segments(source, segment_s=4.0, video="copy")
+    assert len(done.segments) > 1
+    for planned, path, rendition in zip(done.plan.segments, done.segments, done.renditions, strict=True):
+        with av.open(str(path)) as container:
+            assert rendition.duration_us == container.duration
+        track = next(track for track in read_movie(path).tracks if track.handler == "vide")
+        assert track.duration / track.timescale * 1e6 == pytest.approx(planned.out_us - planned.in_us, abs=1)
+        assert rendition.frames == sum(1 for _ in readers.pictures(path))
+
+
 def test_a_copied_take_keeps_its_rotation(tmp_path: Path, make_segments: MakeSegments) -> None:
     source = synth.rotated(tmp_path / "take.mp4", 90)
     done = make_segments(source, video="copy")

@@ -22,9 +22,9 @@ class Sprite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True):
-    """The finished file of a segment, as measured on the file itself."""
+    """The finished file of a segment. Loudness is measured on what was coded, size and digest on the file."""
 
-    duration_us: int
+    duration_us: int  # what a copied file's container says; of an encoded one, what its frames take
     frames: int
     width: int
     height: int

@@ -230,7 +230,7 @@ class _SoundLane(_Lane):
 
 
 class _PictureLane(_Lane):
-    """Pictures. The keyframe at the cut is shown at 0."""
+    """Pictures. The keyframe at the cut is shown at 0, the last picture until the segment ends."""
 
     def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
         super().__init__(stream, info, todo, early=Fraction(0))
@@ -238,14 +238,28 @@ class _PictureLane(_Lane):
 
     def _begin(self) -> None:
         self._clock.begin()
+        self._first_dts = 0
+        self._last: Any = None
 
     def put(self, packet: Any) -> Iterable[Any]:
         pts, dts = packet.pts - self.low, packet.dts
         packet.pts = pts
-        return self._clock.put(packet, pts, None if dts is None else dts - self.low)
+        return self._but_the_last(self._clock.put(packet, pts, None if dts is None else dts - self.low))
 
     def rest(self) -> Iterable[Any]:
-        return self._clock.rest()
+        yield from self._but_the_last(self._clock.rest())
+        if self._last is not None:
+            self._last.duration = max(1, self.high - self.low - (self._last.dts - self._first_dts))
+            yield self._last
+            self._last = None
+
+    def _but_the_last(self, packets: Iterable[Any]) -> Iterator[Any]:
+        for packet in packets:
+            if self._last is None:
+                self._first_dts = packet.dts
+            else:
+                yield self._last
+            self._last = packet
 
 
 class _DecodeClock:
@@ -343,7 +357,7 @@ class Cutter:
                     index = packet.stream.index
                     lane = lanes[index]
                     if pts >= lane.high:
-                        if lane.at >= 0:
+                        if lane.at in outputs:
                             outputs[lane.at].write(lane, lane.rest(), index)
                         if not lane.advance(pts):
                             continue
@@ -399,12 +413,14 @@ def segment_done(cutter: Cutter, output: _Output) -> tuple[PlannedSegment, Rendi
     """Makes a closed output's stills from its own keyframes, syncs and measures it."""
     info, segment, sound = cutter.info, output.segment, output.sound
     poster, sheet = (output.path.with_suffix(suffix) for suffix in (".jpg", ".sprite.jpg"))
-    sprite = stills_of(output.path, poster, sheet, video=info.video, work_dir=cutter.work_dir)
+    with av.open(str(output.path), options={"analyzeduration": "0"}) as container:  # our own: its index says it all
+        duration_us, frames = int(container.duration or 0), int(container.streams.video[0].frames)
+        sprite = stills_of(container, poster, sheet, video=info.video, work_dir=cutter.work_dir)
     for path in (output.path, poster, sheet):
         sync(path)
     return segment, Rendition(
-        duration_us=segment.out_us - segment.in_us,
-        frames=segment.frames,
+        duration_us=duration_us,
+        frames=frames,
         width=info.video.width,
         height=info.video.height,
         fps=info.video.average_rate,
@@ -419,26 +435,25 @@ def segment_done(cutter: Cutter, output: _Output) -> tuple[PlannedSegment, Rendi
     )
 
 
-def stills_of(path: Path, poster: Path, sheet: Path, *, video: VideoStreamInfo, work_dir: Path) -> Sprite:
+def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamInfo, work_dir: Path) -> Sprite:
     """Poster and sheet of a finished file, from a few of its keyframes: nothing else is decoded."""
     full = layout(video.width, video.height, frame="original")
     small = layout(max(16, full.width * _TILE // full.height), _TILE, frame="original")
     painter = Painter(small, video, work_dir=work_dir, threads=1)
-    with av.open(str(path), options={"analyzeduration": "0"}) as container:  # our own file: its index says it all
-        stream = container.streams.video[0]
-        stream.codec_context.skip_frame = "NONKEY"
-        stream.codec_context.thread_count = 1
-        keys = [p.pts for p in container.demux(stream) if p.size and p.is_keyframe]
-        wanted = keys[:: max(1, -(-len(keys) // _COPY_TILES))]
-        seconds = float((container.duration or 0) / 1_000_000) or 1.0
-        stills = Stills(width=full.width, height=full.height, frames=len(wanted), rate=len(wanted) / seconds, every=1)
-        for index, pts in enumerate(wanted):
-            container.seek(pts or 0, stream=stream)
-            picture = next(iter(container.decode(stream)), None)
-            if picture is not None:
-                stills.see(painter.paint(picture), index, poster=picture)
-        whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
-        return stills.write(poster, sheet, picture=whole)
+    stream = container.streams.video[0]
+    stream.codec_context.skip_frame = "NONKEY"
+    stream.codec_context.thread_count = 1
+    keys = [p.pts for p in container.demux(stream) if p.size and p.is_keyframe]
+    wanted = keys[:: max(1, -(-len(keys) // _COPY_TILES))]
+    seconds = float((container.duration or 0) / 1_000_000) or 1.0
+    stills = Stills(width=full.width, height=full.height, frames=len(wanted), rate=len(wanted) / seconds, every=1)
+    for index, pts in enumerate(wanted):
+        container.seek(pts or 0, stream=stream)
+        picture = next(iter(container.decode(stream)), None)
+        if picture is not None:
+            stills.see(painter.paint(picture), index, poster=picture)
+    whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
+    return stills.write(poster, sheet, picture=whole)
 
 
 def stem(index: int) -> str:
