@@ -185,7 +185,7 @@ def test_what_is_said_of_a_copied_segment_is_what_its_file_says(tmp_path: Path, 
     pictures = ((Fraction(round(at * 1000), 1000), synth.numbered_picture(n, PORTRAIT)) for n, at in enumerate(times))
     style = replace(closed({"preset": "ultrafast"}), time_base=Fraction(1, 1000))
     source = synth.write(tmp_path / "take.mkv", pictures, rate=Fraction(30), sound=None, style=style)
-    done = make_segments(source, segment_s=4.0, video="copy")
+    done = make_segments(source, segment_s=3.5, video="copy")
     assert len(done.segments) > 1
     for planned, path, rendition in zip(done.plan.segments, done.segments, done.renditions, strict=True):
         with av.open(str(path)) as container:
