@@ -281,6 +281,8 @@ def _render(request: RenderRequest, say: Say) -> Any:
         say(Progress(done_us=index * SEGMENT_US, total_us=total * SEGMENT_US))
         time.sleep(pause_s)
         say(_segment(request, index))
+    if request.todo and script.get("after") == len(request.todo):
+        return _behaviour(behaviour)(request, say)
     say(Progress(done_us=total * SEGMENT_US, total_us=total * SEGMENT_US))
     return None
 

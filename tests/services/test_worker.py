@@ -4,7 +4,7 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ import pytest
 
 from tests.services.conftest import eventually, worker_pids
 from tests.services.workshop import Workshop, eventually_async, files_of, workshop_in
+from vidprod.domain.ids import new_id
 from vidprod.errors import ClaimLost
+from vidprod.services.process import WATCH_EVERY_S
 from vidprod.store.feed import ProgressNote
 
 
@@ -154,6 +156,86 @@ async def test_a_full_disk_is_a_failed_attempt_with_the_reason(workshop: Worksho
     event = await workshop.event(job_id, "step.retrying")
     assert (event.data["code"], event.data["step"]) == ("no_space", "render")
     assert event.data["run_at"] - event.at > 5000
+
+
+FLOOR = 100 << 20
+
+
+@pytest.fixture
+def has_free(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Makes the volume have so many bytes free, as others that write to it would, and a floor."""
+    workshop.blobs.floor_bytes = FLOOR
+    return lambda size: monkeypatch.setattr(workshop.blobs, "free_bytes", lambda: size)
+
+
+async def test_a_render_does_not_begin_without_room_for_a_segment(
+    workshop: Workshop, has_free: Callable[[int], None]
+) -> None:
+    has_free(FLOOR + 900_000)
+    job_id = await workshop.submit(segments=2)
+    await workshop.start()
+    event = await workshop.event(job_id, "step.retrying")
+    assert (event.data["code"], event.data["step"]) == ("no_space", "render")
+    assert "1.1 MB are needed" in event.data["message"]  # a segment is of a second
+    assert event.data["run_at"] - event.at > 5000
+    assert [segment.state for segment in await workshop.segments(job_id)] == ["pending"] * 2
+    has_free(FLOOR + 3_000_000)
+    await workshop.hurry(job_id, retries=1)
+    assert (await workshop.end_of(job_id)).state == "completed"
+
+
+async def test_a_render_at_work_leaves_the_floor_alone(workshop: Workshop, has_free: Callable[[int], None]) -> None:
+    await workshop.start()
+    job_id = await workshop.submit(segments=2, render="spin")
+    await eventually_async(lambda: _renders(workshop, job_id))
+    has_free(FLOOR - 1)
+    event = await workshop.event(job_id, "step.retrying")
+    assert (event.data["code"], event.data["step"]) == ("no_space", "render")
+    assert "kept for the database" in event.data["message"]
+    assert (await workshop.tasks(job_id))[-1].crashes == 0  # nobody died
+    await eventually(lambda: not worker_pids(workshop.host), within_s=3)
+
+
+async def test_a_finished_segment_is_kept_though_there_is_no_room_for_the_next(
+    workshop: Workshop, has_free: Callable[[int], None]
+) -> None:
+    await workshop.start()
+    job_id = await workshop.submit(segments=3, render="spin", after=1)
+    await workshop.event(job_id, "segment.ready")
+    has_free(FLOOR)
+    await workshop.event(job_id, "step.retrying")
+    assert [segment.state for segment in await workshop.segments(job_id)] == ["ready", "pending", "pending"]
+    assert len(files_of(workshop, job_id)) == 3
+
+
+async def test_a_full_disk_ends_no_render_whose_segments_are_all_made(
+    workshop: Workshop, has_free: Callable[[int], None]
+) -> None:
+    await workshop.start()
+    job_id = await workshop.submit(segments=2, render="spin", after=2)
+    await eventually_async(lambda: _is_all_made(workshop, job_id))
+    has_free(0)
+    await asyncio.sleep(5 * WATCH_EVERY_S)
+    assert worker_pids(workshop.host)
+    assert "step.retrying" not in await workshop.types(job_id)
+
+
+async def _is_all_made(workshop: Workshop, job_id: str) -> bool:
+    segments = await workshop.segments(job_id)
+    return bool(segments) and all(segment.state == "ready" for segment in segments)
+
+
+async def test_a_render_takes_nothing_that_was_promised_to_an_upload(
+    workshop: Workshop, has_free: Callable[[int], None]
+) -> None:
+    has_free(FLOOR + 10_000_000)
+    job_id = await workshop.submit()
+    async with workshop.blobs.receive(new_id("upl", now=1), expected=10_000_000):
+        await workshop.start()
+        event = await workshop.event(job_id, "step.retrying")
+        assert "promised to other uploads" in event.data["message"]
+    await workshop.hurry(job_id, retries=1)
+    assert (await workshop.end_of(job_id)).state == "completed"
 
 
 async def test_a_full_disk_met_by_the_daemon_itself_is_no_space_too(

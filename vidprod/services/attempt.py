@@ -34,6 +34,7 @@ from vidprod.telemetry import log, metrics
 
 PROGRESS_EVERY_S = 0.5
 LEAST_BYTES_PER_SECOND = 25_000  # of any take worth cutting: bounds the time limit of the probe
+ENCODED_BYTES_PER_SECOND = 1_050_000  # of media, at most: the encoder's greatest rate, and sound
 PATIENCE_WITH_A_FULL_DISK = 4  # times the usual pause: somebody has to make room
 ENDS_OF_A_JOB = frozenset({"job.cancelled", "job.deleted"})
 
@@ -63,6 +64,7 @@ class Attempt:
         self._job: Job
         self._video: Video
         self._segments: list[Segment] = []
+        self._todo: list[Segment] = []  # those that are not ready
         self._told_at_s = 0.0
         self._began_s = time.monotonic()
 
@@ -101,8 +103,11 @@ class Attempt:
 
     async def _work(self) -> None:
         await self._load()
+        self._check_room_for_next()
         await asyncio.to_thread(self._make_work_dir)
-        data = await self._room.host.run(self._request(), self._hear, media_s=self._media_s)
+        data = await self._room.host.run(
+            self._request(), self._hear, media_s=self._media_s, check_room=self._check_room
+        )
         await self._record(data)
         seconds = time.monotonic() - self._began_s
         metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
@@ -118,9 +123,30 @@ class Attempt:
             return job, db.videos.get(job.video_id), db.segments.of_job(job.id)
 
         self._job, self._video, self._segments = await self._store.read(load)
+        self._todo = [segment for segment in self._segments if segment.state != "ready"]
 
     def _make_work_dir(self) -> None:
         self._room.blobs.make_work_dir(self.task.id)
+
+    def _check_room(self, needed: int = 0) -> None:
+        """While segments are to be made: the other steps write next to nothing, and what is all made may be told.
+
+        Media leaves the floor to the database, and to uploads what they were promised: a job can be tried again by
+        itself, an upload of an hour cannot. Raises NoSpace.
+        """
+        if self._todo:
+            self._room.blobs.check_room(needed, announced=False)
+
+    def _check_room_for_next(self) -> None:
+        """For the next segment at its largest, not for all that are to come: what is finished is kept, whatever
+        happens then. Raises NoSpace."""
+        for segment in self._todo[:1]:
+            segment_us = segment.out_us - segment.in_us
+            if self._job.recipe.video == "copy":
+                needed = self._video.size * segment_us // max(self._info.duration_us, segment_us)
+            else:
+                needed = ENCODED_BYTES_PER_SECOND * segment_us // 1_000_000
+            self._check_room(needed)
 
     # asking
 
@@ -138,8 +164,7 @@ class Attempt:
         given |= {"info": self._info, "recipe": self._job.recipe}
         if self.task.kind == "plan":
             return PlanRequest(**given)
-        todo = [segment.index for segment in self._segments if segment.state != "ready"]
-        return RenderRequest(**given, plan=self._plan, todo=todo)
+        return RenderRequest(**given, plan=self._plan, todo=[segment.index for segment in self._todo])
 
     @property
     def _info(self) -> MediaInfo:
@@ -194,7 +219,9 @@ class Attempt:
             db.events.record("segment.ready", job_id=self.task.job_id, data=data, now=now)
 
         await self._store.write(record)
+        self._todo = [other for other in self._todo if other.index != segment.index]
         _logger.info("segment ready", segment=segment.id, index=segment.index)
+        self._check_room_for_next()
 
     # recording
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 from vidprod.domain.step import Hello, StepRequest
 from vidprod.errors import ChildDied
 from vidprod.services.process import Child, OnMessage, resident_bytes
-from vidprod.services.watch import allowance
+from vidprod.services.watch import CheckRoom, allowance
 from vidprod.telemetry import log, metrics
 
 TRUST_A_START_S = 600.0  # how long `check` believes that what started can start again
@@ -65,10 +65,15 @@ class ChildHost:
         self._warm.clear()
         await asyncio.gather(*(self._close(child) for child in list(self._live)))
 
-    async def run(self, request: StepRequest, on_message: OnMessage, *, media_s: float) -> dict[str, Any]:
+    async def run(
+        self, request: StepRequest, on_message: OnMessage, *, media_s: float, check_room: CheckRoom | None = None
+    ) -> dict[str, Any]:
         """The step's result. Cancelled, it ends the working process before it returns.
 
+        Args:
+            check_room: asked again and again while it works.
         Raises:
+            NoSpace: `check_room` said so.
             Refused: the media is the reason; no retry will help.
             TryLater: the child said that it could not.
             ChildDied: the child died, or was ended at a limit; `code` and message say which, with figures.
@@ -79,7 +84,7 @@ class ChildHost:
                 child = await self._take()
                 was_warm = child.requests > 0
                 try:
-                    return await child.perform(request, on_message, limits=limits)
+                    return await child.perform(request, on_message, limits=limits, check_room=check_room)
                 except ChildDied as error:
                     if was_warm and not child.began:
                         continue  # it had died while it was idle: nothing of this request was tried

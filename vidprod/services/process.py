@@ -33,8 +33,8 @@ from vidprod.domain.step import (
     Started,
     StepRequest,
 )
-from vidprod.errors import ChildDied, Refused, TryLater
-from vidprod.services.watch import Allowance, Watch, kind_of
+from vidprod.errors import ChildDied, NoSpace, Refused, TryLater
+from vidprod.services.watch import Allowance, CheckRoom, Watch, kind_of
 from vidprod.telemetry import log, metrics
 
 OnMessage = Callable[[Progress | SegmentDone], Awaitable[None]]
@@ -129,9 +129,16 @@ class Child:
         await self._wait_for_output()
         raise self._died("child_not_started", "the media child does not start")
 
-    async def perform(self, request: StepRequest, on_message: OnMessage, *, limits: Allowance) -> dict[str, Any]:
+    async def perform(
+        self, request: StepRequest, on_message: OnMessage, *, limits: Allowance, check_room: CheckRoom | None = None
+    ) -> dict[str, Any]:
         """Have the request done. Whatever happens, no worker works on when this returns or raises."""
-        watch = Watch(limits=limits, memory_bytes=request.limits.memory_bytes, now_s=time.monotonic())
+        watch = Watch(
+            limits=limits,
+            memory_bytes=request.limits.memory_bytes,
+            now_s=time.monotonic(),
+            check_room=check_room,
+        )
         watching = asyncio.get_running_loop().create_task(self._watch(watch))
         self.requests += 1
         self.began = False
@@ -167,7 +174,7 @@ class Child:
         self._kill()
         await self._wait_for_output()
         if watch.verdict is not None:
-            raise self._died(watch.verdict.code, str(watch.verdict))
+            raise self._ended_at(watch.verdict)
         raise self._died("child_crashed", f"the media child's parent process ended: {await self._how_it_ended()}")
 
     async def _worker_is_gone(self, request: StepRequest, exited: Exited) -> None:
@@ -176,12 +183,14 @@ class Child:
         metrics.child_rss_peak_bytes.labels(kind=kind_of(request)).set(exited.max_rss_bytes)
         await self._wait_for_output()
 
-    def _outcome(self, answer: Result | Failure | None, exited: Exited, *, verdict: ChildDied | None) -> dict[str, Any]:
+    def _outcome(
+        self, answer: Result | Failure | None, exited: Exited, *, verdict: ChildDied | NoSpace | None
+    ) -> dict[str, Any]:
         """What the end of a worker means. A limit that was reached outweighs what was said on the way out."""
         if isinstance(answer, Result) and exited.status == 0:
             return answer.data
         if verdict is not None:
-            raise self._died(verdict.code, str(verdict))
+            raise self._ended_at(verdict)
         if isinstance(answer, Failure):
             raise self._failure(answer)
         if exited.signal is not None:
@@ -197,6 +206,10 @@ class Child:
         error = TryLater(said.message, code=said.code, hint=said.hint)
         error.output = self._last_output()
         return error
+
+    def _ended_at(self, verdict: ChildDied | NoSpace) -> ChildDied | NoSpace:
+        """What a limit ended. A full volume is no fault of the child's: it did not die."""
+        return verdict if isinstance(verdict, NoSpace) else self._died(verdict.code, str(verdict))
 
     def _died(self, code: str, message: str) -> ChildDied:
         error = ChildDied(message, code=code)

@@ -1,12 +1,15 @@
 """How long a step may take and how much a child may hold, and the judge of both."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
 
 from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, SegmentDone, StepRequest
 from vidprod.domain.task import TaskKind
-from vidprod.errors import ChildDied
+from vidprod.errors import ChildDied, NoSpace
+
+CheckRoom = Callable[[], None]  # raises NoSpace when the child may write no more
 
 SECONDS_PER_MEDIA_SECOND: dict[TaskKind, float] = {  # of work, at the slow end
     "probe": 0.05,  # reads and hashes every packet
@@ -39,10 +42,13 @@ def allowance(request: StepRequest, *, media_s: float, factor: float, floor_s: f
 
 
 class Watch:
-    """Judges a working child by its memory, its time and its progress."""
+    """Judges a working child by its memory, its time, its progress, and the room it leaves on the volume."""
 
-    def __init__(self, *, limits: Allowance, memory_bytes: int, now_s: float) -> None:
-        self.verdict: ChildDied | None = None
+    def __init__(
+        self, *, limits: Allowance, memory_bytes: int, now_s: float, check_room: CheckRoom | None = None
+    ) -> None:
+        self.verdict: ChildDied | NoSpace | None = None
+        self._check_room = check_room
         self._limits = limits
         self._memory_bytes = memory_bytes
         self._began_s = self._grew_s = now_s
@@ -68,6 +74,13 @@ class Watch:
             self._end("child_timeout", f"the step was not done after {self._limits.wall_s:.0f} s, its limit")
         elif now_s - self._grew_s > self._limits.stall_s:
             self._end("child_stalled", f"no progress {self._reached} for {self._limits.stall_s:.0f} s")
+        elif self._check_room is not None:
+            try:
+                self._check_room()
+            except NoSpace as error:
+                self.verdict = error
+            except OSError:  # a volume that does not answer: who writes to it will say so
+                return
 
     @property
     def _reached(self) -> str:
