@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vidprod.media.sound import RATE, Samples, audio_frame, blocks, drain
 
 _BLOCK = 32  # samples that share a peak, 0.67 ms
-_AT_ONCE = 15_000  # blocks, 10 s: a minute of sound is 23 MB already, and pictures are made at the same time
+_AT_ONCE = 1_500  # blocks, 1 s: a minute of sound is 23 MB already, and pictures are made at the same time
 _OVERSAMPLING = 4  # peaks between the samples (ITU-R BS.1770, annex 2)
 _ATTACK_DB = 6.0  # a block: the gain is down within 2 ms, before the peak
 _RELEASE_DB = 0.6  # a block: 12 dB come back in 13 ms, so that a pop does not swallow the word after it
@@ -32,7 +32,7 @@ class Limiter:
         return float(self._peaks_db.max(initial=-180.0))
 
     def shape(self, gain_db: float, ceiling_db: float) -> Iterator[Samples]:
-        """The sound with `gain_db` and its true peaks at or under `ceiling_db`, in pieces of 10 s.
+        """The sound with `gain_db` and its true peaks at or under `ceiling_db`, in pieces of 1 s.
 
         The reduction falls and rises by so many dB a block: a running minimum forwards and one backwards.
         """
@@ -75,7 +75,7 @@ def _true_peaks(body: Samples) -> NDArray[np.float64]:
     between = np.zeros(body.shape[1] // _BLOCK)
     rest = np.zeros(0, np.float32)
     at = pushed = 0
-    for block in [*blocks(body, RATE), None]:
+    for block in [*blocks(body, RATE // _OVERSAMPLING), None]:
         graph.push(None if block is None else audio_frame(block, pushed))
         pushed += 0 if block is None else block.shape[1]
         for frame in drain(graph):

@@ -20,6 +20,7 @@ FRAME = 1024  # samples of one AAC frame
 FADE = round(0.010 * RATE)  # against clicks at cuts
 _BIT_RATE = 128_000
 _MOST_DRIVE_DB = 60.0  # what the limiter may be driven with, to reach the target on sound with high peaks
+_OVERSHOOT_DB = 1.2  # what the codec adds to a peak, most often; where it is more, all is coded a second time
 _TRIES = 8
 
 
@@ -49,7 +50,7 @@ def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered
     loudness = raw.loudness()
     silent = loudness is None or loudness < SILENCE_LUFS
     limiter = Limiter(body)
-    ceiling, target = CEILING_DBTP - 0.5, TARGET_LUFS
+    ceiling, target = CEILING_DBTP - _OVERSHOOT_DB, TARGET_LUFS
     best: Mastered | None = None
     for _ in range(_TRIES):
         gain = 0.0 if silent else _gain(limiter, loudness or 0.0, target, ceiling)
@@ -59,7 +60,8 @@ def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered
             best = done
         if silent or _misses(done) == 0:
             break
-        ceiling -= max(0.0, (done.true_peak_dbtp or -99.0) - CEILING_DBTP + 0.1)
+        if done.true_peak_dbtp is not None and done.true_peak_dbtp > CEILING_DBTP:
+            ceiling -= done.true_peak_dbtp - CEILING_DBTP + 0.3
         target += 0.0 if done.loudness_lufs is None else TARGET_LUFS - done.loudness_lufs
     assert best is not None
     if loudness is not None and silent:
