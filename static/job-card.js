@@ -255,7 +255,7 @@ function facts(job) {
     when(job.created_at),
     info && clock(info.duration_us / 1e6),
     info && `${info.video.width}\u00d7${info.video.height}`,
-    info && `${rate(info.video.average_rate)} fps`,
+    info && `${rate(info.video.average_rate)}\u00a0fps`,
     bytes(source.size),
   ].filter(Boolean);
 }

@@ -201,14 +201,14 @@ function figures(segment, recipe) {
     { class: "figures" },
     h("li", { class: "figures-place" }, `From ${clock(segment.in_s, { tenths: true })} to ${clock(segment.out_s, { tenths: true })}`),
     h("li", {}, `${seconds(segment.duration_s)} \u00b7 ${bytes(segment.size)}`),
-    h("li", {}, `${segment.width}\u00d7${segment.height} \u00b7 ${rate(segment.fps)} fps`),
+    h("li", {}, `${segment.width}\u00d7${segment.height} \u00b7 ${rate(segment.fps)}\u00a0fps`),
     loudness && h("li", {}, loudness),
   );
 }
 
 /** Sound that was copied with its pixels was not measured: nothing is said of it. */
 function said(loudness, { video, loudness: wanted }) {
-  if (loudness !== null) return `${decimal(loudness)} LUFS`;
+  if (loudness !== null) return `${decimal(loudness)}\u00a0LUFS`;
   return video === "copy" && wanted !== "on" ? null : "silent";
 }
 

@@ -10,8 +10,10 @@ export function plainName(filename) {
   return String(filename ?? "").replace(CONTROLS, "").trim() || "unnamed file";
 }
 
+// No line ends between a figure and its unit.
+
 export function bytes(count) {
-  if (count < 1000) return `${whole.format(count)} B`;
+  if (count < 1000) return `${whole.format(count)}\u00a0B`;
   const units = ["kB", "MB", "GB", "TB"];
   let value = count;
   let unit = "B";
@@ -19,7 +21,7 @@ export function bytes(count) {
     value /= 1000;
     unit = units.shift();
   }
-  return `${value < 9.95 ? one.format(value) : whole.format(value)} ${unit}`;
+  return `${value < 9.95 ? one.format(value) : whole.format(value)}\u00a0${unit}`;
 }
 
 export function speed(bytesPerSecond) {
@@ -42,7 +44,7 @@ export function clock(seconds, { tenths = false } = {}) {
 }
 
 export function seconds(value) {
-  return `${one.format(value)} s`;
+  return `${one.format(value)}\u00a0s`;
 }
 
 export function timeLeft(value) {

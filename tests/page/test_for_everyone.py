@@ -74,6 +74,25 @@ def audit_by_light_and_dark(page: Page) -> list[dict[str, list[str]]]:
     return found
 
 
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_a_choice_is_short_enough_to_be_read_whole(far: FakeDaemon, open_at: OpenPage, size: dict[str, int]) -> None:
+    page = open_at(far.url, size=size)
+    page.locator("#options > summary").click()
+    cut_off = page.evaluate(
+        """() => {
+          const pen = document.createElement("canvas").getContext("2d");
+          return [...document.querySelectorAll("select")].flatMap((select) => {
+            const style = getComputedStyle(select);
+            const arrow = 18;
+            pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+            const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - arrow;
+            return [...select.options].map((one) => one.text).filter((text) => pen.measureText(text).width > room);
+          });
+        }"""
+    )
+    assert cut_off == []
+
+
 def test_it_fits_320_pixels_too(far: FakeDaemon, open_at: OpenPage, take: Take) -> None:
     """WCAG 2.2, 1.4.10: a desk's page at 400 %."""
     page = open_at(far.url, size={"width": 320, "height": 256})

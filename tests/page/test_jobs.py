@@ -309,6 +309,29 @@ def test_one_segment_plays_at_a_time_and_remembers_its_place(far: FakeDaemon, op
     page.wait_for_function("() => document.querySelector('video').currentTime > 0.4")
 
 
+def test_an_open_player_on_a_desk_has_room_for_its_controls(far: FakeDaemon, open_at: OpenPage) -> None:
+    page = open_at(far.url, size=DESK)
+    job = finished(far, segments=5)
+    far.emit("job.completed", job)
+    for number in (4, 2):
+        card(page, job).get_by_role("button", name=f"Play segment {number} of").click()
+        segment = card(page, job).locator(".segment", has=page.locator("video"))
+        expect(segment.locator(".segment-name")).to_have_text(f"Segment {number}")
+        assert segment.evaluate("node => node.clientWidth") >= 300
+        assert segment.locator("video").evaluate("video => video.clientWidth") >= 240
+        assert segment.locator("video").evaluate("video => video.clientHeight") <= DESK["height"]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_figure_stays_with_its_unit(page: Page, far: FakeDaemon) -> None:
+    job = finished(far)
+    far.emit("job.completed", job)
+    expect(card(page, job).locator(".segment")).to_have_count(2)
+    torn = re.compile(r"\d (?:[kMGT]?B|s|fps|LUFS)\b")
+    for words in card(page, job).locator(".job-facts, .figures").all_text_contents():
+        assert torn.search(words) is None, words
+
+
 def test_a_job_update_does_not_disturb_what_plays(page: Page, far: FakeDaemon) -> None:
     job = working(far)
     far.ready(job, 0)

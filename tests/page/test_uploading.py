@@ -334,7 +334,7 @@ def test_the_framings_say_what_becomes_of_the_picture(page: Page) -> None:
     }
     assert made["3:4"].picture_width > made["3:4"].width
     assert page.get_by_label("Framing").locator("option").all_text_contents() == [
-        "Vertical; landscape over its blurred copy",
+        "Vertical, landscape over blur",
         "Vertical, cropped to fill",
         "As recorded",
     ]
