@@ -62,6 +62,45 @@ async def test_a_key_for_another_request_is_refused(live: Live) -> None:
         assert answer.json()["code"] == "key_reused"
 
 
+FILE = {"file": ("a.mp4", mp4(5000))}
+
+
+async def test_the_fields_before_the_file_are_part_of_the_request(live: Live) -> None:
+    headers = {"Idempotency-Key": "take-1"}
+    first = await live.client.post("/upload", data={"segment_s": "45"}, files=FILE, headers=headers)
+    assert first.status_code == 202
+    again = await live.client.post("/upload", data={"segment_s": "45"}, files=FILE, headers=headers)
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
+    for fields, name in (({"segment_s": "30"}, "a.mp4"), ({"segment_s": "45"}, "b.mp4")):  # of equal length
+        other = await live.client.post("/upload", data=fields, files={"file": (name, mp4(5000))}, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (422, "key_reused"), fields
+    assert len((await live.client.get("/v1/jobs")).json()["jobs"]) == 1
+
+
+async def test_a_repeated_form_is_answered_before_its_file(live: Live) -> None:
+    body = live.client.build_request("POST", "/upload", data={"snap": "none"}, files={"file": ("a.mp4", mp4(500_000))})
+    content = body.read()
+    headers = {"Idempotency-Key": "take-1", "Content-Type": body.headers["content-type"]}
+    assert (await live.client.post("/upload", content=content, headers=headers)).status_code == 202
+    async with RawClient(live.port) as client:
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        await client.head("POST /upload", *lines, f"Content-Length: {len(content)}")
+        await client.send(content[:1000])
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert b"idempotent-replayed: true" in answer
+
+
+async def test_a_repeat_is_answered_though_nothing_more_can_be_taken(tmp_path: Path) -> None:
+    headers = {"Idempotency-Key": "take-1"}
+    async with running(tmp_path) as live:
+        assert (await live.client.post("/upload", files=FILE, headers=headers)).status_code == 202
+        live.blobs.floor_bytes = 1 << 60
+        assert (await live.client.post("/upload", files=FILE)).status_code == 507
+        assert (await live.client.post("/upload", files=FILE, headers=headers)).status_code == 202
+
+
 async def test_a_repeat_while_the_first_is_under_way_is_told_to_wait(live: Live) -> None:
     async with RawClient(live.port) as first:
         await first.head("PUT /upload", "Content-Length: 100000", "Idempotency-Key: take-1")

@@ -11,7 +11,7 @@ from vidprod.errors import BadRecipe, BadRequest, TooLarge
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Upload, receive
+from vidprod.web.uploads.receive import Accepted, Sink, receive
 
 FILE_FIELD = "file"
 MAX_FIELDS = 32
@@ -39,7 +39,7 @@ async def post_upload(request: HttpRequest, desk: NamedDependency[Desk]) -> Resp
     query = list(request.query_params.multi_items())
     read_order(query)  # faults are told before a byte is taken
 
-    async def read_in(body: Body, upload: Upload) -> Order:
+    async def read_in(body: Body, upload: Sink) -> Order:
         return await _Form(query, upload).read(body, boundary)
 
     return await receive(desk, request, read_in)
@@ -58,7 +58,7 @@ def _boundary(request: HttpRequest) -> str:
 class _Form:
     """One form as it is read."""
 
-    def __init__(self, query: Fields, upload: Upload) -> None:
+    def __init__(self, query: Fields, upload: Sink) -> None:
         self._upload = upload
         self._fields: Fields = query
         self._filename: str | None = None
@@ -112,10 +112,10 @@ class _Form:
     def _begin_file(self, segment: MultipartSegment) -> None:
         if self._has_file:
             raise BadRequest("The form has more than one file.", code="bad_form", hint="Send one video a request.")
-        self._order()  # faults of the fields before the file are told before its bytes are taken
         self._has_file = True
         self._filename = segment.filename
         self._field = None
+        self._upload.begin(self._order())  # faults of the fields before the file are told before its bytes are taken
 
     def _gather(self, data: bytes) -> None:
         assert self._field is not None
@@ -130,7 +130,7 @@ class _Form:
 
     def _end(self) -> None:
         if self._field is None:
-            if not self._filename and not self._upload.incoming.size:
+            if not self._filename and not self._upload.size:
                 raise _no_file()  # a browser's form without a choice
             return
         name, value = self._field

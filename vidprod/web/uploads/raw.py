@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Upload, receive
+from vidprod.web.uploads.receive import Accepted, Sink, receive
 
 
 async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[Accepted]:
@@ -16,7 +16,8 @@ async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[A
         fields.append(("filename", name))
     order = read_order(fields)  # faults are told before a byte is taken
 
-    async def read_in(body: Body, upload: Upload) -> Order:
+    async def read_in(body: Body, upload: Sink) -> Order:
+        upload.begin(order)
         async for piece in body:
             await upload.write(piece)
         return order

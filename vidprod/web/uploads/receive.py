@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import PurePath
+from typing import Protocol
 
 import msgspec
 from litestar import Response
@@ -42,8 +43,22 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "queued"
 
 
+class Sink(Protocol):
+    """What a request's body is read into."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, so far."""
+
+    def begin(self, order: Order) -> None:
+        """The file's bytes come now; this is what was ordered before them."""
+
+    async def write(self, piece: bytes) -> None:
+        """Some of the file's bytes."""
+
+
 class Upload:
-    """The file inside a request, as its bytes come."""
+    """The file inside a request, as its bytes come. A Sink."""
 
     def __init__(self, incoming: Incoming, *, max_bytes: int, child_warm: Callable[[], None]) -> None:
         """
@@ -52,10 +67,18 @@ class Upload:
         """
         self.incoming = incoming
         self.extension: str | None = None
+        self.ordered: Order | None = None  # before the file's first byte
         self._max_bytes = max_bytes
         self._child_warm = child_warm
         self._began_s = time.monotonic()
         self._ends_soon = False
+
+    @property
+    def size(self) -> int:
+        return self.incoming.size
+
+    def begin(self, order: Order) -> None:
+        self.ordered = order
 
     async def write(self, piece: bytes) -> None:
         """
@@ -84,7 +107,27 @@ class Upload:
         return self.incoming.still_expected * (time.monotonic() - self._began_s) / self.incoming.size
 
 
-ReadIn = Callable[[Body, Upload], Awaitable[Order]]
+class _Repeat:
+    """Takes no file: what was ordered is all that is asked of it. A Sink."""
+
+    size = 0
+
+    def begin(self, order: Order) -> None:
+        raise _Begins(order)
+
+    async def write(self, piece: bytes) -> None:
+        raise AssertionError("a file that never began")
+
+
+class _Begins(Exception):  # no error: it ends the reading
+    """The file of a repeat begins."""
+
+    def __init__(self, order: Order) -> None:
+        super().__init__()
+        self.order = order
+
+
+ReadIn = Callable[[Body, Sink], Awaitable[Order]]
 
 
 async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response[Accepted]:
@@ -103,9 +146,19 @@ async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response
         if first is None:
             with _measured():
                 return await _take(desk, request, read_in, repeat=(key, fingerprint))
-        if first.fingerprint != fingerprint:
+        order = await _ordered_again(desk, request, read_in)
+        if first.fingerprint != _with_order(fingerprint, order):
             raise KeyReused
         return _answer(first.job_id, headers={"Idempotent-Replayed": "true"})
+
+
+async def _ordered_again(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Order:
+    """What a repeat orders before its file. The fields of a form are read for that, its file is not."""
+    body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=FORM_BYTES)
+    try:
+        return await read_in(body, _Repeat())
+    except _Begins as begun:
+        return begun.order
 
 
 async def _take(
@@ -128,6 +181,10 @@ async def _take(
             finally:
                 metrics.upload_bytes.inc(body.size)
             upload.finish()
+            if repeat is not None:
+                assert upload.ordered is not None
+                key, fingerprint = repeat
+                repeat = (key, _with_order(fingerprint, upload.ordered))
             return await _accept(desk, upload, order, repeat=repeat)
 
 
@@ -215,9 +272,14 @@ def _idempotency_key(request: HttpRequest) -> str | None:
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """Of what can be known before the body: two requests with the same one are the same request."""
+    """Of what can be known before the body."""
     parts = (request.method, request.url.path, request.url.query, str(content_length(request)))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _with_order(fingerprint: str, order: Order) -> str:
+    """Of what can be known before the file: two requests with the same one are the same request."""
+    return hashlib.sha256(fingerprint.encode() + msgspec.json.encode(order)).hexdigest()
 
 
 @contextmanager
