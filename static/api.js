@@ -5,6 +5,11 @@ export class Problem extends Error {
     super(detail || title);
     Object.assign(this, { title, detail, hint, status, code });
   }
+
+  /** To be read out. */
+  get words() {
+    return this.detail ? `${this.title}. ${this.detail}` : `${this.title}.`;
+  }
 }
 
 /** The server could not be reached at all. */
@@ -21,9 +26,11 @@ export function unreachable() {
 export function problemFrom(status, body) {
   const said = parsed(body);
   if (said && (said.title || said.detail)) {
+    // RFC 9457, 4.2.1: the title of an "about:blank" is its status code's phrase, which tells a person nothing.
+    const plain = said.type === "about:blank" && text(said.detail).replace(/\.$/, "");
     return new Problem({
-      title: text(said.title) || `The server answered ${status}`,
-      detail: text(said.detail),
+      title: plain || text(said.title) || `The server answered ${status}`,
+      detail: plain ? "" : text(said.detail),
       hint: text(said.hint),
       code: text(said.code),
       status,

@@ -209,7 +209,7 @@ export class JobCard {
 
   #refused(problem) {
     this.#problem(problem);
-    announce(`${this.name}: ${problem.title}. ${problem.detail}`);
+    announce(`${this.name}: ${problem.words}`);
   }
 
   #announce(before, job) {

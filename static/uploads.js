@@ -80,7 +80,7 @@ export class Uploads {
       announce(`The upload of ${name} is cancelled.`);
       this.#remove(upload);
     } else if (upload.state === "refused") {
-      announce(`${name} was not uploaded: ${upload.problem.title}. ${upload.problem.detail}`);
+      announce(`${name} was not uploaded: ${upload.problem.words}`);
     } else if (upload.state === "retrying" && row.announced !== upload.problem) {
       row.announced = upload.problem; // what is the same after each pause is said once
       announce(`${name}: ${upload.problem.title}. The upload is tried again.`);

@@ -379,7 +379,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _list(self, query: dict[str, str]) -> None:
         if self.far.list_status != 200:
-            self._problem(self.far.list_status, "The server is stopping", "It takes nothing now.", "Wait a moment.")
+            self._problem(self.far.list_status, "Service Unavailable", "It takes nothing now.", "Wait a moment.")
             return
         limit, cursor = int(query.get("limit", 20)), query.get("cursor", "~")
         older = sorted((key for key in self.far.jobs if key < cursor), reverse=True)
