@@ -7,6 +7,8 @@ from typing import Any
 import av
 import av.error
 import av.filter
+import numpy as np
+from numpy.typing import NDArray
 
 from vidprod.domain.plan import Canvas
 from vidprod.domain.video import VideoStreamInfo
@@ -14,6 +16,10 @@ from vidprod.media.tonemap import write_cube
 
 _BLUR_SHRINK = 8  # the background is blurred at an eighth of its size, where it costs a 64th and looks the same
 _BLUR_SIGMA = 2.5  # pixels there, 20 on the canvas
+# How much the blurred copy may differ from what is shown, of 255, before it is made anew.
+_UNSEEN = 2  # at any place of it, for any time: nobody sees that
+_UNNOTICED, _UNNOTICED_RMS = 8, 1.5  # at the worst place, and over all, while it is behind by no more than
+_BEHIND_S = Fraction(1, 8)
 _MATRIX = {"bt709": 1, "smpte170m": 6, "bt2020": 9}  # ITU-T H.273
 _TRANSPOSE = {90: "clock", 270: "cclock"}
 
@@ -22,7 +28,7 @@ Step = tuple[str, str]
 
 
 class Painter:
-    """Turns decoded pictures into canvases, one for one. Rebuilds its graph where a stream changes size midway."""
+    """Turns decoded pictures into canvases, one for one. Rebuilds its graphs where a stream changes size midway."""
 
     def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path, threads: int) -> None:
         """`work_dir` takes the lookup table that an HDR source needs."""
@@ -33,76 +39,77 @@ class Painter:
         if info.hdr is not None:
             write_cube(self._cube, info.hdr)
         self._shape: tuple[int, int, str] | None = None
-        self._graph: Any = None
+        self._front: _Graph
+        self._backdrop: _Backdrop | None = None
 
-    def paint(self, picture: Any) -> Any:
-        """The canvas for `picture`: yuv420p, BT.709 limited range, canvas size. Takes the picture over."""
+    def paint(self, picture: Any, *, afresh: bool = False) -> Any:
+        """The canvas for `picture`: yuv420p, BT.709 limited range, canvas size. Takes the picture over.
+
+        Args:
+            afresh: whatever was painted before must not be seen in this canvas.
+        """
         # One meaning for every picture: the probe decided on the matrix; primaries and transfer are left to the table.
         picture.colorspace = _MATRIX[self._info.color_space or "bt709"]
         picture.color_range = 2 if self._info.full_range else 1
         picture.color_primaries = picture.color_trc = 1
         shape = (picture.width, picture.height, picture.format.name)
         if shape != self._shape:
-            self._graph, self._shape = self._build(picture), shape
-        picture.pts = 0
-        picture.time_base = Fraction(1, 1000)
-        self._graph.vpush(picture)
-        return self._graph.vpull()
+            self._build(picture)
+            self._shape = shape
+        behind = [] if self._backdrop is None else self._backdrop.parts(picture, afresh=afresh)
+        return self._front.run(picture, *behind)[0]
 
-    def _build(self, picture: Any) -> Any:
-        graph = av.filter.Graph()
-        graph.threads = self._threads
-        source = graph.add(
-            "buffer",
-            f"video_size={picture.width}x{picture.height}:pix_fmt={picture.format.name}:time_base=1/1000:"
-            f"colorspace={int(picture.colorspace)}:range={int(picture.color_range)}",
-        )
-        end = self._compose(graph, source, picture)
-        sink = graph.add("buffersink")
-        end.link_to(sink)
-        graph.configure()
-        return graph
-
-    def _compose(self, graph: Any, source: Node, picture: Any) -> Node:
+    def _build(self, picture: Any) -> None:
         canvas = self._canvas
+        self._front, self._backdrop = _Graph(self._threads), None
+        source = self._front.source(picture)
         if canvas.background == "none":
             crop = self._crop_to(canvas.width, canvas.height, picture)
-            return _chain(graph, source, 0, [*crop, *self._scale(canvas.width, canvas.height)])
-        split = _chain(graph, source, 0, [("split", "2")])
-        small_width, small_height = canvas.width // _BLUR_SHRINK // 2 * 2, canvas.height // _BLUR_SHRINK // 2 * 2
+            end = _chain(self._front.graph, source, 0, [*crop, *self._scale(canvas.width, canvas.height)])
+            self._front.sink(end)
+        else:
+            self._build_over_blur(picture, source)
+        self._front.configure()
+
+    def _build_over_blur(self, picture: Any, source: Node) -> None:
+        canvas, front = self._canvas, self._front
+        width, height = canvas.width // _BLUR_SHRINK // 2 * 2, canvas.height // _BLUR_SHRINK // 2 * 2
+        small = _Graph(self._threads)
         blurred: list[Step] = [
             *self._crop_to(canvas.width, canvas.height, picture, covering=True),
-            *self._scale(small_width, small_height),
+            *self._scale(width, height),
             ("gblur", f"sigma={_BLUR_SIGMA}:steps=2"),
         ]
-        background = _chain(graph, split, 0, blurred)
-        front = _chain(graph, split, 1, self._scale(canvas.picture_width, canvas.picture_height))
-        if canvas.picture_width == canvas.width:
-            return self._stack(graph, background, front, small_width, small_height)
-        whole = _chain(graph, background, 0, [("scale", f"{canvas.width}:{canvas.height}:flags=bilinear")])
-        overlay = graph.add("overlay", f"{canvas.x}:{canvas.y}:format=yuv420")
-        whole.link_to(overlay, 0, 0)
-        front.link_to(overlay, 0, 1)
-        return _chain(graph, overlay, 0, [("format", "yuv420p")])
-
-    def _stack(self, graph: Any, background: Node, front: Node, small_width: int, small_height: int) -> Node:
-        """Only the strips above and below are enlarged: what the picture hides is never made."""
-        canvas = self._canvas
+        small.sink(_chain(small.graph, small.source(picture), 0, blurred))
+        small.configure()
         above, below = canvas.y, canvas.height - canvas.y - canvas.picture_height
-        split = _chain(graph, background, 0, [("split", "2")])
-        parts = []
-        for pad, height, top in ((0, above, True), (1, below, False)):
-            rows = max(2, round(small_height * height / canvas.height / 2) * 2)
-            at = 0 if top else small_height - rows
-            strip: list[Step] = [
-                ("crop", f"{small_width}:{rows}:0:{at}"),
-                ("scale", f"{canvas.width}:{height}:flags=bilinear"),
-            ]
-            parts.append(_chain(graph, split, pad, strip))
-        stack = graph.add("vstack", "3")
-        for index, part in enumerate((parts[0], front, parts[1])):
-            part.link_to(stack, 0, index)
-        return stack
+        strips = [(canvas.height, 0)]
+        if canvas.picture_width == canvas.width:  # what the picture hides is never made
+            strips = [(above, 0), (below, canvas.height - below)]
+        enlarged = [self._enlarged(strip, width, height) for strip in strips]
+        self._backdrop = _Backdrop(small, enlarged, patience=int(Fraction(self._info.usual_rate) * _BEHIND_S))
+        scaled = _chain(front.graph, source, 0, self._scale(canvas.picture_width, canvas.picture_height))
+        behind = [front.part(canvas.width, rows) for rows, _ in strips]
+        if len(behind) == 2:
+            whole = front.join("vstack", "3", [behind[0], scaled, behind[1]])
+        else:
+            whole = front.join("overlay", f"{canvas.x}:{canvas.y}:format=yuv420", [behind[0], scaled])
+            whole = _chain(front.graph, whole, 0, [("format", "yuv420p")])
+        front.sink(whole)
+
+    def _enlarged(self, strip: tuple[int, int], width: int, height: int) -> "_Graph":
+        """From the small picture, `width` × `height`, to rows of the canvas: `strip` is how many, and the first."""
+        canvas = self._canvas
+        rows, top = strip
+        small_rows = max(2, round(height * rows / canvas.height / 2) * 2)
+        steps = [
+            ("crop", f"{width}:{small_rows}:0:{0 if top == 0 else height - small_rows}"),
+            ("scale", f"{canvas.width}:{rows}:flags=bilinear"),
+        ]
+        graph = _Graph(self._threads)
+        graph.sink(_chain(graph.graph, graph.part(width, height), 0, steps))
+        graph.configure()
+        return graph
 
     def _crop_to(self, width: int, height: int, picture: Any, *, covering: bool = False) -> list[Step]:
         """Cuts the coded picture's centre to the shape of the canvas, before scaling: what is cropped costs nothing.
@@ -149,6 +156,92 @@ class Painter:
         elif info.rotation == 180:
             steps += [("hflip", ""), ("vflip", "")]
         return steps
+
+
+class _Backdrop:
+    """The blurred copy behind a picture, made anew only where one would notice.
+
+    A canvas is mostly backdrop, and what stays the same to the bit costs the encoder next to nothing.
+    """
+
+    def __init__(self, small: "_Graph", enlarged: list["_Graph"], *, patience: int) -> None:
+        """
+        Args:
+            patience: how many pictures it may be behind.
+        """
+        self._small, self._enlarged, self._patience = small, enlarged, patience
+        self._shown: NDArray[np.float32] | None = None
+        self._age = 0
+        self._parts: list[Any] = []
+
+    def parts(self, picture: Any, *, afresh: bool) -> list[Any]:
+        """The parts of the canvas that are behind `picture`."""
+        (small,) = self._small.run(picture)
+        values = small.to_ndarray().astype(np.float32)
+        self._age += 1
+        if afresh or self._shown is None or self._is_noticed(values - self._shown):
+            self._shown, self._age = values, 0
+            self._parts = [graph.run(small)[0] for graph in self._enlarged]
+        return self._parts
+
+    def _is_noticed(self, change: NDArray[np.float32]) -> bool:
+        most = float(np.abs(change).max())
+        if most <= _UNSEEN:
+            return False
+        return most > _UNNOTICED or self._age > self._patience or float((change**2).mean()) > _UNNOTICED_RMS**2
+
+
+class _Graph:
+    """A filter graph: one picture into each of its sources makes one at each of its sinks."""
+
+    def __init__(self, threads: int) -> None:
+        self.graph: Any = av.filter.Graph()
+        self.graph.threads = threads
+        self._sources: list[Node] = []
+        self._sinks: list[Node] = []
+        self._runs = 0
+
+    def source(self, picture: Any) -> Node:
+        """Takes pictures like this one."""
+        return self._source(
+            picture.width, picture.height, picture.format.name, int(picture.colorspace), int(picture.color_range)
+        )
+
+    def part(self, width: int, height: int) -> Node:
+        """Takes pictures that are painted already."""
+        return self._source(width, height, "yuv420p", 1, 1)
+
+    def _source(self, width: int, height: int, pixels: str, colorspace: int, color_range: int) -> Node:
+        arguments = (
+            f"video_size={width}x{height}:pix_fmt={pixels}:time_base=1/1000:colorspace={colorspace}:range={color_range}"
+        )
+        self._sources.append(self.graph.add("buffer", arguments))
+        return self._sources[-1]
+
+    def join(self, name: str, arguments: str, nodes: list[Node]) -> Node:
+        """A filter of several inputs."""
+        joined = self.graph.add(name, arguments)
+        for index, node in enumerate(nodes):
+            node.link_to(joined, 0, index)
+        return joined
+
+    def sink(self, node: Node) -> None:
+        """Gives out what `node` makes."""
+        self._sinks.append(self.graph.add("buffersink"))
+        node.link_to(self._sinks[-1])
+
+    def configure(self) -> None:
+        """After the last filter."""
+        self.graph.configure()
+
+    def run(self, *pictures: Any) -> list[Any]:
+        """`pictures` in the order of the sources; what comes out in that of the sinks."""
+        self._runs += 1
+        for source, picture in zip(self._sources, pictures, strict=True):
+            picture.pts = self._runs  # where several come together, the clock says which belong to each other
+            picture.time_base = Fraction(1, 1000)
+            source.push(picture)
+        return [sink.pull() for sink in self._sinks]
 
 
 class Deinterlacer:
