@@ -54,6 +54,11 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def pids_of(host: ChildHost) -> list[int]:
+    """Of the children that live, not of their workers."""
+    return [child.pid for child in host._live]
+
+
 def worker_pids(host: ChildHost) -> list[int]:
     """Of the processes that work at this moment."""
     return [child.worker_pid for child in host._live if child.worker_pid is not None]

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.services.conftest import FAKE_STEPS, eventually, is_gone, nothing, worker_pids
+from tests.services.conftest import FAKE_STEPS, eventually, is_gone, nothing, pids_of, worker_pids
 from vidprod.domain.step import Limits, ProbeRequest, Progress
 from vidprod.errors import ChildDied, Refused, TryLater
 from vidprod.services.child import ChildHost
@@ -36,19 +36,19 @@ async def test_a_step_returns_its_result_and_tells_its_progress(host: ChildHost,
 
 async def test_a_child_is_warm_for_the_next_request(host: ChildHost, probe: Probe) -> None:
     await assert_it_works(host, probe)
-    pids = host.pids
+    pids = pids_of(host)
     began = time.monotonic()
     for _n in range(5):
         await assert_it_works(host, probe)
-    assert host.pids == pids
+    assert pids_of(host) == pids
     assert (time.monotonic() - began) / 5 < 0.5
 
 
 async def test_an_idle_child_goes(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS, idle_s=0.1) as host:
         await assert_it_works(host, probe)
-        [pid] = host.pids
-        await eventually(lambda: not host.pids)
+        [pid] = pids_of(host)
+        await eventually(lambda: not pids_of(host))
         assert is_gone(pid)
         await assert_it_works(host, probe)
 
@@ -58,7 +58,7 @@ async def test_a_child_can_be_warmed_and_checked(probe: Probe) -> None:
         host.warm()
         host.warm()
         await host.check()
-        assert len(host.pids) == 1
+        assert len(pids_of(host)) == 1
 
 
 async def test_many_uploads_at_once_warm_one_child(probe: Probe) -> None:
@@ -66,13 +66,13 @@ async def test_many_uploads_at_once_warm_one_child(probe: Probe) -> None:
         for _n in range(50):
             host.warm()
         await eventually(lambda: host._warm)
-        pids = host.pids
+        pids = pids_of(host)
         for _n in range(50):
             host.warm()
         await host.check()
         assert len(pids) == 1
         await assert_it_works(host, probe)
-        assert host.pids == pids
+        assert pids_of(host) == pids
 
 
 async def test_a_child_is_warmed_beside_one_that_works(probe: Probe) -> None:
@@ -81,7 +81,7 @@ async def test_a_child_is_warmed_beside_one_that_works(probe: Probe) -> None:
         await eventually(lambda: worker_pids(host))
         host.warm()
         await eventually(lambda: host._warm)
-        assert len(host.pids) == 2
+        assert len(pids_of(host)) == 2
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -93,14 +93,14 @@ async def test_no_child_is_warmed_when_all_that_may_be_there_work(host: ChildHos
     assert host._background == set()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert len(host.pids) == 1
+    assert len(pids_of(host)) == 1
 
 
 async def test_a_warmed_child_that_nobody_needs_goes(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS, idle_s=0.1) as host:
         host.warm()
-        [pid] = await eventually(lambda: host.pids)
-        await eventually(lambda: not host.pids)
+        [pid] = await eventually(lambda: pids_of(host))
+        await eventually(lambda: not pids_of(host))
         assert is_gone(pid)
         host.warm()  # and the next upload has one again
         await eventually(lambda: host._warm)
@@ -112,7 +112,7 @@ async def test_warming_what_cannot_start_is_quiet_and_tried_again(probe: Probe) 
             host.warm()
             assert len(host._background) == 1
             await eventually(lambda: not host._background)
-        assert host.pids == []
+        assert pids_of(host) == []
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3])
@@ -121,7 +121,7 @@ async def test_the_host_can_be_left_while_a_child_warms(after_s: float) -> None:
     async with asyncio.timeout(5), ChildHost(steps=FAKE_STEPS) as host:
         host.warm()
         await asyncio.sleep(after_s)
-    assert host.pids == []
+    assert pids_of(host) == []
     assert children_of_this_process() <= before
     host.warm()
     assert host._background == set()
@@ -137,7 +137,7 @@ async def test_a_child_that_cannot_start_is_told_by_the_check(probe: Probe) -> N
             await host.check()
         assert caught.value.code == "child_not_started"
         assert "there_is_no_such_module" in caught.value.output
-        assert host.pids == []
+        assert pids_of(host) == []
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ async def test_what_a_library_prints_is_no_message(host: ChildHost, probe: Probe
 
 async def test_a_cancelled_step_ends_at_once_and_the_child_stays(host: ChildHost, probe: Probe) -> None:
     await assert_it_works(host, probe)
-    pids = host.pids
+    pids = pids_of(host)
     running = asyncio.create_task(host.run(probe("spin"), nothing, media_s=100))
     [worker] = await eventually(lambda: worker_pids(host))
     began = time.monotonic()
@@ -252,7 +252,7 @@ async def test_a_cancelled_step_ends_at_once_and_the_child_stays(host: ChildHost
     assert time.monotonic() - began < 2
     assert is_gone(worker)
     await assert_it_works(host, probe)
-    assert host.pids == pids
+    assert pids_of(host) == pids
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.001, 0.003, 0.01, 0.03, 0.1])
@@ -280,7 +280,7 @@ async def test_an_error_of_the_listener_ends_the_worker(host: ChildHost, probe: 
 async def test_a_child_whose_parent_process_is_killed_is_replaced(host: ChildHost, probe: Probe) -> None:
     running = asyncio.create_task(host.run(probe("sleep"), nothing, media_s=100))
     [worker] = await eventually(lambda: worker_pids(host))
-    os.kill(host.pids[0], 9)
+    os.kill(pids_of(host)[0], 9)
     with pytest.raises(ChildDied, match="SIGKILL"):
         await running
     await eventually(lambda: is_gone(worker))
@@ -290,7 +290,7 @@ async def test_a_child_whose_parent_process_is_killed_is_replaced(host: ChildHos
 async def test_an_idle_child_that_is_killed_is_replaced(host: ChildHost, probe: Probe) -> None:
     for _n in range(5):
         await assert_it_works(host, probe)
-        os.kill(host.pids[0], 9)  # and nobody waits until that is noticed
+        os.kill(pids_of(host)[0], 9)  # and nobody waits until that is noticed
     await assert_it_works(host, probe)
 
 
@@ -299,17 +299,16 @@ async def test_no_more_children_than_the_memory_allows(tmp_path: Path, probe: Pr
         seen: list[int] = []
 
         async def count(_message: Any) -> None:
-            seen.append(len(host.pids))
+            seen.append(len(pids_of(host)))
 
         await asyncio.gather(*(host.run(probe("pass"), count, media_s=1) for _n in range(6)))
         assert max(seen) == 2
-        assert host.resident_bytes > 0
 
 
 async def test_leaving_the_host_ends_a_running_child(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS) as host:
         running = asyncio.create_task(host.run(probe("sleep"), nothing, media_s=100))
-        pids = await eventually(lambda: worker_pids(host)) + host.pids
+        pids = await eventually(lambda: worker_pids(host)) + pids_of(host)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert len(pids) == 2

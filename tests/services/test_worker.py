@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.services.conftest import eventually, worker_pids
+from tests.services.conftest import eventually, pids_of, worker_pids
 from tests.services.workshop import Workshop, eventually_async, files_of, workshop_in
 from vidprod.domain.ids import new_id
 from vidprod.errors import ClaimLost
@@ -425,14 +425,14 @@ async def test_two_children_work_at_once(tmp_path: Path) -> None:
     async with workshop_in(tmp_path / "data", children=2) as workshop:
         await workshop.start()
         jobs = [await workshop.submit(render="sleep") for _n in range(3)]
+        await eventually_async(partial(_are_rendering, workshop, jobs, 2))
         await eventually(lambda: len(worker_pids(workshop.host)) == 2)
-        for job_id in jobs[:2]:
-            await eventually_async(partial(_is_rendering, workshop, job_id))
-        assert len(workshop.host.pids) == 2
+        assert len(pids_of(workshop.host)) == 2
 
 
-async def _is_rendering(workshop: Workshop, job_id: str) -> bool:
-    return (await workshop.tasks(job_id))[-1].kind == "render"
+async def _are_rendering(workshop: Workshop, jobs: list[str], number: int) -> bool:
+    last = [(await workshop.tasks(job_id))[-1] for job_id in jobs]
+    return [(task.kind, task.state) for task in last].count(("render", "running")) == number
 
 
 async def test_many_jobs_are_all_done(tmp_path: Path) -> None:

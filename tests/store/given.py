@@ -128,20 +128,16 @@ async def enqueue(
     )
 
 
-async def claim(store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1", **values: Any) -> Task:
+async def claim(store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1") -> Task:
     """Claim what must be there."""
-    task = await claim_if_any(store, now=now, token=token, boot_id=boot_id, **values)
+    task = await claim_if_any(store, now=now, token=token, boot_id=boot_id)
     assert task is not None
     return task
 
 
-async def claim_if_any(
-    store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1", **values: Any
-) -> Task | None:
+async def claim_if_any(store: Store, *, now: int = NOW, token: str = "", boot_id: str = "boot-1") -> Task | None:
     token = token or new_id("tok", now=now)
-    return await store.write(
-        lambda db: db.tasks.claim(boot_id=boot_id, token=token, lease_ms=LEASE_MS, now=now, **values)
-    )
+    return await store.write(lambda db: db.tasks.claim(boot_id=boot_id, token=token, lease_ms=LEASE_MS, now=now))
 
 
 async def a_job_alone(store: Store) -> Job:

@@ -191,18 +191,6 @@ async def test_jobs_long_over_are_prunable_their_media_before_themselves(store: 
     assert await store.read(lambda db: db.jobs.ids()) == {jobs[1].id, jobs[2].id}
 
 
-async def test_every_state_is_counted(store: Store) -> None:
-    jobs = [await a_job_alone(store) for _ in range(3)]
-    await store.write(lambda db: db.jobs.start(jobs[0].id, now=NOW))
-    assert await store.read(lambda db: db.jobs.counts()) == {
-        "queued": 2,
-        "processing": 1,
-        "completed": 0,
-        "failed": 0,
-        "cancelled": 0,
-    }
-
-
 async def test_a_job_needs_its_video(store: Store) -> None:
     with pytest.raises(Conflict):
         await store.write(lambda db: db.jobs.add(a_job(a_video())))

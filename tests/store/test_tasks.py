@@ -53,15 +53,6 @@ async def test_a_task_that_is_not_due_waits_for_its_time(store: Store) -> None:
     assert (await claim(store, now=NOW + 5000)).id == task.id
 
 
-async def test_a_claim_can_be_for_some_kinds_only(store: Store) -> None:
-    job = await a_job_alone(store)
-    await enqueue(store, job, "render", priority="high")
-    probe = await enqueue(store, job, "probe")
-    assert await claim_if_any(store, kinds=[]) is None
-    assert (await claim(store, kinds={"probe", "plan"})).id == probe.id
-    assert await claim_if_any(store, kinds={"probe", "plan"}) is None
-
-
 async def test_a_claim_counts_the_attempt_and_sets_the_lease(store: Store) -> None:
     await upload(store)
     task = await claim(store, token="token-1", now=NOW + 7)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from vidprod.domain.step import Hello, StepRequest
 from vidprod.errors import ChildDied
-from vidprod.services.process import Child, OnMessage, resident_bytes
+from vidprod.services.process import Child, OnMessage
 from vidprod.services.watch import CheckRoom, allowance
 from vidprod.telemetry import log, metrics
 
@@ -111,17 +111,6 @@ class ChildHost:
             return
         self._coming += 1  # counted here: many uploads may begin before the task does
         self._in_background(self._warm_one())
-
-    @property
-    def pids(self) -> list[int]:
-        """Of the children that live, not of their workers."""
-        return [child.pid for child in self._live]
-
-    @property
-    def resident_bytes(self) -> int:
-        """What all children and their workers hold in memory."""
-        pids = [pid for child in self._live for pid in (child.pid, child.worker_pid) if pid is not None]
-        return sum(resident_bytes(pid) for pid in pids)
 
     async def _warm_one(self) -> None:
         with contextlib.suppress(ChildDied):  # the step that needs it will say so

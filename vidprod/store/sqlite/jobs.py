@@ -215,11 +215,6 @@ class Jobs(Table):
         )
         return [_job(row) for row in rows]
 
-    def counts(self) -> dict[JobState, int]:
-        """How many jobs there are in each state, all five named."""
-        rows = self._all("select state, count(*) as n from job group by state")
-        return dict.fromkeys(STATES, 0) | {row["state"]: row["n"] for row in rows}
-
     def ids(self) -> set[str]:
         """Of those whose segments' files belong on the disk."""
         return {row["id"] for row in self._all("select id from job where media_deleted_at is null")}

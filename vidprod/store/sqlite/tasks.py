@@ -4,7 +4,6 @@ Whoever claims a task gets a lease and a token, and every method that takes the 
 same statement: an attempt that lost its lease raises ClaimLost, and with it the transaction that holds its result.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -80,9 +79,7 @@ class Tasks(Table):
         self._outcome.nudge = True
         return _task(row)
 
-    def claim(
-        self, *, boot_id: str, token: str, lease_ms: int, now: int, kinds: Iterable[TaskKind] | None = None
-    ) -> Task | None:
+    def claim(self, *, boot_id: str, token: str, lease_ms: int, now: int) -> Task | None:
         """available → running: the most urgent task that is due; of equals the longest due, then the first enqueued.
 
         The attempt is counted now, not at the end: a crash must use it up. None when no task is due.
@@ -109,7 +106,7 @@ class Tasks(Table):
                 limit 1)
             returning *
             """,
-            kinds=to_json(STEPS if kinds is None else sorted(kinds)),
+            kinds=to_json(STEPS),
             boot_id=boot_id,
             token=token,
             lease_ms=lease_ms,
