@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 
 from tests.media.boxes import Box, read_boxes
@@ -76,6 +77,20 @@ def declared_duration(path: Path, *, declared_s: float, seconds: float = 4.0) ->
     at = data.index(b"\x44\x89\x88") + 3  # Duration, a float of 8 bytes, in milliseconds
     struct.pack_into(">d", data, at, declared_s * 1000)
     path.write_bytes(data)
+    return path
+
+
+def spoil_pictures(path: Path, *, from_s: float, to_s: float) -> Path:
+    """Noise in place of every picture shown in these seconds; the index and the sound are whole."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        spoilt = [packet for packet in packets if from_s <= (packet.pts or 0) * packet.time_base < to_s]
+        places = [(packet.pos, packet.size) for packet in spoilt]
+    noise = np.random.default_rng(4)
+    with path.open("r+b") as file:
+        for place, size in places:
+            file.seek(place or 0)
+            file.write(noise.bytes(size))
     return path
 
 

@@ -34,8 +34,7 @@ class Pictures:
         context.thread_count = threads
         context.options = {**context.options, "max_pixels": str(max_pixels)}
         self._lead = round(Fraction(info.video.start_us - info.start_us, 1_000_000) * rate)
-        self.decoded = 0
-        self.errors = 0
+        self.errors = 0  # packets that could not be decoded
         self.sought = False
         self.position_us = 0  # of the last picture, on the output's clock
 
@@ -52,12 +51,13 @@ class Pictures:
         self._container.seek(0, backward=True)
         self._stream.codec_context.flush_buffers()
         self.sought = False
+        self.errors = 0
 
     def __iter__(self) -> Iterator[tuple[Any, int]]:
         """Pairs of picture and tick; ticks never fall.
 
         Raises:
-            Refused: less than half of the pictures could be decoded, or none from some second on.
+            Refused: less than half of the take's pictures can be decoded.
         """
         last_pts: int | None = None
         step = max(1, round(1 / Fraction(self._info.video.usual_rate) / self._time_base))
@@ -97,16 +97,16 @@ class Pictures:
             except av.error.FFmpegError:
                 self.errors += 1
                 continue
-            for picture in pictures:
-                self.decoded += 1
-                yield picture
+            yield from pictures
         self._check_whole()
 
     def _check_whole(self) -> None:
-        if self.errors and self.decoded < self.errors:
+        """Judges the take, not what was read of it: its end alone may be nothing but damage."""
+        pieces = self._info.video.frames
+        if self.errors * 2 > pieces:
             raise Refused(
                 f"the picture cannot be decoded from second {self.position_us / 1e6:.1f} on: "
-                f"{self.errors} of {self.errors + self.decoded} pieces are damaged",
+                f"{self.errors} of {pieces} pieces are damaged",
                 code="undecodable",
                 hint="Copy the file from the device again; if it stays damaged, cut the take before that second.",
             )

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,9 @@ def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases"
         if not writer.has_sound:
             writer.add_sound(sounds.next())
         rendition = writer.finish()
-    if canvases.damaged:
-        left_out = f"damaged pictures left out: {canvases.damaged}; what came before them is shown longer"
-        rendition = msgspec.structs.replace(rendition, warnings=[*rendition.warnings, left_out])
+    if canvases.frozen:
+        still = f"the take is damaged here: the picture stands still for {float(canvases.frozen / rate):.2f} s"
+        rendition = msgspec.structs.replace(rendition, warnings=[*rendition.warnings, still])
     say(SegmentDone(index=segment.index, stem=name, rendition=rendition))
 
 
@@ -141,7 +142,8 @@ class _Canvases:
         self._ahead = _Ahead(self._paint, ahead=_AHEAD, name="pictures")
         self._canvas: Any = None
         self._left = 0  # frames that still show `_canvas`
-        self.damaged = 0  # pictures that could not be decoded, of the frames asked for last
+        self._left_frozen = 0  # of these, the last, which stand for pictures that could not be decoded
+        self.frozen = 0  # frames that did so, of those asked for last
 
     def __enter__(self) -> "_Canvases":
         self._ahead.start()
@@ -152,19 +154,19 @@ class _Canvases:
 
     def next(self, frames: int) -> Iterator[Any]:
         """The canvases of the next `frames` output frames; one that is shown longer comes again."""
-        self.damaged = 0
+        self.frozen = 0
         for _ in range(frames):
             while self._left == 0:
                 taken = self._ahead.take()
                 if taken is None:
                     raise Refused("the picture ends before the take does", code="undecodable")
-                self._canvas, self._left, damaged = taken
-                self.damaged += damaged
+                self._canvas, self._left, self._left_frozen = taken
+            self.frozen += self._left <= self._left_frozen
             self._left -= 1
             yield self._canvas
 
     def _paint(self) -> Iterator[tuple[Any, int, int]]:
-        """A canvas, how many output frames it is shown, and how many pictures since the last could not be decoded.
+        """A canvas, how many output frames it is shown, and how many of them, the last, stand for damaged pictures.
 
         Pictures that are never shown are not painted.
         """
@@ -179,18 +181,20 @@ class _Canvases:
                 )
                 pictures.seek(first)
                 try:
-                    yield from self._paint_each(painter, pictures, shown(pictures, first=first, end=end))
+                    yield from self._paint_each(painter, pictures, first=first, end=end)
                 except SoughtTooFar:
                     pictures.rewind()
-                    yield from self._paint_each(painter, pictures, shown(pictures, first=first, end=end))
+                    yield from self._paint_each(painter, pictures, first=first, end=end)
 
     def _paint_each(
-        self, painter: Painter, pictures: Pictures, seen: Iterator[tuple[Any, int]]
+        self, painter: Painter, pictures: Pictures, *, first: int, end: int
     ) -> Iterator[tuple[Any, int, int]]:
-        told = pictures.errors
-        for picture, count in seen:
-            yield painter.paint(picture), count, pictures.errors - told
+        usual = max(1, ceil(Fraction(self._request.plan.fps) / Fraction(self._request.info.video.usual_rate)))
+        told = 0
+        for picture, count, age in shown(pictures, first=first, end=end):
+            frozen = min(count, max(0, age - usual)) if pictures.errors > told else 0
             told = pictures.errors
+            yield painter.paint(picture), count, frozen
 
 
 def _stretches(todo: list[PlannedSegment]) -> list[tuple[int, int]]:
@@ -206,30 +210,34 @@ def _stretches(todo: list[PlannedSegment]) -> list[tuple[int, int]]:
 
 
 class SoughtTooFar(Exception):
-    """After a seek the first picture came later than wanted: the source's index is off."""
+    """After a seek the first picture came later than wanted, or none did: the source's index is off, or it is
+    damaged there."""
 
 
-def shown(pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int]]:
-    """The pictures seen in output frames `first` … `end − 1`, each with the number of frames that show it.
+def shown(pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int, int]]:
+    """The pictures seen in output frames `first` … `end − 1`, each with the number of frames that show it, and its age
+    in frames when it goes: more where it was on screen before `first`.
 
     A picture is shown from its tick until the next one's; the first also before its own, the last until the end.
     Where two share a tick the later is shown.
     """
     held: Any = None
-    at = first
+    at = since = first
     for picture, tick in pictures:
         if held is None and tick > first and pictures.sought:
             raise SoughtTooFar
         if held is not None and tick > at:
             until = min(tick, end)
-            yield held, until - at
+            yield held, until - at, until - since
             at = until
         if at >= end:
             return
-        held = picture
+        held, since = picture, tick
+    if held is None and pictures.sought:
+        raise SoughtTooFar  # from there on all is damaged: what is shown is the last picture before
     if held is None:
         raise Refused("no picture could be decoded", code="undecodable")
-    yield held, end - at
+    yield held, end - at, end - since
 
 
 class _Sounds:

@@ -1,0 +1,69 @@
+"""A take that is damaged somewhere: what cannot be decoded is bridged, and the segments it is missed in say so."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.media import damage, readers, synth
+from tests.media.conftest import Finished, MakeSegments
+from tests.media.synth import PLAIN, PORTRAIT
+from vidprod.errors import Refused
+
+
+def take(path: Path, *, seconds: int = 16) -> Path:
+    """A keyframe a second; segments of 4 s begin with one."""
+    style = replace(PLAIN, options={"preset": "ultrafast", "x264-params": "scenecut=0"}, gop=30)
+    return synth.numbered(path, seconds * 30, style=style)
+
+
+def still_s(done: Finished) -> list[float]:
+    """How long the picture of each segment stands still, as its warning says; 0 without one."""
+    told = []
+    for rendition in done.renditions:
+        words = [warning.split()[-2] for warning in rendition.warnings if "stands still" in warning]
+        told.append(float(words[0]) if words else 0.0)
+    return told
+
+
+def test_every_segment_of_a_picture_that_stands_still_says_so(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = damage.spoil_pictures(take(tmp_path / "take.mp4"), from_s=7.0, to_s=14.0)
+    done = make_segments(source, segment_s=4.0, snap="none")
+    assert len(done.segments) == 4
+    assert still_s(done) == pytest.approx([0.0, 1.0, 4.0, 2.0], abs=0.1)
+    assert done.faults() == []
+
+
+def test_damage_is_told_alike_whether_a_segment_is_made_alone_or_with_the_others(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    source = damage.spoil_pictures(take(tmp_path / "take.mp4"), from_s=7.0, to_s=14.0)
+    whole = make_segments(source, segment_s=4.0, snap="none")
+    for todo in ([2], [1, 3]):
+        alone = make_segments(source, segment_s=4.0, snap="none", todo=todo)
+        assert alone.renditions == [whole.renditions[index] for index in todo]
+
+
+def test_a_damaged_end_that_passes_in_the_whole_passes_after_a_crash(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    """What was read since the seek was judged, not the take: of the last segments nothing but damage was."""
+    source = damage.spoil_pictures(take(tmp_path / "take.mp4"), from_s=10.5, to_s=16.0)
+    whole = make_segments(source, segment_s=4.0, snap="none")
+    assert still_s(whole) == pytest.approx([0.0, 0.0, 1.5, 4.0], abs=0.1)
+    alone = make_segments(source, segment_s=4.0, snap="none", todo=[3])
+    assert alone.renditions == whole.renditions[3:]
+    last = [number for _, number in readers.numbers(alone.segments[-1], PORTRAIT)]
+    assert set(last) == {10 * 30 + 14}
+
+
+def test_a_take_that_is_mostly_damage_is_refused(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = damage.spoil_pictures(take(tmp_path / "take.mp4"), from_s=4.0, to_s=16.0)
+    with pytest.raises(Refused, match="of 480 pieces are damaged") as refusal:
+        make_segments(source, segment_s=4.0, snap="none")
+    assert refusal.value.code == "undecodable"
+
+
+def test_a_slide_show_does_not_stand_still(tmp_path: Path, make_segments: MakeSegments) -> None:
+    source = synth.vfr(tmp_path / "take.mp4", [0.0, 1.0, 1.5, 2.9, 4.2, 4.21, 6.4])
+    assert still_s(make_segments(source, segment_s=4.0, snap="none")) == [0.0, 0.0]
