@@ -8,6 +8,7 @@ import errno
 import hashlib
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -74,6 +75,10 @@ def write_too_large_a_file(request: Any, say: Say) -> None:
 def write_too_large_a_file_and_die(request: Any, say: Say) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     write_too_large_a_file(request, say)
+
+
+def tell_the_cpu_limit(*_: Any) -> dict[str, int]:
+    return {"cpu_s": resource.getrlimit(resource.RLIMIT_CPU)[0]}
 
 
 def leave_silently(*_: Any) -> None:

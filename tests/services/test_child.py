@@ -207,6 +207,13 @@ async def test_processor_time_is_limited(host: ChildHost, probe: Probe) -> None:
     assert caught.value.code == "child_timeout"
 
 
+async def test_every_step_has_a_limit_on_processor_time_above_its_limit_on_time(probe: Probe) -> None:
+    """The kernel holds it, also when the daemon hangs and cannot look."""
+    async with ChildHost(steps=FAKE_STEPS, step_floor_s=30, stall_factor=1) as host:
+        told = await host.run(probe("tell_the_cpu_limit", limits=Limits(threads=3)), nothing, media_s=100)
+    assert told == {"cpu_s": 2 * 3 * 35}
+
+
 async def test_a_refusal_is_not_a_death(host: ChildHost, probe: Probe) -> None:
     with pytest.raises(Refused, match="no picture") as caught:
         await host.run(probe("refuse"), nothing, media_s=1)

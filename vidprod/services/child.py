@@ -10,7 +10,7 @@ from typing import Any, Self
 from vidprod.domain.step import Hello, StepRequest
 from vidprod.errors import ChildDied
 from vidprod.services.process import Child, OnMessage
-from vidprod.services.watch import CheckRoom, allowance
+from vidprod.services.watch import CheckRoom, allowance, with_cpu_limit
 from vidprod.telemetry import log, metrics
 
 TRUST_A_START_S = 600.0  # how long `check` believes that what started can start again
@@ -79,6 +79,7 @@ class ChildHost:
             ChildDied: the child died, or was ended at a limit; `code` and message say which, with figures.
         """
         limits = allowance(request, media_s=media_s, factor=self._factor, floor_s=self._floor_s)
+        request = with_cpu_limit(request, limits)
         async with self._slots:
             while True:
                 child = await self._take()

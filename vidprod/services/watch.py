@@ -1,5 +1,6 @@
 """How long a step may take and how much a child may hold, and the judge of both."""
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -39,6 +40,18 @@ def allowance(request: StepRequest, *, media_s: float, factor: float, floor_s: f
         stall_s=max(floor_s, factor * cost),
         counts="bytes" if kind == "probe" else "media time",  # it cannot know yet how long the take is
     )
+
+
+def with_cpu_limit(request: StepRequest, allowed: Allowance) -> StepRequest:
+    """`request` with a limit on processor time, unless it has one.
+
+    Twice what all threads of the decoder, or of the encoder, could use in the wall time allowed: no step that may still
+    work meets it. It is the kernel's, and ends a child when nobody watches: the daemon hangs or is stopped.
+    """
+    if request.limits.cpu_s:
+        return request
+    cpu_s = math.ceil(2 * request.limits.threads * allowed.wall_s)
+    return msgspec.structs.replace(request, limits=msgspec.structs.replace(request.limits, cpu_s=cpu_s))
 
 
 class Watch:
