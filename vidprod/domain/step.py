@@ -23,7 +23,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 2  # of the encoder and the decoder
     memory_bytes: int = 512 << 20  # resident; the parent watches it, the child gets an address-space limit above it
     file_bytes: int = 2 << 30  # RLIMIT_FSIZE: one file the child writes
-    cpu_s: int = 0  # RLIMIT_CPU; 0: none
+    cpu_s: int = 0  # RLIMIT_CPU; 0: the host takes it from the time the step may take
 
 
 class ProbeRequest(msgspec.Struct, frozen=True, kw_only=True, tag="probe", tag_field="step"):
