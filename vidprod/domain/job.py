@@ -5,7 +5,7 @@ queued → processing → completed
    └─────────┴──────→ cancelled   (retry → queued)
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -14,6 +14,7 @@ from vidprod.domain.recipe import Recipe
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Priority = Literal["high", "normal", "low"]
 
+STATES: tuple[JobState, ...] = get_args(JobState)
 FINAL: frozenset[str] = frozenset({"completed", "failed", "cancelled"})
 
 

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from vidprod.domain.ids import is_id
-from vidprod.domain.job import FINAL, Job, JobState
+from vidprod.domain.job import FINAL, STATES, Job
 from vidprod.domain.task import STEPS
 from vidprod.domain.video import Video
 from vidprod.errors import BadRequest, Conflict
@@ -17,8 +17,6 @@ from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, checked
 from vidprod.web.reading import read
 from vidprod.web.views import JobView, view_job
-
-_STATES: tuple[JobState, ...] = ("queued", "processing", "completed", "failed", "cancelled")
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +70,8 @@ def _states(text: str | None) -> set[str] | None:
     if text is None:
         return None
     wanted = {state.strip() for state in text.split(",")}
-    if unknown := wanted.difference(_STATES):
-        raise BadRequest(f"state={', '.join(sorted(unknown))}: must be of {', '.join(_STATES)}.")
+    if unknown := wanted.difference(STATES):
+        raise BadRequest(f"state={', '.join(sorted(unknown))}: must be of {', '.join(STATES)}.")
     return wanted
 
 

@@ -1,11 +1,11 @@
 """Jobs at rest. What moves a job says from which states; from any other it raises Conflict, without a job NotFound."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
-from vidprod.domain.job import FINAL, Fault, Job, JobState
+from vidprod.domain.job import FINAL, STATES, Fault, Job
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.task import PRIORITY_RANK
 from vidprod.domain.video import Video
@@ -17,8 +17,6 @@ from vidprod.store.sqlite.videos import read_video
 _recipe = msgspec.json.Decoder(Recipe)
 _fault = msgspec.json.Decoder(Fault)
 _warnings = msgspec.json.Decoder(list[str])
-
-STATES: tuple[JobState, ...] = get_args(JobState)
 
 
 def _job(row: Row) -> Job:
