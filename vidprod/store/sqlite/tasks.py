@@ -278,22 +278,14 @@ class Tasks(Table):
             boot_id: of this daemon; its own tasks are left alone.
         """
         rows = self._all("select * from task where state = 'running' and boot_id <> :boot_id", boot_id=boot_id)
-        return [
-            self._take_back(
-                _task(row), "daemon_died", "the daemon ended while this ran", now=now, max_rescues=max_rescues
-            )
-            for row in rows
-        ]
+        message = "the daemon ended while this ran"
+        return self._take_all_back(rows, "daemon_died", message, now=now, max_rescues=max_rescues)
 
     def expired(self, *, now: int, max_rescues: int) -> list[Task]:
         """The same as `rescue`, for tasks whose lease ran out: their worker hangs, or the machine slept."""
         rows = self._all("select * from task where state = 'running' and lease_until <= :now", now=now)
-        return [
-            self._take_back(
-                _task(row), "lease_expired", "nothing was heard of it for its lease", now=now, max_rescues=max_rescues
-            )
-            for row in rows
-        ]
+        message = "nothing was heard of it for its lease"
+        return self._take_all_back(rows, "lease_expired", message, now=now, max_rescues=max_rescues)
 
     def get(self, task_id: str) -> Task:
         """Raises NotFound."""
@@ -378,6 +370,9 @@ class Tasks(Table):
             kinds=to_json(STEPS),
         )
         return None if run_at is None else int(run_at)
+
+    def _take_all_back(self, rows: list[Row], code: str, message: str, *, now: int, max_rescues: int) -> list[Task]:
+        return [self._take_back(_task(row), code, message, now=now, max_rescues=max_rescues) for row in rows]
 
     def _take_back(self, task: Task, code: str, message: str, *, now: int, max_rescues: int) -> Task:
         error = AttemptError(attempt=task.attempt, at=now, code=code, message=message)
