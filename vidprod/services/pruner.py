@@ -8,15 +8,21 @@ directories, older than this boot, on a volume whose database knows most of what
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
+from vidprod.domain.job import Job
 from vidprod.domain.task import Task
+from vidprod.domain.video import Video
 from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
+
+T = TypeVar("T")
+Gone = TypeVar("Gone")
 
 BATCH = 100  # rows in one transaction: others wait for the writer
 FEW = 20  # unknown directories that a few crashes explain, however little else is there
@@ -58,66 +64,76 @@ class Pruner:
 
     async def _sources(self) -> None:
         before = self._before(self._config.source_keep_s)
-        while batch := await self._store.read(lambda db: db.videos.prunable(before_ms=before, limit=BATCH)):
 
-            def mark(db: Tables) -> list[str]:
-                marked = []
-                for video in batch:  # called before the loop goes on
-                    with contextlib.suppress(Conflict, NotFound):  # a job took it up, or it went, since we looked
-                        db.videos.mark_deleted(video.id, now=self._now())
-                        marked.append(video.id)
-                        db.events.record("media.pruned", data={"video_id": video.id}, now=self._now())
-                return marked
+        def let_go(db: Tables, video: Video) -> str:
+            db.videos.mark_deleted(video.id, now=self._now())
+            db.events.record("media.pruned", data={"video_id": video.id}, now=self._now())
+            return video.id
 
-            marked = await self._store.write(mark, urgent=True)
-            for video_id in marked:
-                await asyncio.to_thread(self._blobs.delete_source, video_id)
-                _logger.info("source pruned", video=video_id)
-            if not marked:
-                return
+        def remove(video_id: str) -> None:
+            self._blobs.delete_source(video_id)
+            _logger.info("source pruned", video=video_id)
+
+        await self._all(lambda db: db.videos.prunable(before_ms=before, limit=BATCH), let_go, remove)
 
     async def _segments(self) -> None:
         before = self._before(self._config.segment_keep_s)
-        while batch := await self._store.read(lambda db: db.jobs.media_prunable(before_ms=before, limit=BATCH)):
 
-            def mark(db: Tables) -> list[str]:
-                marked = []
-                for job in batch:
-                    with contextlib.suppress(Conflict, NotFound):
-                        db.jobs.mark_media_deleted(job.id, now=self._now())
-                        db.segments.mark_deleted(job.id, now=self._now())
-                        db.events.record("media.pruned", job_id=job.id, now=self._now())
-                        marked.append(job.id)
-                return marked
+        def let_go(db: Tables, job: Job) -> str:
+            db.jobs.mark_media_deleted(job.id, now=self._now())
+            db.segments.mark_deleted(job.id, now=self._now())
+            db.events.record("media.pruned", job_id=job.id, now=self._now())
+            return job.id
 
-            marked = await self._store.write(mark, urgent=True)
-            for job_id in marked:
-                await asyncio.to_thread(self._blobs.delete_media, job_id)
-                _logger.info("segments pruned", job=job_id)
-            if not marked:
-                return
+        def remove(job_id: str) -> None:
+            self._blobs.delete_media(job_id)
+            _logger.info("segments pruned", job=job_id)
+
+        await self._all(lambda db: db.jobs.media_prunable(before_ms=before, limit=BATCH), let_go, remove)
 
     async def _jobs(self) -> None:
         if not self._config.job_keep_s:
             return
         before = self._before(self._config.job_keep_s)
-        while batch := await self._store.read(lambda db: db.jobs.prunable(before_ms=before, limit=BATCH)):
 
-            def delete(db: Tables) -> list[tuple[str, str | None]]:
+        def let_go(db: Tables, job: Job) -> tuple[str, str | None]:
+            video = db.jobs.delete(job.id)
+            db.events.record("job.deleted", job_id=job.id, now=self._now())
+            return job.id, None if video is None else video.id
+
+        def remove(gone: tuple[str, str | None]) -> None:
+            job_id, video_id = gone
+            self._blobs.delete_media(job_id)
+            if video_id is not None:
+                self._blobs.delete_source(video_id)
+            _logger.info("job pruned", job=job_id)
+
+        await self._all(lambda db: db.jobs.prunable(before_ms=before, limit=BATCH), let_go, remove)
+
+    async def _all(
+        self,
+        find: Callable[[Tables], Sequence[T]],
+        let_go: Callable[[Tables, T], Gone],
+        remove: Callable[[Gone], None],
+    ) -> None:
+        """Batch by batch: the rows that `find` gives say that their files may go, then the files go.
+
+        Args:
+            let_go: in the transaction; raises Conflict or NotFound for what was taken up, or went, since we looked.
+            remove: blocking.
+        """
+        while batch := await self._store.read(find):
+
+            def let_all_go(db: Tables) -> list[Gone]:
                 gone = []
-                for job in batch:
+                for row in batch:  # called before the loop goes on
                     with contextlib.suppress(Conflict, NotFound):
-                        video = db.jobs.delete(job.id)
-                        db.events.record("job.deleted", job_id=job.id, now=self._now())
-                        gone.append((job.id, None if video is None else video.id))
+                        gone.append(let_go(db, row))
                 return gone
 
-            gone = await self._store.write(delete, urgent=True)
-            for job_id, video_id in gone:
-                await asyncio.to_thread(self._blobs.delete_media, job_id)
-                if video_id is not None:
-                    await asyncio.to_thread(self._blobs.delete_source, video_id)
-                _logger.info("job pruned", job=job_id)
+            gone = await self._store.write(let_all_go, urgent=True)
+            for one in gone:
+                await asyncio.to_thread(remove, one)
             if not gone:
                 return
 
