@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -403,6 +404,35 @@ async def test_the_worker_wakes_at_the_end_of_the_lease_not_a_lease_later(tmp_pa
         )
         await workshop.start(boot_id="boot_1")
         assert (await workshop.end_of(job_id)).state == "completed"  # the workshop waits for 15 s
+
+
+async def test_a_task_claimed_while_its_older_attempt_ends_is_given_back_when_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workshop_in(tmp_path / "data", children=2, lease_s=60.0) as workshop:
+        worker = await workshop.start()
+        job_id = await workshop.submit(render="spin")
+        await eventually_async(lambda: _renders(workshop, job_id))
+        await eventually(workshop.blobs.work_dirs)
+        [*_, first] = await workshop.tasks(job_id)
+        assert (first.kind, first.state) == ("render", "running")
+        may_end = threading.Event()
+        delete_work = workshop.blobs.delete_work
+
+        def delete_slowly(task_id: str) -> None:
+            may_end.wait(10)
+            delete_work(task_id)
+
+        monkeypatch.setattr(workshop.blobs, "delete_work", delete_slowly)
+        workshop.ahead_ms += 61_000  # the machine slept, and the lease ran out
+        workshop.store.feed.nudge.set()
+        await eventually(worker._attempts[first.id].cancelling)
+        [*_, claimed] = await workshop.tasks(job_id)
+        assert (claimed.state, claimed.lease_token != first.lease_token) == ("running", True)
+        await workshop.stop()
+        may_end.set()
+        [*_, given_back] = await workshop.tasks(job_id)
+        assert (given_back.state, given_back.attempt) == ("available", 0)
 
 
 async def test_a_child_that_makes_files_elsewhere_is_not_believed(workshop: Workshop) -> None:

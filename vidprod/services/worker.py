@@ -120,12 +120,19 @@ class Worker:
             await self._store.write(lambda db: db.tasks.give_back(task, now=self._now()), urgent=True)
         except ClaimLost:
             return
+        except VidProdError as error:
+            _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
 
     async def _end_older_attempt(self, task: Task) -> None:
         """Its lease ran out while it hangs here: two must not work in one directory."""
-        if (older := self._attempts.get(task.id)) is not None:
-            older.cancel()
+        if (older := self._attempts.get(task.id)) is None:
+            return
+        older.cancel()
+        try:
             await asyncio.wait({older})
+        except asyncio.CancelledError:  # we are stopping, and no attempt has the claim yet that would give it back
+            await self._give_back(task)
+            raise
 
     async def _until_something_is_due(self) -> float | None:
         """Seconds until a task is due or a lease ends; None when only a nudge can change anything."""
