@@ -117,6 +117,7 @@ def content(path: Path) -> str:
                 digest.update(bytes(packet))
             else:
                 for picture in packet.decode():
+                    assert isinstance(picture, av.VideoFrame)
                     digest.update(picture.to_ndarray().tobytes())
     return digest.hexdigest()
 
