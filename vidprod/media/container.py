@@ -1,8 +1,9 @@
 """Opens what a stranger sent: as a file object, with demuxers, protocols, decoders and sizes on a short list."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import av
@@ -84,6 +85,7 @@ AUDIO_DECODERS = frozenset(
     }
 )
 
+TELL_EVERY_S = 0.5  # how far a reader is
 INCOMPLETE_HINT = "Copy the file from the device again and check that it plays to its end, then send it once more."
 
 
@@ -109,6 +111,22 @@ def open_source(path: str | Path, *, limits: Limits) -> Iterator[av.container.In
             if is_encrypted(Path(path)):
                 raise _encrypted()
             yield container
+
+
+def packets_of(container: Any, streams: Collection[int], *, tell: Callable[[int], None]) -> Iterator[Any]:
+    """The packets of these streams, by index.
+
+    Args:
+        tell: told now and then how many bytes were read in packets of any stream, for one of ours may be far off.
+    """
+    read, due = 0, monotonic() + TELL_EVERY_S
+    for packet in container.demux():
+        read += packet.size
+        if monotonic() >= due:
+            tell(read)
+            due = monotonic() + TELL_EVERY_S
+        if packet.stream_index in streams:
+            yield packet
 
 
 def _why_unreadable(path: Path, error: Exception) -> Refused:

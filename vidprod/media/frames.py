@@ -35,6 +35,7 @@ class Pictures:
         context.options = {**context.options, "max_pixels": str(max_pixels)}
         self._lead = round(Fraction(info.video.start_us - info.start_us, 1_000_000) * rate)
         self.errors = 0  # packets that could not be decoded
+        self.packets = 0  # read
         self.sought = False
         self.position_us = 0  # of the last picture, on the output's clock
 
@@ -92,6 +93,7 @@ class Pictures:
                 break
             if packet is None:
                 break
+            self.packets += 1
             try:
                 pictures = packet.decode()
             except av.error.FFmpegError:

@@ -16,7 +16,16 @@ from av.stream import Disposition
 from vidprod.domain.step import Limits
 from vidprod.domain.video import AudioStreamInfo, MediaInfo, VideoStreamInfo
 from vidprod.errors import Refused
-from vidprod.media.container import INCOMPLETE_HINT, can_decode, decoder_name, is_cut_off, is_encrypted, open_source
+from vidprod.media.container import (
+    INCOMPLETE_HINT,
+    TELL_EVERY_S,
+    can_decode,
+    decoder_name,
+    is_cut_off,
+    is_encrypted,
+    open_source,
+    packets_of,
+)
 from vidprod.media.timebase import fraction, to_us
 
 SMALLEST_SIDE = 16  # pixels; below, nothing can be seen and filters have no size left
@@ -67,17 +76,18 @@ def measure(path: Path, *, limits: Limits, progress: Callable[[int, int], None])
     """The facts of the source at `path`.
 
     Args:
-        progress: told (bytes read, bytes in all) now and then.
+        progress: told (bytes read, bytes to read at most) now and then.
     Raises:
         Refused: naming the rule: no picture, too long, too large, encrypted, incomplete, undecodable at second x.
     """
     size = path.stat().st_size
     if size == 0:
         raise Refused("the file is empty (0 bytes)", code="empty_file", hint="Send the file again.")
-    digest = _Digest(path)
+    told = _Told(size, progress)
+    digest = _Digest(path, told)
     with open_source(path, limits=limits) as container:
         _check_streams(container, path)
-        tracks = _read_packets(container, size=size, limits=limits, progress=progress)
+        tracks = _read_packets(container, limits=limits, told=told)
         video = _choose_video(container, tracks, path)
         audio = _choose_audio(container, tracks)
         video_index, audio_index = video.index, None if audio is None else audio.index  # streams end with the container
@@ -88,8 +98,10 @@ def measure(path: Path, *, limits: Limits, progress: Callable[[int, int], None])
         indexed = int(video.frames)
         container_name = _container_name(container)
     warnings: list[str] = []
-    video_info = _video_info(path, video_index, tracks[video_index], limits=limits, warnings=warnings)
-    audio_info = None if audio_index is None else _audio_info(path, audio_index, tracks[audio_index], limits=limits)
+    video_info = _video_info(path, video_index, tracks[video_index], limits=limits, told=told)
+    audio_info = None
+    if audio_index is not None:
+        audio_info = _audio_info(path, audio_index, tracks[audio_index], limits=limits, told=told)
     if audio_index is not None and audio_info is None:
         warnings.append("the sound cannot be decoded; the segments will be silent")
     start_us, end_us = _extent(video_info, audio_info)
@@ -118,22 +130,60 @@ def measure(path: Path, *, limits: Limits, progress: Callable[[int, int], None])
     )
 
 
+_READERS = ("packets", "pictures", "sound", "digest")
+
+
+class _Told:
+    """How far each of those is who read the file, some of them all of it and some a little, told as one."""
+
+    def __init__(self, size: int, progress: Callable[[int, int], None]) -> None:
+        self._size, self._progress = size, progress
+        self.read = dict.fromkeys(_READERS, 0)
+
+    def by(self, reader: str) -> Callable[[int], None]:
+        """Where `reader` tells the bytes it has read."""
+
+        def tell(read: int) -> None:
+            self.read[reader] = read
+            self()
+
+        return tell
+
+    def done(self, reader: str) -> None:
+        """`reader` needs no more."""
+        self.by(reader)(self._size)
+
+    def __call__(self) -> None:
+        self._progress(sum(min(read, self._size) for read in self.read.values()), len(_READERS) * self._size)
+
+
 class _Digest:
     """SHA-256 of a file, computed beside the demuxing: hashing leaves the interpreter to other threads."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._hex = ""
+    def __init__(self, path: Path, told: _Told) -> None:
+        self._path, self._told = path, told
+        self._hash = hashlib.sha256()
+        self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        with self._path.open("rb") as file:
-            self._hex = hashlib.file_digest(file, "sha256").hexdigest()
+        buffer = memoryview(bytearray(1 << 18))
+        try:
+            with self._path.open("rb", buffering=0) as file:
+                while read := file.readinto(buffer):
+                    self._hash.update(buffer[:read])
+                    self._told.read["digest"] += read  # said by whoever tells next: one thread speaks
+        except OSError as error:
+            self._error = error
 
     def result(self) -> str:
-        self._thread.join()
-        return self._hex
+        while self._thread.is_alive():
+            self._thread.join(TELL_EVERY_S)
+            self._told()
+        if self._error is not None:
+            raise self._error
+        return self._hash.hexdigest()
 
 
 def _check_streams(container: Any, path: Path) -> None:
@@ -153,27 +203,24 @@ def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _read_packets(
-    container: Any, *, size: int, limits: Limits, progress: Callable[[int, int], None]
-) -> dict[int, _Track]:
+def _read_packets(container: Any, *, limits: Limits, told: _Told) -> dict[int, _Track]:
     """One pass over the file without decoding."""
     streams = [s for s in container.streams if s.type in ("video", "audio") and not _is_cover(s)]
     tracks = {s.index: _Track() for s in streams}
     most = int(limits.max_duration_s * limits.max_fps) + 1000
     try:
-        for packet in container.demux(streams):
+        for packet in packets_of(container, tracks, tell=told.by("packets")):
             if packet.size == 0:
                 continue
-            track = tracks[packet.stream.index]
+            track = tracks[packet.stream_index]
             track.read += 1
             if not packet.is_discard:
                 track.add(packet)
             if track.packets > most:
                 raise Refused(f"a stream has more than {most} packets", code="too_long", hint="Send a shorter take.")
-            if track.packets % 2000 == 0 and packet.pos is not None:
-                progress(packet.pos, size)
     except av.error.FFmpegError:
         pass  # what was read before counts; whether that is enough is decided by the measured times
+    told.done("packets")
     return tracks
 
 
@@ -217,14 +264,15 @@ def _container_name(container: Any) -> str:
     return name
 
 
-def _video_info(path: Path, index: int, track: _Track, *, limits: Limits, warnings: list[str]) -> VideoStreamInfo:
+def _video_info(path: Path, index: int, track: _Track, *, limits: Limits, told: _Told) -> VideoStreamInfo:
     """Decodes the first pictures: where bitstream and container disagree about colour, the bitstream is right."""
     with open_source(path, limits=limits) as container:
         stream: Any = container.streams[index]
         context = stream.codec_context
         _check_size(context.width, context.height, limits=limits)
         context.options = {**context.options, "max_pixels": str(limits.max_pixels)}
-        picture, decoded_pts = _first_pictures(container, stream)
+        picture, decoded_pts = _first_pictures(container, stream, tell=told.by("pictures"))
+        told.done("pictures")
         if picture is None:
             raise Refused(
                 "the picture cannot be decoded from second 0 on",
@@ -294,11 +342,11 @@ def _check_size(width: int, height: int, *, limits: Limits) -> None:
         )
 
 
-def _first_pictures(container: Any, stream: Any) -> tuple[Any | None, list[int]]:
+def _first_pictures(container: Any, stream: Any, *, tell: Callable[[int], None]) -> tuple[Any | None, list[int]]:
     """A decoded picture and the times of a few. Errors before the first picture are passed over."""
     first = None
     times: list[int] = []
-    for packet in container.demux(stream):
+    for packet in packets_of(container, {stream.index}, tell=tell):
         try:
             for picture in packet.decode():
                 first = first or picture
@@ -352,12 +400,12 @@ def _pace(pts: list[int], time_base: Fraction, *, stream: Any) -> tuple[int, int
     return pts[0], pts[-1], average, usual, variable
 
 
-def _audio_info(path: Path, index: int, track: _Track, *, limits: Limits) -> AudioStreamInfo | None:
+def _audio_info(path: Path, index: int, track: _Track, *, limits: Limits, told: _Told) -> AudioStreamInfo | None:
     """None when not one block of sound can be decoded."""
     with open_source(path, limits=limits) as container:
         stream = container.streams[index]
         time_base = fraction(stream.time_base) or Fraction(1, 48000)
-        for packet in container.demux(stream):
+        for packet in packets_of(container, {index}, tell=told.by("sound")):
             try:
                 blocks = packet.decode()
             except av.error.FFmpegError:

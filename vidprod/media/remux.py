@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ from vidprod.domain.segment import Rendition, Sprite
 from vidprod.domain.step import Limits
 from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.errors import Refused
-from vidprod.media.container import open_source
+from vidprod.media.container import open_source, packets_of
 from vidprod.media.encode import MUXER, sha256, sync
 from vidprod.media.filters import Painter
 from vidprod.media.master import FRAME, Mastered, master
@@ -33,9 +33,13 @@ _SAME_TIME_MS = 5  # a block of sound that is less off the end of the one before
 _MOST_REORDERED = 16  # pictures that may be decoded before one that is shown earlier (H.264 A.4.2, H.265 A.4.2)
 
 
-def keyframe_cuts(path: Path, info: MediaInfo, *, segment_s: float, limits: Limits) -> list[PlannedSegment]:
+def keyframe_cuts(
+    path: Path, info: MediaInfo, *, segment_s: float, limits: Limits, progress: Callable[[int], None]
+) -> list[PlannedSegment]:
     """Segments that begin with keyframes nothing before them leans on, each at most `segment_s` long.
 
+    Args:
+        progress: told now and then how many microseconds of the take were looked through.
     Raises:
         Refused: the codec cannot be copied, or two keyframes lie further apart than a segment may be long.
     """
@@ -45,7 +49,7 @@ def keyframe_cuts(path: Path, info: MediaInfo, *, segment_s: float, limits: Limi
             code="copy_codec",
             hint="Leave video=copy away: the take is then encoded as the platforms want it.",
         )
-    times, clean = _times(path, info, limits=limits)
+    times, clean = _times(path, info, limits=limits, progress=progress)
     origin, end = info.start_us, info.video.start_us + info.video.duration_us
     places = [*clean, end]
     longest = int(segment_s * 1_000_000)
@@ -90,14 +94,18 @@ def _furthest(places: list[int], at: int, longest: int) -> int:
     return until
 
 
-def _times(path: Path, info: MediaInfo, *, limits: Limits) -> tuple[array, list[int]]:  # type: ignore[type-arg]
+def _times(path: Path, info: MediaInfo, *, limits: Limits, progress: Callable[[int], None]) -> tuple[array, list[int]]:  # type: ignore[type-arg]
     """All pictures' times and those of keyframes that no picture after them precedes; microseconds, source's clock."""
     times = array("q")
     clean: list[int] = []
     with open_source(path, limits=limits) as container:
         stream = container.streams[info.video.index]
         base = fraction(stream.time_base) or Fraction(1, 90000)
-        for packet in container.demux(stream):
+
+        def tell(_: int) -> None:
+            progress(max(times, default=info.start_us) - info.start_us)
+
+        for packet in packets_of(container, {stream.index}, tell=tell):
             if packet.size == 0 or packet.is_discard or packet.pts is None:
                 continue
             time = to_us(packet.pts, base)
@@ -172,7 +180,13 @@ class _Lane:
 
         self._bounds = [(ticks(segment.in_us), ticks(segment.out_us)) for segment in todo]
         self.at = -1  # the segment packets go to, of `todo`
+        self.reached = 0  # the time of the last packet
         self.low, self.high = 0, self._bounds[0][0]
+
+    @property
+    def reached_us(self) -> int:
+        """The time of the last packet, on the source's clock."""
+        return to_us(self.reached, self.base)
 
     def advance(self, pts: int) -> bool:
         """To the segment that holds `pts`; False past the last."""
@@ -334,8 +348,14 @@ class Cutter:
         self.track = Sound(source, info, limits=limits)
         self.inputs: list[Any] = []
 
-    def cut(self, todo: list[PlannedSegment]) -> Iterator[tuple[PlannedSegment, Rendition]]:
-        """Yields each segment when its files are whole and synced."""
+    def cut(
+        self, todo: list[PlannedSegment], *, progress: Callable[[int], None]
+    ) -> Iterator[tuple[PlannedSegment, Rendition]]:
+        """Yields each segment when its files are whole and synced.
+
+        Args:
+            progress: told now and then how far into the take it is, in microseconds.
+        """
         if not todo:
             return
         outputs: dict[int, _Output] = {}
@@ -350,12 +370,17 @@ class Cutter:
             self._choose(container, todo)
             lanes = {stream.index: self._lane(stream, todo) for stream in self.inputs}
             try:
-                for packet in container.demux(self.inputs):
+
+                def tell(_: int) -> None:
+                    progress(max(0, max(lane.reached_us for lane in lanes.values()) - self.info.start_us))
+
+                for packet in packets_of(container, lanes, tell=tell):
                     pts = packet.pts
                     if pts is None or packet.is_discard:
                         continue
-                    index = packet.stream.index
+                    index = packet.stream_index
                     lane = lanes[index]
+                    lane.reached = max(lane.reached, pts)
                     if pts >= lane.high:
                         if lane.at in outputs:
                             outputs[lane.at].write(lane, lane.rest(), index)

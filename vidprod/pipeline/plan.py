@@ -19,7 +19,7 @@ Say = Callable[[Progress | SegmentDone], None]
 def run(request: PlanRequest, say: Say) -> Plan:
     """The plan of the take under the request's recipe. Raises Refused where it cannot be made."""
     if request.recipe.video == "copy":
-        return _plan_copy(request)
+        return _plan_copy(request, say)
     info, recipe = request.info, request.recipe
     video = info.video
     rate = output_rate(Fraction(video.average_rate), usual=Fraction(video.usual_rate), variable=video.variable_rate)
@@ -74,10 +74,16 @@ def _warnings(segments: list[PlannedSegment]) -> list[str]:
     return []
 
 
-def _plan_copy(request: PlanRequest) -> Plan:
+def _plan_copy(request: PlanRequest, say: Say) -> Plan:
     """Cuts on keyframes; the picture keeps its size, rate and rotation."""
     info = request.info
-    pieces = keyframe_cuts(Path(request.source), info, segment_s=request.recipe.segment_s, limits=request.limits)
+    pieces = keyframe_cuts(
+        Path(request.source),
+        info,
+        segment_s=request.recipe.segment_s,
+        limits=request.limits,
+        progress=lambda done_us: say(Progress(done_us=done_us, total_us=info.duration_us)),
+    )
     return Plan(
         fps=info.video.average_rate,
         canvas=Canvas(

@@ -25,6 +25,7 @@ from vidprod.media.sound import RATE, Sound
 Say = Callable[[Progress | SegmentDone], None]
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
+_SAY_EVERY_S = 0.5  # while a picture is waited for
 _AHEAD = 3  # canvases decoded and painted ahead of the encoder: enough to keep both cores busy
 
 
@@ -52,13 +53,17 @@ def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases"
         frames=segment.frames,
         threads=request.limits.threads,
     ) as writer:
-        for done, canvas in enumerate(canvases.next(segment.frames)):
+
+        def tell(frames: float) -> None:
+            done_us = segment.in_us + int(frames * 1_000_000 / rate)
+            say(Progress(done_us=done_us, total_us=request.info.duration_us))
+
+        for done, canvas in enumerate(canvases.next(segment.frames, waiting=tell), 1):
             writer.add_picture(canvas)
             if not writer.has_sound and sounds.ready:  # the pictures of the first segment need not wait for its sound
                 writer.add_sound(sounds.next())
-            if done % 8 == 0:
-                done_us = segment.in_us + int(done * 1_000_000 / rate)
-                say(Progress(done_us=done_us, total_us=request.info.duration_us))
+            if done % 8 == 1:
+                tell(done)
         if not writer.has_sound:
             writer.add_sound(sounds.next())
         rendition = writer.finish()
@@ -77,9 +82,14 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
         normalize=request.recipe.normalize,
         longest_us=int(request.recipe.segment_s * 1_000_000),
     )
-    for segment, rendition in cutter.cut(todo):
+
+    def tell(done_us: int) -> None:
+        say(Progress(done_us=done_us, total_us=request.info.duration_us))
+
+    for segment, rendition in cutter.cut(todo, progress=tell):
         say(SegmentDone(index=segment.index, stem=stem(segment.index), rendition=rendition))
-        say(Progress(done_us=segment.out_us, total_us=request.info.duration_us))
+    if todo:
+        tell(todo[-1].out_us)
 
 
 class _Ahead:
@@ -115,9 +125,9 @@ class _Ahead:
         """Whether `take` would return, or raise, at once."""
         return not self._ready.empty()
 
-    def take(self) -> Any:
-        """The next thing; None at the end."""
-        thing = self._ready.get()
+    def take(self, *, timeout_s: float | None = None) -> Any:
+        """The next thing; None at the end. Raises queue.Empty when there is none in time."""
+        thing = self._ready.get(timeout=timeout_s)
         if isinstance(thing, BaseException):
             raise thing
         return thing
@@ -140,6 +150,7 @@ class _Canvases:
         large = video.coded_width * video.coded_height > _LARGE
         self._threads = 1 if large else request.limits.threads
         self._ahead = _Ahead(self._paint, ahead=_AHEAD, name="pictures")
+        self._pictures: Pictures | None = None
         self._canvas: Any = None
         self._left = 0  # frames that still show `_canvas`
         self._left_frozen = 0  # of these, the last, which stand for pictures that could not be decoded
@@ -152,18 +163,37 @@ class _Canvases:
     def __exit__(self, *_: object) -> None:
         self._ahead.close()
 
-    def next(self, frames: int) -> Iterator[Any]:
-        """The canvases of the next `frames` output frames; one that is shown longer comes again."""
+    def next(self, frames: int, *, waiting: Callable[[float], None]) -> Iterator[Any]:
+        """The canvases of the next `frames` output frames; one that is shown longer comes again.
+
+        Args:
+            waiting: told now and then, while the next picture is long in coming, how many frames are done.
+        """
         self.frozen = 0
-        for _ in range(frames):
+        for done in range(frames):
             while self._left == 0:
-                taken = self._ahead.take()
+                taken = self._take(done, waiting)
                 if taken is None:
                     raise Refused("the picture ends before the take does", code="undecodable")
                 self._canvas, self._left, self._left_frozen = taken
             self.frozen += self._left <= self._left_frozen
             self._left -= 1
             yield self._canvas
+
+    def _take(self, done: int, waiting: Callable[[float], None]) -> Any:
+        """The next canvas. What comes before it may be much: a keyframe far back, damage, an index that is off.
+        Packets read are progress then, the more of them the nearer to one frame."""
+        began = self._packets
+        while True:
+            try:
+                return self._ahead.take(timeout_s=_SAY_EVERY_S)
+            except queue.Empty:
+                read = self._packets - began
+                waiting(done + read / (read + self._request.info.video.frames))
+
+    @property
+    def _packets(self) -> int:
+        return 0 if self._pictures is None else self._pictures.packets
 
     def _paint(self) -> Iterator[tuple[Any, int, int]]:
         """A canvas, how many output frames it is shown, and how many of them, the last, stand for damaged pictures.
@@ -179,6 +209,8 @@ class _Canvases:
                 pictures = Pictures(
                     container, request.info, rate=rate, threads=self._threads, max_pixels=limits.max_pixels
                 )
+                pictures.packets = self._packets  # counts on
+                self._pictures = pictures
                 pictures.seek(first)
                 try:
                     yield from self._paint_each(painter, pictures, first=first, end=end)
