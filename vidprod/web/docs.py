@@ -17,7 +17,7 @@ from vidprod.web.reading import read
 from vidprod.web.uploads.order import PRIORITIES
 
 _UPLOAD_REFUSALS = {
-    "408": "The client sent nothing for too long.",
+    "408": "The client sent nothing, or next to nothing, for too long.",
     "409": "A request with this Idempotency-Key is under way.",
     "413": "Larger than the limit; told before its bytes are taken where the length is announced.",
     "415": "Not a video, by its first bytes; told as soon as they are there.",
@@ -83,7 +83,10 @@ def _describe_upload(method: str, operation: dict[str, Any]) -> None:
             "name": "Idempotency-Key",
             "in": "header",
             "required": False,
-            "description": "A repeat of the same request under the same key gets the first answer.",
+            "description": (
+                "A repeat of the same request under the same key gets the first answer. The method, the address, the "
+                "length and, in a form, the fields before the file make it the same."
+            ),
             "schema": {"type": "string", "maxLength": 255},
         },
     ]
