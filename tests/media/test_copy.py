@@ -6,13 +6,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from tests.media import damage, hdr, readers, synth
 from tests.media.boxes import Movie, Track, read_movie
 from tests.media.conftest import MakeSegments
 from tests.media.synth import PLAIN, PORTRAIT
+from vidprod.domain.plan import PlannedSegment
+from vidprod.domain.step import Limits
 from vidprod.errors import Refused
+from vidprod.media import remux
+from vidprod.media.probe import measure
 
 GOP_S = 1.0
 TINY = (36, 64)
@@ -204,9 +209,63 @@ def test_a_copied_take_keeps_its_rotation(tmp_path: Path, make_segments: MakeSeg
     assert done.faults() == []
 
 
+def test_the_stills_of_a_copy_are_its_own_pictures(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """Each second of the take is brighter than the one before, and each tile of a sheet than the one to its left."""
+    pictures = ((Fraction(n, 30), np.full(PORTRAIT[::-1], 40 + n // 30 * 20, np.uint8)) for n in range(240))
+    source = synth.write(tmp_path / "take.mp4", pictures, rate=Fraction(30), sound=None, style=closed(B_FRAMES))
+    done = make_segments(source, segment_s=4.5, video="copy")
+    seen = []
+    for path, rendition in zip(done.segments, done.renditions, strict=True):
+        sheet, sprite = readers.luma(readers.frame_at(path.with_suffix(".sprite.jpg"), 0)), rendition.sprite
+        assert sprite is not None
+        tiles = np.split(sheet[:, : sprite.count * sprite.tile_width], sprite.count, axis=1)
+        seen += [round((float(tile.mean()) * 219 / 255 + 16 - 40) / 20) for tile in tiles]
+    assert seen == list(range(8))
+
+
 def test_private_words_are_gone_from_a_copy(tmp_path: Path, make_segments: MakeSegments) -> None:
     done = make_segments(synth.with_metadata(tmp_path / "take.mov"), video="copy")
     assert done.faults() == []
+
+
+OPEN = {"preset": "veryfast", "x264-params": "open-gop=1:scenecut=0:bframes=3:b-adapt=0"}
+
+
+@pytest.mark.parametrize(
+    "style",
+    [
+        closed({"preset": "ultrafast"}),
+        closed(B_FRAMES),
+        replace(closed(B_FRAMES), time_base=Fraction(1, 1000)),
+        replace(closed({}), options=OPEN),
+        replace(closed({"preset": "ultrafast"}), container_options={"movflags": "frag_keyframe+empty_moov"}),
+    ],
+    ids=["plain", "B-frames", "milliseconds", "open GOPs", "fragments"],
+)
+@pytest.mark.parametrize("segment_s", [3.0, 4.5, 7.0])
+def test_an_index_gives_the_cuts_that_the_packets_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, style: synth.Style, segment_s: float
+) -> None:
+    """It is trusted as far as the packets at the cuts bear it out."""
+    source = synth.numbered(tmp_path / "take.mp4", 390, size=TINY, style=style, first_s=0.2)
+    by_index = cuts_of(source, segment_s)
+    monkeypatch.setattr(remux, "_cuts_by_index", lambda *args, **kwargs: None)
+    assert by_index == cuts_of(source, segment_s)
+
+
+def cuts_of(source: Path, segment_s: float) -> list[PlannedSegment] | str:
+    info = measure(source, limits=Limits(), progress=lambda done, total: None)
+    try:
+        return remux.keyframe_cuts(source, info, segment_s=segment_s, limits=Limits(), progress=lambda done: None)
+    except Refused as refusal:
+        return refusal.code
+
+
+@pytest.mark.parametrize("name", ["take.mp4", "take.mov"])
+def test_planning_a_copy_reads_little_of_a_take_with_an_index(tmp_path: Path, name: str) -> None:
+    source = synth.numbered(tmp_path / name, 300, size=TINY, style=closed(B_FRAMES))
+    info = measure(source, limits=Limits(), progress=lambda done, total: None)
+    assert remux._cuts_by_index(source, info, longest=4_500_000, limits=Limits()) is not None
 
 
 def test_a_take_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -3,9 +3,11 @@
 import hashlib
 import threading
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
+from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
@@ -395,7 +397,8 @@ def _pace(pts: list[int], time_base: Fraction, *, stream: Any) -> tuple[int, int
     usual = 1 / (steps[len(steps) // 2] * time_base)
     # Matroska and FLV round to 1 ms: that is not a varying rate.
     slack = max(Fraction(15, 10000) + time_base, Fraction(1, 8) / average)
-    uneven = sum(1 for step in steps if abs(step * time_base - 1 / average) > slack)
+    least, most = ceil((1 / average - slack) / time_base), floor((1 / average + slack) / time_base)
+    uneven = bisect_left(steps, least) + len(steps) - bisect_right(steps, most)
     variable = uneven > max(1, len(steps) // 200)
     return pts[0], pts[-1], average, usual, variable
 

@@ -4,8 +4,10 @@ from array import array
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,36 +51,82 @@ def keyframe_cuts(
             code="copy_codec",
             hint="Leave video=copy away: the take is then encoded as the platforms want it.",
         )
-    times, clean = _times(path, info, limits=limits, progress=progress)
-    origin, end = info.start_us, info.video.start_us + info.video.duration_us
-    places = [*clean, end]
     longest = int(segment_s * 1_000_000)
+    with suppress(Refused):  # it may be told of a keyframe that does not count
+        if (segments := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
+            return segments
+    times, clean = _times(path, info, limits=limits, progress=progress)
+    if not clean:
+        raise Refused(
+            "no picture says that the take can be cut before it; video=copy cannot be done",
+            code="copy_no_keyframe",
+            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+        )
+    shown = sorted(times)
+    before = [0, *(bisect_left(shown, time) for time in clean[1:]), len(shown)]
+    return _cuts([*clean, _end_us(info)], before, origin=info.start_us, longest=longest)
+
+
+def _end_us(info: MediaInfo) -> int:
+    return info.video.start_us + info.video.duration_us
+
+
+def _cuts(places: list[int], before: list[int], *, origin: int, longest: int) -> list[PlannedSegment]:
+    """Segments between some of `places` (microseconds, the last is the end), of which `before` pictures are shown."""
     segments: list[PlannedSegment] = []
     at = 0
-    shown = sorted(times)
-    done = 0
     while at < len(places) - 1:
         until = _furthest(places, at, longest)
         if places[until] - places[at] > longest:
             raise Refused(
                 f"between the keyframes at {(places[at] - origin) / 1e6:.1f} s and "
-                f"{(places[until] - origin) / 1e6:.1f} s lie more than {segment_s:g} s; video=copy cannot cut there",
+                f"{(places[until] - origin) / 1e6:.1f} s lie more than {longest / 1e6:g} s; "
+                "video=copy cannot cut there",
                 code="copy_gop_too_long",
                 hint="Leave video=copy away, or film with a keyframe at least every few seconds.",
             )
-        count = (bisect_left(shown, places[until]) if until < len(places) - 1 else len(shown)) - done
         segments.append(
             PlannedSegment(
                 index=len(segments),
                 in_us=places[at] - origin,
                 out_us=places[until] - origin,
-                first_frame=done,
-                frames=count,
+                first_frame=before[at],
+                frames=before[until] - before[at],
             )
         )
-        done += count
         at = until
     return segments
+
+
+def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits) -> list[PlannedSegment] | None:
+    """The same from an index that knows every picture, as that of an MP4: only what is at the cuts is read.
+
+    None where there is no such index, or it does not bear out what was cut by it.
+    """
+    with open_source(path, limits=limits) as container:
+        stream: Any = container.streams[info.video.index]
+        base = fraction(stream.time_base) or Fraction(1, 90000)
+        entries = stream.index_entries
+        first = next(container.demux(stream), None)
+        if len(entries) != info.video.frames or first is None or first.pts is None or first.dts is None:
+            return None
+        delay = first.pts - first.dts  # the index has times of decoding
+        keys = [(at, entry.timestamp + delay) for at, entry in enumerate(entries) if entry.is_keyframe]
+        if not keys or keys[0] != (0, first.pts):
+            return None
+        ticks = {to_us(pts, base): pts for _, pts in keys}
+        places, before = [*ticks, _end_us(info)], [*(at for at, _ in keys), len(entries)]
+        segments = _cuts(places, before, origin=info.start_us, longest=longest)
+        cuts = [ticks[segment.in_us + info.start_us] for segment in segments]
+        return segments if all(_is_clean(container, stream, pts) for pts in cuts[1:]) else None
+
+
+def _is_clean(container: Any, stream: Any, pts: int) -> bool:
+    """Whether a keyframe is shown at `pts`, and no picture that comes after it in the file before it."""
+    container.seek(pts, stream=stream)
+    packets = list(islice(container.demux(stream), 1 + _MOST_REORDERED))
+    times = [packet.pts for packet in packets if packet.size]
+    return packets[0].is_keyframe and times[0] == pts and all(time is not None and time >= pts for time in times)
 
 
 def _furthest(places: list[int], at: int, longest: int) -> int:
@@ -132,7 +180,7 @@ class _Output:
         self.streams = {s.index: self._container.add_stream_from_template(s, opaque=True) for s in cutter.inputs}
         for stream in self.streams.values():
             stream.metadata.clear()
-        self.mux = self._container.mux
+        self.mux = self._container.mux_one
         self._waiting: list[Any] = []
         if not cutter.copies_sound:
             samples = cutter.track.read(segment.in_us * RATE // 1_000_000, int(seconds * RATE))
@@ -180,6 +228,7 @@ class _Lane:
 
         self._bounds = [(ticks(segment.in_us), ticks(segment.out_us)) for segment in todo]
         self.at = -1  # the segment packets go to, of `todo`
+        self.is_over = False
         self.reached = 0  # the time of the last packet
         self.low, self.high = 0, self._bounds[0][0]
 
@@ -220,6 +269,8 @@ class _SoundLane(_Lane):
         self._block = stream.codec_context.frame_size or FRAME
         self._step = Fraction(1, self._rate)
         super().__init__(stream, info, todo, early=Fraction(self._block, 2 * self._rate))
+        self._samples = self.base * self._rate  # a tick
+        self._same = _SAME_TIME_MS * self._rate // 1000
 
     def _begin(self) -> None:
         self._first: int | None = None
@@ -228,16 +279,18 @@ class _SoundLane(_Lane):
     def put(self, packet: Any) -> Iterable[Any]:
         if self._first is None:
             self._first = packet.pts
+        at = packet.pts - self._first
+        if self._samples != 1:
+            at = round(at * self._samples)
+            packet.time_base = self._step
         # Matroska rounds times to 1 ms: blocks that follow each other do so to the sample.
-        at = round((packet.pts - self._first) * self.base * self._rate)
-        if abs(at - self._next) * 1000 < _SAME_TIME_MS * self._rate:
+        if abs(at - self._next) < self._same:
             at = self._next
         elif at < self._next:
             return ()  # it would sound over the one before it
         if at + self._block > self._longest:
             return ()  # a limit is a limit for both streams: a cut loses at most this one
         self._next = at + self._block
-        packet.time_base = self._step
         packet.pts = packet.dts = at
         packet.duration = self._block
         return (packet,)
@@ -258,22 +311,24 @@ class _PictureLane(_Lane):
     def put(self, packet: Any) -> Iterable[Any]:
         pts, dts = packet.pts - self.low, packet.dts
         packet.pts = pts
-        return self._but_the_last(self._clock.put(packet, pts, None if dts is None else dts - self.low))
+        ready = self._clock.put(packet, pts, None if dts is None else dts - self.low)
+        return () if ready is None else self._but_the_last(ready)
 
     def rest(self) -> Iterable[Any]:
-        yield from self._but_the_last(self._clock.rest())
+        for packet in self._clock.rest():
+            yield from self._but_the_last(packet)
         if self._last is not None:
             self._last.duration = max(1, self.high - self.low - (self._last.dts - self._first_dts))
             yield self._last
             self._last = None
 
-    def _but_the_last(self, packets: Iterable[Any]) -> Iterator[Any]:
-        for packet in packets:
-            if self._last is None:
-                self._first_dts = packet.dts
-            else:
-                yield self._last
-            self._last = packet
+    def _but_the_last(self, packet: Any) -> Iterable[Any]:
+        """`packet` is held until it is known whether another follows: what was held before it."""
+        before, self._last = self._last, packet
+        if before is None:
+            self._first_dts = packet.dts
+            return ()
+        return (before,)
 
 
 class _DecodeClock:
@@ -297,16 +352,16 @@ class _DecodeClock:
         self._held_pts: deque[int] = deque()
         self._shown: list[int] = []  # in order: the times of pictures put whose turn as a decode time has not come
 
-    def put(self, packet: Any, pts: int, dts: int | None) -> Iterable[Any]:
-        """The packets that can be written after this one."""
+    def put(self, packet: Any, pts: int, dts: int | None) -> Any | None:
+        """The packet that can be written after this one."""
         if not self._rebuild and dts is not None and self._last < dts <= pts:
             self._last = packet.dts = dts
-            return (packet,)
+            return packet
         self._rebuild = True
         self._held.append(packet)
         self._held_pts.append(pts)
         insort(self._shown, pts)
-        return (self._next(),) if len(self._held) > _MOST_REORDERED else ()
+        return self._next() if len(self._held) > _MOST_REORDERED else None
 
     def rest(self) -> Iterable[Any]:
         """The packets that are still held."""
@@ -359,14 +414,14 @@ class Cutter:
         if not todo:
             return
         outputs: dict[int, _Output] = {}
-        closed: deque[Future[tuple[PlannedSegment, Rendition]]] = deque()  # measured beside the copying
+        closed: deque[_Closed] = deque()  # measured beside the copying
 
         def close(index: int) -> None:
             output = outputs.pop(index)
             output.finish()
-            closed.append(measuring.submit(segment_done, self, output))
+            closed.append(_Closed(self, output, beside))
 
-        with ThreadPoolExecutor(1, "measuring") as measuring, open_source(self.source, limits=self.limits) as container:
+        with ThreadPoolExecutor(3, "measuring") as beside, open_source(self.source, limits=self.limits) as container:
             self._choose(container, todo)
             lanes = {stream.index: self._lane(stream, todo) for stream in self.inputs}
             try:
@@ -380,11 +435,15 @@ class Cutter:
                         continue
                     index = packet.stream_index
                     lane = lanes[index]
-                    lane.reached = max(lane.reached, pts)
+                    if pts > lane.reached:
+                        lane.reached = pts
                     if pts >= lane.high:
                         if lane.at in outputs:
                             outputs[lane.at].write(lane, lane.rest(), index)
                         if not lane.advance(pts):
+                            lane.is_over = True
+                            if all(lane.is_over for lane in lanes.values()):
+                                break
                             continue
                         first = min(lane.at for lane in lanes.values())
                         for index_done in [i for i in outputs if i < first]:
@@ -434,48 +493,68 @@ class Cutter:
             container.seek(0, backward=True)
 
 
-def segment_done(cutter: Cutter, output: _Output) -> tuple[PlannedSegment, Rendition]:
-    """Makes a closed output's stills from its own keyframes, syncs and measures it."""
-    info, segment, sound = cutter.info, output.segment, output.sound
-    poster, sheet = (output.path.with_suffix(suffix) for suffix in (".jpg", ".sprite.jpg"))
-    with av.open(str(output.path), options={"analyzeduration": "0"}) as container:  # our own: its index says it all
+class _Closed:
+    """A closed output, which is hashed, synced and looked at side by side."""
+
+    def __init__(self, cutter: Cutter, output: _Output, beside: ThreadPoolExecutor) -> None:
+        self._info, self._output = cutter.info, output
+        self._synced = beside.submit(sync, output.path)
+        self._looked_at = beside.submit(look_at, output.path, video=cutter.info.video, work_dir=cutter.work_dir)
+        self._sha256 = beside.submit(sha256, output.path)
+
+    def done(self) -> bool:
+        """Whether `result` need not wait."""
+        return self._synced.done() and self._looked_at.done() and self._sha256.done()
+
+    def result(self) -> tuple[PlannedSegment, Rendition]:
+        """The segment and what became of it, when its files are whole and synced."""
+        video, output, sound = self._info.video, self._output, self._output.sound
+        duration_us, frames, sprite = self._looked_at.result()
+        self._synced.result()
+        return output.segment, Rendition(
+            duration_us=duration_us,
+            frames=frames,
+            width=video.width,
+            height=video.height,
+            fps=video.average_rate,
+            size=output.path.stat().st_size,
+            sha256=self._sha256.result(),
+            video_codec=video.codec,
+            audio_codec="aac",
+            loudness_lufs=None if sound is None else sound.loudness_lufs,
+            true_peak_dbtp=None if sound is None else sound.true_peak_dbtp,
+            sprite=sprite,
+            warnings=[] if sound is None else sound.warnings,
+        )
+
+
+def look_at(path: Path, *, video: VideoStreamInfo, work_dir: Path) -> tuple[int, int, Sprite]:
+    """Duration in microseconds and frames as a finished file says, and its stills, written and synced beside it."""
+    poster, sheet = (path.with_suffix(suffix) for suffix in (".jpg", ".sprite.jpg"))
+    with av.open(str(path), options={"analyzeduration": "0"}) as container:  # our own: its index says it all
+        sprite = stills_of(container, poster, sheet, video=video, work_dir=work_dir)
         duration_us, frames = int(container.duration or 0), int(container.streams.video[0].frames)
-        sprite = stills_of(container, poster, sheet, video=info.video, work_dir=cutter.work_dir)
-    for path in (output.path, poster, sheet):
-        sync(path)
-    return segment, Rendition(
-        duration_us=duration_us,
-        frames=frames,
-        width=info.video.width,
-        height=info.video.height,
-        fps=info.video.average_rate,
-        size=output.path.stat().st_size,
-        sha256=sha256(output.path),
-        video_codec=info.video.codec,
-        audio_codec="aac",
-        loudness_lufs=None if sound is None else sound.loudness_lufs,
-        true_peak_dbtp=None if sound is None else sound.true_peak_dbtp,
-        sprite=sprite,
-        warnings=[] if sound is None else sound.warnings,
-    )
+    for still in (poster, sheet):
+        sync(still)
+    return duration_us, frames, sprite
 
 
 def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamInfo, work_dir: Path) -> Sprite:
-    """Poster and sheet of a finished file, from a few of its keyframes: nothing else is decoded."""
+    """Poster and sheet of a finished file, from a few of its keyframes: nothing else is read or decoded."""
     full = layout(video.width, video.height, frame="original")
     small = layout(max(16, full.width * _TILE // full.height), _TILE, frame="original")
     painter = Painter(small, video, work_dir=work_dir, threads=1)
     stream = container.streams.video[0]
-    stream.codec_context.skip_frame = "NONKEY"
     stream.codec_context.thread_count = 1
-    keys = [p.pts for p in container.demux(stream) if p.size and p.is_keyframe]
+    decoded = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+    keys = [timestamp - decoded[0] for timestamp in decoded]  # shown: the first at 0
     wanted = keys[:: max(1, -(-len(keys) // _COPY_TILES))]
     seconds = float((container.duration or 0) / 1_000_000) or 1.0
     stills = Stills(width=full.width, height=full.height, frames=len(wanted), rate=len(wanted) / seconds, every=1)
     for index, pts in enumerate(wanted):
-        container.seek(pts or 0, stream=stream)
-        picture = next(iter(container.decode(stream)), None)
-        if picture is not None:
+        container.seek(pts, stream=stream)
+        keyframe = next(container.demux(stream))
+        for picture in [*keyframe.decode(), *stream.codec_context.decode(None)][:1]:
             stills.see(painter.paint(picture), index, poster=picture)
     whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
     return stills.write(poster, sheet, picture=whole)
