@@ -1,5 +1,6 @@
 """What a step can reach inside the sandbox; and that the very same step, without it, reaches all of it."""
 
+import gc
 import json
 import os
 import resource
@@ -44,8 +45,10 @@ def request_(tmp_path: Path, port: int) -> ProbeRequest:
 def in_a_fork(act: Callable[[], Any]) -> Any:
     """What `act` returns in a process of its own, or the name of what it raised."""
     reads, writes = os.pipe()
+    gc.collect()  # a decoder that an earlier test left would be closed there, and wait for threads that are only here
     pid = os.fork()
     if pid == 0:
+        gc.disable()
         try:
             answer = act()
         except BaseException as error:
