@@ -3,7 +3,6 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
@@ -96,9 +95,12 @@ class _Ahead:
     """A thread that makes things a few ahead of whoever takes them; its errors reach the taker."""
 
     def __init__(self, make: Callable[[], Iterator[Any]], *, ahead: int, name: str) -> None:
-        self._ready: queue.Queue[Any] = queue.Queue(maxsize=ahead)
-        self._stop = threading.Event()
         self._make = make
+        self._ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a token for each thing that may still wait
+        for _ in range(ahead):
+            self._room.put(None)
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -107,18 +109,14 @@ class _Ahead:
     def _run(self) -> None:
         try:
             for thing in self._make():
-                if not self._put(thing):
+                self._room.get()
+                if self._stop.is_set():
                     return
-            self._put(None)
+                self._ready.put(thing)
+                del thing  # a canvas is megabytes; the next is made before this name is given away
+            self._ready.put(None)
         except BaseException as error:  # whatever it is, it belongs to the taker
-            self._put(error)
-
-    def _put(self, thing: Any) -> bool:
-        while not self._stop.is_set():
-            with suppress(queue.Full):
-                self._ready.put(thing, timeout=0.2)
-                return True
-        return False
+            self._ready.put(error)
 
     @property
     def ready(self) -> bool:
@@ -130,13 +128,12 @@ class _Ahead:
         thing = self._ready.get(timeout=timeout_s)
         if isinstance(thing, BaseException):
             raise thing
+        self._room.put(None)
         return thing
 
     def close(self) -> None:
         self._stop.set()
-        with suppress(queue.Empty):
-            while True:
-                self._ready.get_nowait()
+        self._room.put(None)
         self._thread.join()
 
 
@@ -146,6 +143,7 @@ class _Canvases:
     def __init__(self, request: RenderRequest, todo: list[PlannedSegment]) -> None:
         self._request = request
         self._todo = todo
+        self._begins = {segment.first_frame for segment in todo}  # there nothing may be left of a segment before
         video = request.info.video
         large = video.coded_width * video.coded_height > _LARGE
         self._threads = 1 if large else request.limits.threads
@@ -222,11 +220,13 @@ class _Canvases:
         self, painter: Painter, pictures: Pictures, *, first: int, end: int
     ) -> Iterator[tuple[Any, int, int]]:
         usual = max(1, ceil(Fraction(self._request.plan.fps) / Fraction(self._request.info.video.usual_rate)))
-        told = 0
+        told, at = 0, first
         for picture, count, age in shown(pictures, first=first, end=end):
             frozen = min(count, max(0, age - usual)) if pictures.errors > told else 0
             told = pictures.errors
-            yield painter.paint(picture), count, frozen
+            begins = not self._begins.isdisjoint(range(at, at + count))
+            yield painter.paint(picture, afresh=begins), count, frozen
+            at += count
 
 
 def _stretches(todo: list[PlannedSegment]) -> list[tuple[int, int]]:
