@@ -150,6 +150,17 @@ def test_segments_left_over_on_both_sides_of_a_finished_one_keep_their_sound(
     assert done.faults() == []
 
 
+@pytest.mark.parametrize("name", ["take.mp4", "take.mkv", "take.flv"])
+def test_a_copied_segment_made_alone_is_the_same_to_the_byte(
+    tmp_path: Path, make_segments: MakeSegments, name: str
+) -> None:
+    source = synth.numbered(tmp_path / name, 420, size=TINY, style=closed(B_FRAMES))
+    whole = make_segments(source, segment_s=4.5, video="copy")
+    for todo in ([1], [0, 2]):
+        alone = make_segments(source, segment_s=4.5, video="copy", todo=todo)
+        assert alone.renditions == [whole.renditions[index] for index in todo]
+
+
 def test_reordered_pictures_of_a_varying_rate_keep_their_times(tmp_path: Path, make_segments: MakeSegments) -> None:
     times = [n / 60 + 1.5 * (n // 12) for n in range(48)]  # bursts, and B-frames across the gaps between them
     pictures = ((Fraction(round(at * 1000), 1000), synth.numbered_picture(n, PORTRAIT)) for n, at in enumerate(times))

@@ -32,6 +32,7 @@ COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
 _COPY_TILES = 4  # keyframes decoded for a segment's stills
 _TILE = 160  # pixels high
 _SAME_TIME_MS = 5  # a block of sound that is less off the end of the one before it follows without a gap
+_WITHOUT_DECODE_TIMES = ("matroska", "webm")
 _MOST_REORDERED = 16  # pictures that may be decoded before one that is shown earlier (H.264 A.4.2, H.265 A.4.2)
 
 
@@ -301,7 +302,8 @@ class _PictureLane(_Lane):
 
     def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment]) -> None:
         super().__init__(stream, info, todo, early=Fraction(0))
-        self._clock = _DecodeClock(max(1, round(1 / Fraction(info.video.usual_rate) / self.base)))
+        step = max(1, round(1 / Fraction(info.video.usual_rate) / self.base))
+        self._clock = _DecodeClock(step, timed=info.container not in _WITHOUT_DECODE_TIMES)
 
     def _begin(self) -> None:
         self._clock.begin()
@@ -339,14 +341,15 @@ class _DecodeClock:
     list does not keep: it counts from the first. So the times add up to how long the segment is shown.
     """
 
-    def __init__(self, step: int) -> None:
-        """`step`: ticks from picture to picture."""
+    def __init__(self, step: int, *, timed: bool) -> None:
+        """`step`: ticks from picture to picture; `timed`: the source has decode times, which are kept if they rise."""
         self._lag = _MOST_REORDERED * step
-        self._rebuild = False
+        self._timed = timed
         self.begin()
 
     def begin(self) -> None:
-        """A new segment."""
+        """A new segment, which is the same whatever came before it."""
+        self._rebuild = not self._timed
         self._last = -(1 << 62)
         self._held: deque[Any] = deque()
         self._held_pts: deque[int] = deque()
