@@ -223,7 +223,8 @@ class _Canvases:
         told, at = 0, first
         for picture, count, age in shown(pictures, first=first, end=end):
             frozen = min(count, max(0, age - usual)) if pictures.errors > told else 0
-            told = pictures.errors
+            if frozen:  # not before: a decoder reports damage some pictures before it gives out what precedes it
+                told = pictures.errors
             begins = not self._begins.isdisjoint(range(at, at + count))
             yield painter.paint(picture, afresh=begins), count, frozen
             at += count
