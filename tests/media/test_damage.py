@@ -78,6 +78,8 @@ def test_a_slide_show_does_not_stand_still(tmp_path: Path, make_segments: MakeSe
 
 def test_one_picture_that_is_missing_is_told_too(tmp_path: Path, make_segments: MakeSegments) -> None:
     """The decoder reports it some pictures before it gives out the one that is shown longer instead."""
-    source = damage.spoil_pictures(take(tmp_path / "take.mp4"), from_s=7.95, to_s=7.99)
+    reordered = replace(PLAIN, options={"preset": "veryfast", "x264-params": "scenecut=0:b-adapt=0:bframes=3"}, gop=30)
+    whole = synth.numbered(tmp_path / "take.mp4", 480, style=reordered)
+    source = damage.spoil_pictures(whole, from_s=6.125, to_s=6.14)  # the fourth after a keyframe: three come before it
     done = make_segments(source, segment_s=4.0, snap="none")
     assert [length > 0 for length in still_s(done)] == [False, True, False, False]
