@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -233,25 +234,58 @@ async def test_many_uploads_share_what_may_be_dirty(blobs: DiskBlobs) -> None:
     assert crowded * 50 <= 32 << 20
 
 
+def _pauses(monkeypatch: pytest.MonkeyPatch, pauses_s: list[float]) -> list[bool]:
+    """Every write takes its turn of `pauses_s`, by a clock of its own. Returns which were on the event loop, as they
+    come."""
+    on_loop: list[bool] = []
+    loop = threading.get_ident()
+
+    def slow_writev(fd: int, pieces: list[bytes]) -> int:
+        time.sleep(0.001)  # gives up the core, as who waits for a disk
+        on_loop.append(threading.get_ident() == loop)
+        return os.write(fd, b"".join(pieces))
+
+    clock = SimpleNamespace(monotonic=lambda: 1000 + sum(pauses_s[: len(on_loop)]))
+    monkeypatch.setattr("vidprod.blobs.incoming.os.writev", slow_writev)
+    monkeypatch.setattr("vidprod.blobs.incoming.time", clock)
+    monkeypatch.setattr("vidprod.blobs.disk.time", clock)
+    return on_loop
+
+
+async def _write(blobs: DiskBlobs, *, buffers: int) -> int:
+    """The size of what was stored."""
+    async with blobs.receive(_id("upl")) as incoming:
+        for _ in range(buffers):
+            await incoming.write(bytes(BUFFER_BYTES))
+        return (await incoming.commit(_id("vid"), "mp4")).stat().st_size
+
+
 async def test_once_a_write_blocked_the_event_loop_is_left_alone(
     blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel that throttles writers would stop every request with them."""
-    threads: list[int] = []
+    on_loop = _pauses(monkeypatch, [0.12, 0, 0])
+    assert await _write(blobs, buffers=3) == 3 * BUFFER_BYTES
+    assert on_loop == [True, False, False]
 
-    def slow_writev(fd: int, pieces: list[bytes]) -> int:
-        threads.append(threading.get_ident())
-        time.sleep(0.05)
-        return os.write(fd, b"".join(pieces))
 
-    monkeypatch.setattr("vidprod.blobs.incoming.os.writev", slow_writev)
-    async with blobs.receive(_id("upl")) as incoming:
-        for _ in range(3):
-            await incoming.write(bytes(BUFFER_BYTES))
-        path = await incoming.commit(_id("vid"), "mp4")
-    assert threads[0] == threading.get_ident()
-    assert threading.get_ident() not in threads[1:]
-    assert path.stat().st_size == 3 * BUFFER_BYTES
+async def test_short_pauses_one_after_the_other_are_the_disk(blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_loop = _pauses(monkeypatch, [0.06, 0.06, 0, 0])
+    await _write(blobs, buffers=4)
+    assert on_loop == [True, True, False, False]
+
+
+async def test_one_short_pause_is_not_the_disk(blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that waited for its turn on a busy core looks so. To write in threads would cost twice the time."""
+    on_loop = _pauses(monkeypatch, [0.03, 0, 0])
+    await _write(blobs, buffers=3)
+    assert on_loop == [True, True, True]
+
+
+async def test_pauses_long_ago_do_not_count(blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_loop = _pauses(monkeypatch, [0.09, *[0.019] * 300, 0.09, 0])
+    await _write(blobs, buffers=303)
+    assert on_loop.count(False) == 0
 
 
 async def test_a_client_of_tiny_chunks_cannot_make_us_hold_them_all(blobs: DiskBlobs) -> None:

@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +26,7 @@ _THREADS = 4  # they wait for the disk: more would only cost memory
 _WINDOWS_BYTES = 8 << 20  # of all uploads together; thrice that may be dirty, well below what a small machine allows
 _WINDOW_MIN = 512 << 10
 _BLOCKS_S = 5.0
+_BLOCKED_S = 0.1  # within _BLOCKS_S: a pause or two of 20 ms are other programs' turns on the core, not the disk
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # the volume, our share of it, a file on it
 
 
@@ -43,6 +45,7 @@ class DiskBlobs:
         self._media = root / "media"
         self._work = root / "work"
         self._open: dict[str, Incoming] = {}
+        self._blocked: deque[tuple[float, float]] = deque()  # when, and for how long; of the last _BLOCKS_S
         self._blocks_until = 0.0
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
 
@@ -119,9 +122,14 @@ class DiskBlobs:
         """Whether a write blocked lately: then they are for threads."""
         return time.monotonic() < self._blocks_until
 
-    def noticed_blocking(self) -> None:
+    def noticed_blocking(self, took_s: float) -> None:
         """A write on the event loop took long."""
-        self._blocks_until = time.monotonic() + _BLOCKS_S
+        now = time.monotonic()
+        self._blocked.append((now, took_s))
+        while self._blocked[0][0] < now - _BLOCKS_S:
+            self._blocked.popleft()
+        if sum(took for _, took in self._blocked) >= _BLOCKED_S:
+            self._blocks_until = now + _BLOCKS_S
 
     # sources on their way in
 

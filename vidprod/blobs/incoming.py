@@ -2,8 +2,8 @@
 
 A buffer is written where it was gathered, on the event loop: copying 128 KiB into the page cache takes some 50 µs, and
 handing it to a thread costs more than that (measured on two cores: 0.64 s of CPU for 500 MB against 1.0 to 1.4 s). A
-write that blocks nevertheless, because the kernel throttles or the journal is busy, is seen by its time; then all
-uploads write in threads for a while.
+write that blocks nevertheless, because the kernel throttles or the journal is busy, is seen by its time; when such
+writes add up, all uploads write in threads for a while.
 
 Write-back is started every few megabytes, in a thread, and the one before is waited for. So the last fsync has little
 left to do however long the upload was, and a slow disk slows the client down instead of filling the page cache.
@@ -27,7 +27,7 @@ T = TypeVar("T")
 HEAD_BYTES = 4096
 BUFFER_BYTES = 128 << 10  # fits a core's cache beside everything else: 1 MiB took twice the time in the kernel
 MAX_PIECES = 512  # of one writev, far below IOV_MAX; bounds what a client of tiny chunks makes us hold
-BLOCKED_S = 0.02  # a write into the page cache that takes so long has waited for the disk
+BLOCKED_S = 0.02  # a write into the page cache that takes so long may have waited for the disk
 
 _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # sync_file_range(2)
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -107,8 +107,8 @@ class Incoming:
         else:
             began, slept = time.monotonic(), _times_slept()
             self._put(pieces)
-            if time.monotonic() - began > BLOCKED_S and _times_slept() > slept:
-                self._blobs.noticed_blocking()
+            if (took := time.monotonic() - began) > BLOCKED_S and _times_slept() > slept:
+                self._blobs.noticed_blocking(took)
         if self._written - self._pushed >= self._blobs.window_bytes:
             await self._push()
 
