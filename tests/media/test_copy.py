@@ -16,7 +16,7 @@ from tests.media.synth import PLAIN, PORTRAIT
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Limits
 from vidprod.errors import Refused
-from vidprod.media import remux
+from vidprod.media import keyframes
 from vidprod.media.probe import measure
 
 GOP_S = 1.0
@@ -260,14 +260,14 @@ def test_an_index_gives_the_cuts_that_the_packets_do(
     """It is trusted as far as the packets at the cuts bear it out."""
     source = synth.numbered(tmp_path / "take.mp4", 390, size=TINY, style=style, first_s=0.2)
     by_index = cuts_of(source, segment_s)
-    monkeypatch.setattr(remux, "_cuts_by_index", lambda *args, **kwargs: None)
+    monkeypatch.setattr(keyframes, "_cuts_by_index", lambda *args, **kwargs: None)
     assert by_index == cuts_of(source, segment_s)
 
 
 def cuts_of(source: Path, segment_s: float) -> list[PlannedSegment] | str:
     info = measure(source, limits=Limits(), progress=lambda done, total: None)
     try:
-        return remux.keyframe_cuts(source, info, segment_s=segment_s, limits=Limits(), progress=lambda done: None)
+        return keyframes.keyframe_cuts(source, info, segment_s=segment_s, limits=Limits(), progress=lambda done: None)
     except Refused as refusal:
         return refusal.code
 
@@ -276,7 +276,7 @@ def cuts_of(source: Path, segment_s: float) -> list[PlannedSegment] | str:
 def test_planning_a_copy_reads_little_of_a_take_with_an_index(tmp_path: Path, name: str) -> None:
     source = synth.numbered(tmp_path / name, 300, size=TINY, style=closed(B_FRAMES))
     info = measure(source, limits=Limits(), progress=lambda done, total: None)
-    assert remux._cuts_by_index(source, info, longest=4_500_000, limits=Limits()) is not None
+    assert keyframes._cuts_by_index(source, info, longest=4_500_000, limits=Limits()) is not None
 
 
 def test_a_take_that_cannot_be_copied_is_refused_with_the_reason(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -16,6 +16,11 @@ class PlannedSegment(msgspec.Struct, frozen=True, kw_only=True):
     loudness_lufs: float | None = None  # of the source in this stretch; None when silent
     snapped: bool = False  # the cut at its end was moved to a pause
 
+    @property
+    def stem(self) -> str:
+        """What its files are called in the work directory."""
+        return f"segment-{self.index:04d}"
+
 
 class Canvas(msgspec.Struct, frozen=True, kw_only=True):
     """Where the picture goes. All in pixels, all even. `background` is what the rest of the canvas shows."""

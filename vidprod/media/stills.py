@@ -8,11 +8,15 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from vidprod.domain.canvas import layout
 from vidprod.domain.segment import Sprite
+from vidprod.domain.video import VideoStreamInfo
+from vidprod.media.filters import Painter
 
 _TILE_HEIGHT = 160  # pixels
 _COLUMNS = 10
 _MOST_TILES = 60
+_KEYFRAMES = 4  # decoded where nothing else is
 _BT709, _BT601 = "ITU709", "ITU601"  # JPEG is BT.601, full range (JFIF)
 
 
@@ -69,6 +73,27 @@ class Stills:
             tile_height=height,
             interval_s=round(self._interval_s, 6),
         )
+
+
+def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamInfo, work_dir: Path) -> Sprite:
+    """Poster and sheet of a finished file, from a few of its keyframes: nothing else is read or decoded."""
+    full = layout(video.width, video.height, frame="original")
+    small = layout(max(16, full.width * _TILE_HEIGHT // full.height), _TILE_HEIGHT, frame="original")
+    painter = Painter(small, video, work_dir=work_dir, threads=1)
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    decoded = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+    keys = [timestamp - decoded[0] for timestamp in decoded]  # shown: the first at 0
+    wanted = keys[:: max(1, -(-len(keys) // _KEYFRAMES))]
+    seconds = float((container.duration or 0) / 1_000_000) or 1.0
+    stills = Stills(width=full.width, height=full.height, frames=len(wanted), rate=len(wanted) / seconds, every=1)
+    for index, pts in enumerate(wanted):
+        container.seek(pts, stream=stream)
+        keyframe = next(container.demux(stream))
+        for picture in [*keyframe.decode(), *stream.codec_context.decode(None)][:1]:
+            stills.see(painter.paint(picture), index, poster=picture)
+    whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
+    return stills.write(poster, sheet, picture=whole)
 
 
 def _interest(tile: NDArray[np.uint8]) -> float:

@@ -16,6 +16,8 @@ STANDARD_RATES: tuple[Fraction, ...] = (
     Fraction(60),
 )
 
+MOST_REORDERED = 16  # pictures decoded before one that is shown earlier (H.264 A.4.2, H.265 A.4.2)
+
 
 def fraction(rational: Any) -> Fraction | None:
     """PyAV's rational as a Fraction; None for "unknown" (None, 0/0, 0/1).

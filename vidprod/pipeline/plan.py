@@ -9,7 +9,7 @@ from vidprod.domain.cuts import SHORTEST_S, Cut, cut
 from vidprod.domain.pauses import quietest
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
 from vidprod.domain.step import PlanRequest, Progress, SegmentDone
-from vidprod.media.remux import keyframe_cuts
+from vidprod.media.keyframes import keyframe_cuts
 from vidprod.media.sound import RATE, Listener, Sound
 from vidprod.media.timebase import output_rate
 

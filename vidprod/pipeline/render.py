@@ -18,7 +18,7 @@ from vidprod.media.encode import SegmentWriter
 from vidprod.media.filters import Painter
 from vidprod.media.frames import Pictures
 from vidprod.media.master import Mastered, master
-from vidprod.media.remux import Cutter, stem
+from vidprod.media.remux import Cutter
 from vidprod.media.sound import RATE, Sound
 
 Say = Callable[[Progress | SegmentDone], None]
@@ -42,10 +42,9 @@ def run(request: RenderRequest, say: Say) -> None:
 def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases", sounds: "_Sounds", say: Say) -> None:
     plan = request.plan
     rate = Fraction(plan.fps)
-    name = stem(segment.index)
     with SegmentWriter(
         Path(request.work_dir),
-        name,
+        segment.stem,
         width=plan.canvas.width,
         height=plan.canvas.height,
         rate=rate,
@@ -69,7 +68,7 @@ def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases"
     if canvases.frozen:
         still = f"the take is damaged here: the picture stands still for {float(canvases.frozen / rate):.2f} s"
         rendition = msgspec.structs.replace(rendition, warnings=[*rendition.warnings, still])
-    say(SegmentDone(index=segment.index, stem=name, rendition=rendition))
+    say(SegmentDone(index=segment.index, stem=segment.stem, rendition=rendition))
 
 
 def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
@@ -86,7 +85,7 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
         say(Progress(done_us=done_us, total_us=request.info.duration_us))
 
     for segment, rendition in cutter.cut(todo, progress=tell):
-        say(SegmentDone(index=segment.index, stem=stem(segment.index), rendition=rendition))
+        say(SegmentDone(index=segment.index, stem=segment.stem, rendition=rendition))
     if todo:
         tell(todo[-1].out_us)
 

@@ -1,0 +1,150 @@
+"""Where a take can be cut without decoding: at keyframes that nothing shown earlier follows."""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from vidprod.domain.cuts import SHORTEST_S
+from vidprod.domain.plan import PlannedSegment
+from vidprod.domain.step import Limits
+from vidprod.domain.video import MediaInfo
+from vidprod.errors import Refused
+from vidprod.media.container import open_source, packets_of
+from vidprod.media.timebase import MOST_REORDERED, fraction, to_us
+
+COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
+
+
+def keyframe_cuts(
+    path: Path, info: MediaInfo, *, segment_s: float, limits: Limits, progress: Callable[[int], None]
+) -> list[PlannedSegment]:
+    """Segments that begin with keyframes nothing before them leans on, each at most `segment_s` long.
+
+    Args:
+        progress: told now and then how many microseconds of the take were looked through.
+    Raises:
+        Refused: the codec cannot be copied, or two keyframes lie further apart than a segment may be long.
+    """
+    if info.video.codec not in COPIED:
+        raise Refused(
+            f"the picture is coded as {info.video.codec}; video=copy takes {' and '.join(COPIED)}",
+            code="copy_codec",
+            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+        )
+    longest = int(segment_s * 1_000_000)
+    with suppress(Refused):  # it may be told of a keyframe that does not count
+        if (segments := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
+            return segments
+    times, clean = _times(path, info, limits=limits, progress=progress)
+    if not clean:
+        raise Refused(
+            "no picture says that the take can be cut before it; video=copy cannot be done",
+            code="copy_no_keyframe",
+            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+        )
+    shown = sorted(times)
+    before = [0, *(bisect_left(shown, time) for time in clean[1:]), len(shown)]
+    return _cuts([*clean, _end_us(info)], before, origin=info.start_us, longest=longest)
+
+
+def _end_us(info: MediaInfo) -> int:
+    return info.video.start_us + info.video.duration_us
+
+
+def _cuts(places: list[int], before: list[int], *, origin: int, longest: int) -> list[PlannedSegment]:
+    """Segments between some of `places` (microseconds, the last is the end), of which `before` pictures are shown."""
+    segments: list[PlannedSegment] = []
+    at = 0
+    while at < len(places) - 1:
+        until = _furthest(places, at, longest)
+        if places[until] - places[at] > longest:
+            raise Refused(
+                f"between the keyframes at {(places[at] - origin) / 1e6:.1f} s and "
+                f"{(places[until] - origin) / 1e6:.1f} s lie more than {longest / 1e6:g} s; "
+                "video=copy cannot cut there",
+                code="copy_gop_too_long",
+                hint="Leave video=copy away, or film with a keyframe at least every few seconds.",
+            )
+        segments.append(
+            PlannedSegment(
+                index=len(segments),
+                in_us=places[at] - origin,
+                out_us=places[until] - origin,
+                first_frame=before[at],
+                frames=before[until] - before[at],
+            )
+        )
+        at = until
+    return segments
+
+
+def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits) -> list[PlannedSegment] | None:
+    """The same from an index that knows every picture, as that of an MP4: only what is at the cuts is read.
+
+    None where there is no such index, or it does not bear out what was cut by it.
+    """
+    with open_source(path, limits=limits) as container:
+        stream: Any = container.streams[info.video.index]
+        base = fraction(stream.time_base) or Fraction(1, 90000)
+        entries = stream.index_entries
+        first = next(container.demux(stream), None)
+        if len(entries) != info.video.frames or first is None or first.pts is None or first.dts is None:
+            return None
+        delay = first.pts - first.dts  # the index has times of decoding
+        keys = [(at, entry.timestamp + delay) for at, entry in enumerate(entries) if entry.is_keyframe]
+        if not keys or keys[0] != (0, first.pts):
+            return None
+        ticks = {to_us(pts, base): pts for _, pts in keys}
+        places, before = [*ticks, _end_us(info)], [*(at for at, _ in keys), len(entries)]
+        segments = _cuts(places, before, origin=info.start_us, longest=longest)
+        cuts = [ticks[segment.in_us + info.start_us] for segment in segments]
+        return segments if all(_is_clean(container, stream, pts) for pts in cuts[1:]) else None
+
+
+def _is_clean(container: Any, stream: Any, pts: int) -> bool:
+    """Whether a keyframe is shown at `pts`, and no picture that comes after it in the file before it."""
+    container.seek(pts, stream=stream)
+    packets = list(islice(container.demux(stream), 1 + MOST_REORDERED))
+    times = [packet.pts for packet in packets if packet.size]
+    return packets[0].is_keyframe and times[0] == pts and all(time is not None and time >= pts for time in times)
+
+
+def _furthest(places: list[int], at: int, longest: int) -> int:
+    """The last place within `longest` of `at`, or the next one; earlier where less than 3 s would be left over."""
+    until = at + 1
+    while until + 1 < len(places) and places[until + 1] - places[at] <= longest:
+        until += 1
+    left = places[-1] - places[until]
+    if 0 < left < SHORTEST_S * 1_000_000:
+        middle = (places[at] + places[-1]) // 2
+        sharing = [i for i in range(at + 1, until + 1) if places[-1] - places[i] <= longest]
+        until = min(sharing, key=lambda i: abs(places[i] - middle), default=until)
+    return until
+
+
+def _times(path: Path, info: MediaInfo, *, limits: Limits, progress: Callable[[int], None]) -> tuple[array, list[int]]:  # type: ignore[type-arg]
+    """All pictures' times and those of keyframes that no picture after them precedes; microseconds, source's clock."""
+    times = array("q")
+    clean: list[int] = []
+    with open_source(path, limits=limits) as container:
+        stream = container.streams[info.video.index]
+        base = fraction(stream.time_base) or Fraction(1, 90000)
+
+        def tell(_: int) -> None:
+            progress(max(times, default=info.start_us) - info.start_us)
+
+        for packet in packets_of(container, {stream.index}, tell=tell):
+            if packet.size == 0 or packet.is_discard or packet.pts is None:
+                continue
+            time = to_us(packet.pts, base)
+            while clean and time < clean[-1] and len(clean) > 1:
+                clean.pop()  # an open GOP: this picture is shown before the keyframe it comes after
+            if packet.is_keyframe:
+                clean.append(time)
+            times.append(time)
+    return times, clean
