@@ -1,9 +1,6 @@
 """One attempt at a task: ask the child, record what it finishes, settle how it ended.
 
-What belongs together is one transaction, and every transaction holds the task's token: an attempt that lost its
-claim changes nothing any more. A refusal discards the task and fails the job at once; it is no dead letter to look
-after (`AttemptError.refused`). Any other failure is tried again with growing pauses while attempts remain, except
-that `max_crashes` deaths of the child on one task end it as poison.
+What belongs together is one transaction (`outcome.py`).
 """
 
 import asyncio
@@ -19,15 +16,15 @@ import msgspec
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.event import Event
-from vidprod.domain.ids import new_id
-from vidprod.domain.job import Fault, Job
+from vidprod.domain.job import Job
 from vidprod.domain.plan import Plan
 from vidprod.domain.segment import Segment
 from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
-from vidprod.domain.task import STEP_WEIGHT, STEPS, AttemptError, Task, backoff_ms
+from vidprod.domain.task import STEP_WEIGHT, STEPS, Task
 from vidprod.domain.video import MediaInfo, Video
-from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, TryLater, VidProdError
+from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, VidProdError
 from vidprod.services.child import ChildHost
+from vidprod.services.outcome import Outcome, final_fault, pause_after, told_as
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
@@ -35,7 +32,6 @@ from vidprod.telemetry import log, metrics
 PROGRESS_EVERY_S = 0.5
 LEAST_BYTES_PER_SECOND = 25_000  # of any take worth cutting: bounds the time limit of the probe
 ENCODED_BYTES_PER_SECOND = 1_050_000  # of media, at most: the encoder's greatest rate, and sound
-PATIENCE_WITH_A_FULL_DISK = 4  # times the usual pause: somebody has to make room
 ENDS_OF_A_JOB = frozenset({"job.cancelled", "job.deleted"})
 
 _logger = log.get(__name__)
@@ -211,104 +207,49 @@ class Attempt:
         await asyncio.to_thread(_check_made, self._work_dir, done.stem)
         await asyncio.to_thread(blobs.adopt, self._work_dir, done.stem, self.task.job_id, segment.id)
 
-        def record(db: Tables) -> None:
-            now = self._now()
-            db.tasks.advance(self.task)
-            db.segments.ready(segment.id, done.rendition, now=now)
-            data = {"segment_id": segment.id, "index": segment.index, "sha256": done.rendition.sha256}
-            db.events.record("segment.ready", job_id=self.task.job_id, data=data, now=now)
-
-        await self._store.write(record)
+        await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
         self._todo = [other for other in self._todo if other.index != segment.index]
         _logger.info("segment ready", segment=segment.id, index=segment.index)
         self._check_room_for_next()
 
     # recording
 
+    def _outcome(self, db: Tables) -> Outcome:
+        return Outcome(db, self.task, now=self._now(), max_attempts=self._room.config.max_attempts)
+
     async def _record(self, data: dict[str, Any]) -> None:
         match self.task.kind:
             case "probe":
-                await self._store.write(self._probed(msgspec.convert(data, MediaInfo)))
+                info = msgspec.convert(data, MediaInfo)
+                await self._store.write(lambda db: self._outcome(db).probed(self._video, info))
             case "plan":
-                await self._store.write(self._planned(msgspec.convert(data, Plan)))
+                plan = msgspec.convert(data, Plan)
+                await self._store.write(lambda db: self._outcome(db).planned(self._video, plan))
             case "render":
-                await self._store.write(self._rendered())
-
-    def _probed(self, info: MediaInfo) -> Callable[[Tables], None]:
-        def record(db: Tables) -> None:
-            now = self._now()
-            self._complete(db, now=now)
-            db.videos.set_info(self._video.id, info)
-            self._enqueue_next(db, payload={}, now=now)
-
-        return record
-
-    def _planned(self, plan: Plan) -> Callable[[Tables], None]:
-        made = self._now()
-        segments = [
-            Segment(
-                id=new_id("seg", now=made),
-                job_id=self.task.job_id,
-                index=planned.index,
-                state="pending",
-                in_us=planned.in_us,
-                out_us=planned.out_us,
-                created_at=made,
-            )
-            for planned in plan.segments
-        ]
-
-        def record(db: Tables) -> None:
-            now = self._now()
-            self._complete(db, now=now)
-            db.videos.set_info(self._video.id, plan.heard(self._info))
-            db.segments.add_all(segments)
-            db.events.record("segment.planned", job_id=self.task.job_id, data={"count": len(segments)}, now=now)
-            self._enqueue_next(db, payload={"plan": msgspec.to_builtins(plan)}, now=now)
-
-        return record
-
-    def _rendered(self) -> Callable[[Tables], None]:
-        warnings = [*self._info.warnings, *self._plan.warnings]
-
-        def record(db: Tables) -> None:
-            now = self._now()
-            missing = [s.index for s in db.segments.of_job(self.task.job_id) if s.state != "ready"]
-            if missing:
-                raise TryLater(f"the media child ended without the segments {missing}", code="child_incomplete")
-            self._complete(db, now=now)
-            db.jobs.complete(self.task.job_id, warnings, now=now)
-            db.events.record("job.completed", job_id=self.task.job_id, now=now)
-
-        return record
-
-    def _complete(self, db: Tables, *, now: int) -> None:
-        db.tasks.complete(self.task, now=now)
-        db.events.record("step.completed", job_id=self.task.job_id, data={"step": self.task.kind}, now=now)
-
-    def _enqueue_next(self, db: Tables, *, payload: dict[str, Any], now: int) -> None:
-        db.tasks.enqueue(
-            STEPS[STEPS.index(self.task.kind) + 1],
-            job_id=self.task.job_id,
-            priority=self.task.priority,
-            run_at=now,
-            max_attempts=self._room.config.max_attempts,
-            payload=payload,
-            now=now,
-        )
+                warnings = [*self._info.warnings, *self._plan.warnings]
+                await self._store.write(lambda db: self._outcome(db).rendered(warnings))
 
     # settling
 
     async def _settle(self, error: BaseException) -> str:
         """Record how an attempt failed. Raises nothing: what cannot be recorded is left to the lease."""
-        told = self._told_as(error)
-        fault = self._final_fault(error, told)
+        if not isinstance(error, VidProdError):
+            _logger.error("unexpected error", exc_info=error)
+        told = told_as(error, self.task, now=self._now())
+        fault = final_fault(error, told, self.task, max_crashes=self._room.config.max_crashes)
         _logger.warning(
             "attempt failed", code=told.code, message=told.message, output=told.output[-1000:], final=fault is not None
         )
-        settled = self._discarded(told, fault) if fault is not None else self._retried(told)
+        pause_ms = pause_after(told, self.task, jitter=self._room.jitter())
+
+        def settle(db: Tables) -> None:
+            if fault is not None:
+                self._outcome(db).discarded(told, fault)
+            else:
+                self._outcome(db).retried(told, pause_ms=pause_ms)
+
         try:
-            await self._store.write(settled, urgent=True)
+            await self._store.write(settle, urgent=True)
         except ClaimLost:
             return "lost"
         except VidProdError as unwritten:
@@ -317,52 +258,6 @@ class Attempt:
         if fault is None:
             return "retried"
         return "refused" if told.refused else "discarded"
-
-    def _told_as(self, error: BaseException) -> AttemptError:
-        known = isinstance(error, VidProdError)
-        if not known:
-            _logger.error("unexpected error", exc_info=error)
-        return AttemptError(
-            attempt=self.task.attempt,
-            at=self._now(),
-            code=error.code if isinstance(error, VidProdError) else "internal",
-            message=str(error) if known else f"{type(error).__name__}: {error}",
-            output=error.output if isinstance(error, TryLater) else "",
-            crash=isinstance(error, ChildDied) and error.code != "child_not_started",
-            refused=isinstance(error, Refused),
-        )
-
-    def _final_fault(self, error: BaseException, told: AttemptError) -> Fault | None:
-        """Why the job fails now; None when the task is worth another attempt."""
-        hint = error.hint if isinstance(error, VidProdError) else ""
-        if told.refused:
-            return Fault(code=told.code, message=told.message, hint=hint)
-        if told.crash and self.task.crashes + 1 >= self._room.config.max_crashes:
-            return poisoned(self.task.crashes + 1, told.message)
-        if self.task.attempt >= self.task.max_attempts:
-            return Fault(code=told.code, message=told.message, hint=hint or "Try the job again later.")
-        return None
-
-    def _discarded(self, told: AttemptError, fault: Fault) -> Callable[[Tables], None]:
-        def record(db: Tables) -> None:
-            now = self._now()
-            db.tasks.discard(self.task, told, now=now)
-            fail_job(db, self.task, fault, now=now)
-
-        return record
-
-    def _retried(self, told: AttemptError) -> Callable[[Tables], None]:
-        pause_ms = backoff_ms(self.task.attempt, jitter=self._room.jitter())
-        if told.code == "no_space":
-            pause_ms *= PATIENCE_WITH_A_FULL_DISK
-
-        def record(db: Tables) -> None:
-            now = self._now()
-            db.tasks.retry(self.task, told, run_at=now + pause_ms)
-            data = {"step": self.task.kind, "code": told.code, "message": told.message, "run_at": now + pause_ms}
-            db.events.record("step.retrying", job_id=self.task.job_id, data=data, now=now)
-
-        return record
 
     async def _give_back(self) -> str:
         try:
@@ -439,21 +334,3 @@ def limits_of(config: Config) -> Limits:
         threads=config.child_threads or min(2, os.cpu_count() or 1),
         memory_bytes=config.child_memory_bytes,
     )
-
-
-def poisoned(deaths: int, message: str) -> Fault:
-    """The job's end when its task only kills who tries it."""
-    return Fault(
-        code="poison",
-        message=f"This step died {deaths} times; the last time: {message}",
-        hint="The file may be damaged. `vidprod dead` shows what the media child said each time.",
-    )
-
-
-def fail_job(db: Tables, task: Task, fault: Fault, *, now: int) -> None:
-    """What a discarded task means for its job. In the transaction that discards."""
-    db.segments.fail_pending(task.job_id)
-    db.jobs.fail(task.job_id, fault, now=now)
-    data = {"step": task.kind, "code": fault.code, "message": fault.message}
-    db.events.record("step.discarded", job_id=task.job_id, data=data, now=now)
-    db.events.record("job.failed", job_id=task.job_id, data={"code": fault.code, "message": fault.message}, now=now)

@@ -12,8 +12,9 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.task import Task
 from vidprod.errors import ClaimLost, VidProdError
-from vidprod.services.attempt import Attempt, Room, fail_job, poisoned
+from vidprod.services.attempt import Attempt, Room
 from vidprod.services.child import ChildHost
+from vidprod.services.outcome import fail_job, poisoned
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log
 

@@ -1,0 +1,154 @@
+"""What an attempt came to, as the database is told it: each method is one transaction or part of one.
+
+Every one holds the task's token: an attempt that lost its claim changes nothing any more. A refusal discards the task
+and fails the job at once; it is no dead letter to look after (`AttemptError.refused`). Any other failure is tried
+again with growing pauses while attempts remain, except that `max_crashes` deaths of the child on one task end it as
+poison.
+"""
+
+from typing import Any
+
+import msgspec
+
+from vidprod.domain.ids import new_id
+from vidprod.domain.job import Fault
+from vidprod.domain.plan import Plan
+from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.task import STEPS, AttemptError, Task, backoff_ms
+from vidprod.domain.video import MediaInfo, Video
+from vidprod.errors import ChildDied, Refused, TryLater, VidProdError
+from vidprod.store.sqlite import Tables
+
+PATIENCE_WITH_A_FULL_DISK = 4  # times the usual pause: somebody has to make room
+
+
+class Outcome:
+    """The writes of one attempt, within one transaction."""
+
+    def __init__(self, db: Tables, task: Task, *, now: int, max_attempts: int) -> None:
+        """`max_attempts`: of the step that comes next."""
+        self._db, self._task, self._now, self._max_attempts = db, task, now, max_attempts
+
+    def probed(self, video: Video, info: MediaInfo) -> None:
+        """The source's facts are known."""
+        self._complete()
+        self._db.videos.set_info(video.id, info)
+        self._enqueue_next(payload={})
+
+    def planned(self, video: Video, plan: Plan) -> None:
+        """The cuts are decided."""
+        assert video.info is not None  # the probe's completion set it
+        self._complete()
+        self._db.videos.set_info(video.id, plan.heard(video.info))
+        self._db.segments.add_all(self._segments(plan))
+        self._record("segment.planned", {"count": len(plan.segments)})
+        self._enqueue_next(payload={"plan": msgspec.to_builtins(plan)})
+
+    def _segments(self, plan: Plan) -> list[Segment]:
+        return [
+            Segment(
+                id=new_id("seg", now=self._now),
+                job_id=self._task.job_id,
+                index=planned.index,
+                state="pending",
+                in_us=planned.in_us,
+                out_us=planned.out_us,
+                created_at=self._now,
+            )
+            for planned in plan.segments
+        ]
+
+    def segment_ready(self, segment: Segment, rendition: Rendition) -> None:
+        """The segment's files are in their place."""
+        self._db.tasks.advance(self._task)
+        self._db.segments.ready(segment.id, rendition, now=self._now)
+        self._record("segment.ready", {"segment_id": segment.id, "index": segment.index, "sha256": rendition.sha256})
+
+    def rendered(self, warnings: list[str]) -> None:
+        """The job is done. Raises TryLater where a segment is missing."""
+        missing = [s.index for s in self._db.segments.of_job(self._task.job_id) if s.state != "ready"]
+        if missing:
+            raise TryLater(f"the media child ended without the segments {missing}", code="child_incomplete")
+        self._complete()
+        self._db.jobs.complete(self._task.job_id, warnings, now=self._now)
+        self._record("job.completed")
+
+    def discarded(self, told: AttemptError, fault: Fault) -> None:
+        """The task will not be tried again, and its job fails."""
+        self._db.tasks.discard(self._task, told, now=self._now)
+        fail_job(self._db, self._task, fault, now=self._now)
+
+    def retried(self, told: AttemptError, *, pause_ms: int) -> None:
+        """The task is tried again after a pause."""
+        run_at = self._now + pause_ms
+        self._db.tasks.retry(self._task, told, run_at=run_at)
+        data = {"step": self._task.kind, "code": told.code, "message": told.message, "run_at": run_at}
+        self._record("step.retrying", data)
+
+    def _complete(self) -> None:
+        self._db.tasks.complete(self._task, now=self._now)
+        self._record("step.completed", {"step": self._task.kind})
+
+    def _enqueue_next(self, *, payload: dict[str, Any]) -> None:
+        self._db.tasks.enqueue(
+            STEPS[STEPS.index(self._task.kind) + 1],
+            job_id=self._task.job_id,
+            priority=self._task.priority,
+            run_at=self._now,
+            max_attempts=self._max_attempts,
+            payload=payload,
+            now=self._now,
+        )
+
+    def _record(self, event_type: str, data: dict[str, Any] | None = None) -> None:
+        self._db.events.record(event_type, job_id=self._task.job_id, data=data, now=self._now)
+
+
+def told_as(error: BaseException, task: Task, *, now: int) -> AttemptError:
+    """How the queue remembers that an attempt at `task` ended with `error`."""
+    known = isinstance(error, VidProdError)
+    return AttemptError(
+        attempt=task.attempt,
+        at=now,
+        code=error.code if isinstance(error, VidProdError) else "internal",
+        message=str(error) if known else f"{type(error).__name__}: {error}",
+        output=error.output if isinstance(error, TryLater) else "",
+        crash=isinstance(error, ChildDied) and error.code != "child_not_started",
+        refused=isinstance(error, Refused),
+    )
+
+
+def final_fault(error: BaseException, told: AttemptError, task: Task, *, max_crashes: int) -> Fault | None:
+    """Why the job fails now; None when the task is worth another attempt."""
+    hint = error.hint if isinstance(error, VidProdError) else ""
+    if told.refused:
+        return Fault(code=told.code, message=told.message, hint=hint)
+    if told.crash and task.crashes + 1 >= max_crashes:
+        return poisoned(task.crashes + 1, told.message)
+    if task.attempt >= task.max_attempts:
+        return Fault(code=told.code, message=told.message, hint=hint or "Try the job again later.")
+    return None
+
+
+def pause_after(told: AttemptError, task: Task, *, jitter: float) -> int:
+    """Milliseconds until the next attempt; `jitter` from 0 up to 1."""
+    pause_ms = backoff_ms(task.attempt, jitter=jitter)
+    return pause_ms * PATIENCE_WITH_A_FULL_DISK if told.code == "no_space" else pause_ms
+
+
+def poisoned(deaths: int, message: str) -> Fault:
+    """The job's end when its task only kills who tries it."""
+    return Fault(
+        code="poison",
+        message=f"This step died {deaths} times; the last time: {message}",
+        hint="The file may be damaged. `vidprod dead` shows what the media child said each time.",
+    )
+
+
+def fail_job(db: Tables, task: Task, fault: Fault, *, now: int) -> None:
+    """What a discarded task means for its job. In the transaction that discards."""
+    db.segments.fail_pending(task.job_id)
+    db.jobs.fail(task.job_id, fault, now=now)
+    data = {"step": task.kind, "code": fault.code, "message": fault.message}
+    db.events.record("step.discarded", job_id=task.job_id, data=data, now=now)
+    db.events.record("job.failed", job_id=task.job_id, data={"code": fault.code, "message": fault.message}, now=now)
