@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.conftest import DESK, PHONE, OpenPage
+from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
 from tests.page.fake_daemon import POLICY
 from tests.page.test_for_everyone import audit
 from tests.page.test_uploading import pick
@@ -127,6 +127,22 @@ def test_a_finished_take_shows_segments_that_play_and_seek(
     )
     page.wait_for_function("() => document.querySelector('video').currentTime >= 3")
     assert audit(page) == {}
+
+
+def test_a_segment_and_its_poster_show_in_a_tab_of_their_own(daemon: str, done: str, shared: Contexts) -> None:
+    """Once the policy of the files kept the browser's own player from loading what it was made for."""
+    page = shared(viewport=DESK).new_page()
+    guard = Guard(daemon)
+    guard.watch(page)
+    segment = status(daemon, done)["segments"][0]
+    page.goto(f"{daemon}{segment['video_url']}")
+    page.wait_for_function("() => document.querySelector('video').readyState > 0")
+    assert page.locator("video").evaluate("video => video.videoWidth") == segment["width"]
+    guard.check(page)
+    page.goto(f"{daemon}{segment['poster_url']}")
+    page.wait_for_function("() => document.querySelector('img').naturalWidth > 0")
+    guard.check(page)
+    page.close()
 
 
 def test_the_sprite_is_what_the_slider_says(daemon: str, done: str, open_at: OpenPage) -> None:

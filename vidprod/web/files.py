@@ -19,11 +19,14 @@ _PIECE_BYTES = 256 << 10
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 _TOKEN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`|~")
 
-# Nobody's page may come out of a file of ours, whatever is in it; and a shared cache must not keep private footage.
+# Nobody's page may come out of a file of ours, whatever is in it: no script runs. The policy also governs the player
+# that a browser makes of a file opened by itself, which loads the file once more, from its own origin.
+_POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+
 _HEADERS = {
     "Accept-Ranges": "bytes",
-    "Cache-Control": "private, max-age=86400, immutable",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cache-Control": "private, max-age=86400, immutable",  # a shared cache must not keep private footage
+    "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
 }
 
