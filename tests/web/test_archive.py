@@ -100,6 +100,15 @@ async def test_more_files_than_16_bits_count_are_counted_in_zip64(
     assert len(zipfile.ZipFile(io.BytesIO(data)).infolist()) == 3
 
 
+async def test_a_segment_stamped_before_1980_is_in_the_zip(tmp_path: Path) -> None:
+    """The daemon's clock was wrong when it was made. A zip's dates begin in 1980: the answer was a 500."""
+    (tmp_path / "a.mp4").write_bytes(b"abc")
+    early = Entry(path=tmp_path / "a.mp4", name="a.mp4", size=3, at_ms=0)
+    archive = zipfile.ZipFile(io.BytesIO(b"".join([piece async for piece in pieces([early])])))
+    assert archive.testzip() is None
+    assert archive.infolist()[0].date_time == (1980, 1, 1, 0, 0, 0)
+
+
 def _sparse(path: Path, size: int) -> None:
     path.touch()
     os.truncate(path, size)

@@ -182,4 +182,5 @@ def _field(value: int) -> int:
 
 def _dos_time(entry: Entry) -> tuple[int, int]:
     at = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-    return (at.hour << 11) | (at.minute << 5) | (at.second // 2), ((at.year - 1980) << 9) | (at.month << 5) | at.day
+    year = max(at.year, 1980) - 1980  # no earlier one can be said; a clock that was not set yet stamps 1970
+    return (at.hour << 11) | (at.minute << 5) | (at.second // 2), (year << 9) | (at.month << 5) | at.day
