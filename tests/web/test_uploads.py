@@ -217,9 +217,25 @@ async def test_an_end_without_the_last_chunk_is_no_end(live: Live) -> None:
         await client.head("PUT /upload", "Transfer-Encoding: chunked")
         await client.chunk(mp4(1_000_000))
         client.writer.write_eof()
-        await client.answer()
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"ended early or is malformed" in answer
     assert await live.left_over() == set()
     assert (await live.client.get("/v1/jobs")).json()["jobs"] == []
+
+
+async def test_a_malformed_chunk_is_told_what_it_is(live: Live) -> None:
+    """It was told that it had gone away."""
+    async with RawClient(live.port) as client:
+        await client.head("PUT /upload", "Transfer-Encoding: chunked")
+        await client.chunk(mp4(1_000_000))
+        await client.send(b"no length\r\n")
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 400")
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert problem["detail"] == "The request's body ended early or is malformed."
+    assert problem["hint"] == "Send the file again."
+    assert await live.left_over() == set()
 
 
 async def test_a_silent_client_is_ended_and_leaves_nothing(tmp_path: Path) -> None:

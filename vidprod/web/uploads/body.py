@@ -12,9 +12,10 @@ _WINDOW = 2.0  # times the longest silence, so that one pause alone does not mak
 
 
 class ClientGone(BadRequest):
-    """The client went away before the end of its request."""  # nobody reads it
+    """The request's body ended early or is malformed."""  # read by who sent a bad chunk, or closed its sending half
 
     code = "client_gone"
+    hint = "Send the file again."
 
 
 class TooSlow(BadRequest):
@@ -44,7 +45,7 @@ class Body:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """
         Raises:
-            ClientGone: it disconnected.
+            ClientGone: it disconnected, or sent a chunk that is none: the server says the same of both.
             TooSlow: no byte came within the read timeout, or too few within the window.
             TooLarge: more came than `max_bytes`.
         """
