@@ -16,7 +16,7 @@ import pytest
 from tests.services.conftest import eventually, pids_of, worker_pids
 from tests.services.workshop import Workshop, eventually_async, files_of, workshop_in
 from vidprod.domain.ids import new_id
-from vidprod.errors import ClaimLost
+from vidprod.errors import ClaimLost, NoSpace
 from vidprod.services.process import WATCH_EVERY_S
 from vidprod.store.feed import ProgressNote
 
@@ -318,6 +318,27 @@ async def test_it_can_be_stopped_at_any_moment(workshop: Workshop, after_s: floa
     for job_id in jobs:
         assert (await workshop.end_of(job_id)).state == "completed"
         assert {task.attempt for task in await workshop.tasks(job_id)} == {1}
+
+
+async def test_it_can_be_stopped_while_nothing_can_be_claimed(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await workshop.start()
+    claiming, may_fail = threading.Event(), threading.Event()
+
+    def full(*_: Any) -> None:
+        claiming.set()
+        may_fail.wait(10)
+        raise NoSpace("the volume is full")
+
+    monkeypatch.setattr(worker, "_claim_one", full)
+    workshop.store.feed.nudge.set()
+    await eventually(claiming.is_set)
+    stopping = asyncio.create_task(workshop.stop())
+    await asyncio.sleep(0)
+    may_fail.set()
+    done, _ = await asyncio.wait({stopping}, timeout=5)
+    assert done
 
 
 async def test_what_an_earlier_daemon_left_running_is_freed_at_the_start(workshop: Workshop) -> None:

@@ -4,6 +4,7 @@ It is woken by the feed's nudge, by a task's `run_at`, and by the end of a lease
 """
 
 import asyncio
+import contextlib
 import random
 import secrets
 from collections.abc import Callable
@@ -95,9 +96,11 @@ class Worker:
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            # it may be committed already: a claim that nobody hears of would wait for its lease
-            if (task := await claiming) is not None:
-                await self._give_back(task)
+            # It may be committed already: a claim that nobody hears of would wait for its lease. Where it is not, the
+            # reason must not take the place of being cancelled.
+            with contextlib.suppress(VidProdError):
+                if (task := await claiming) is not None:
+                    await self._give_back(task)
             raise
 
     def _claim_one(self, db: Tables, token: str) -> Task | None:
