@@ -55,8 +55,15 @@ def hlg(light: Floats) -> Floats:
     return np.asarray(np.where(scene <= 1 / 12, np.sqrt(3 * scene), a * np.log(np.maximum(12 * scene - b, 1e-9)) + c))
 
 
-def hdr(path: Path, transfer: Literal["pq", "hlg"], *, seconds: float = 3.2, size: tuple[int, int] = PORTRAIT) -> Path:
-    """HEVC, 10 bit, BT.2020, with `PATCHES` in two columns."""
+def hdr(
+    path: Path,
+    transfer: Literal["pq", "hlg"],
+    *,
+    seconds: float = 3.2,
+    size: tuple[int, int] = PORTRAIT,
+    gop: int | None = None,
+) -> Path:
+    """HEVC, 10 bit, BT.2020, with `PATCHES` in two columns, in closed groups of `gop` pictures."""
     width, height = size
     rows = len(PATCHES) // _COLUMNS
     planes = np.full((height * 3 // 2, width), 512, np.uint16)
@@ -72,8 +79,9 @@ def hdr(path: Path, transfer: Literal["pq", "hlg"], *, seconds: float = 3.2, siz
     style = Style(
         codec="libx265",
         pix_fmt="yuv420p10le",
-        options={"preset": "ultrafast", "crf": "14", "x265-params": "log-level=error"},
+        options={"preset": "ultrafast", "crf": "14", "x265-params": "log-level=error:open-gop=0"},
         colour=(9, 16 if transfer == "pq" else 18, 9),
+        gop=gop,
     )
     pictures = ((Fraction(n, 30), planes) for n in range(round(seconds * 30)))
     return write(path, pictures, rate=Fraction(30), sound=Sound(noise(seconds)), style=style)

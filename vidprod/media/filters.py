@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vidprod.domain.plan import Canvas
 from vidprod.domain.video import VideoStreamInfo
-from vidprod.media.tonemap import write_cube
+from vidprod.media.tonemap import cube
 
 _BLUR_SHRINK = 8  # the background is blurred at an eighth of its size, where it costs a 64th and looks the same
 _BLUR_SIGMA = 2.5  # pixels there, 20 on the canvas
@@ -35,9 +35,7 @@ class Painter:
         self._canvas = canvas
         self._info = info
         self._threads = threads
-        self._cube = work_dir / "hdr.cube"
-        if info.hdr is not None:
-            write_cube(self._cube, info.hdr)
+        self._cube = None if info.hdr is None else cube(work_dir, info.hdr)
         self._shape: tuple[int, int, str] | None = None
         self._front: _Graph
         self._backdrop: _Backdrop | None = None
@@ -141,7 +139,7 @@ class Painter:
         source = f"in_color_matrix={matrix}:in_range={span}"
         target = "out_color_matrix=bt709:out_range=tv"
         steps: list[Step]
-        if info.hdr is not None:
+        if self._cube is not None:
             steps = [
                 ("scale", f"{size}:flags=bicubic:{source}"),
                 ("format", "gbrp10le"),

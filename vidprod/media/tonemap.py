@@ -1,6 +1,7 @@
 """From HDR to SDR: a 3D lookup table that brings PQ or HLG in BT.2020 to BT.709, bright and not washed out."""
 
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Literal
 
 import numpy as np
@@ -18,13 +19,26 @@ _TO_709 = np.array(
 )
 
 
-def write_cube(path: Path, transfer: Literal["pq", "hlg"]) -> None:
-    """Writes the table in the .cube format that FFmpeg's lut3d reads: red runs fastest."""
+def cube(folder: Path, transfer: Literal["pq", "hlg"]) -> Path:
+    """The table as a file in `folder`, in the .cube format that FFmpeg's lut3d reads. Written where there is none.
+
+    Several threads may ask at a time: the file is there whole, or not at all, and stays as it is.
+    """
+    path = folder / f"{transfer}.cube"
+    if not path.exists():
+        with NamedTemporaryFile("w", dir=folder, suffix=".part", delete=False) as file:
+            file.write(_table(transfer))
+        Path(file.name).replace(path)
+    return path
+
+
+def _table(transfer: Literal["pq", "hlg"]) -> str:
+    """Red runs fastest."""
     axis = np.linspace(0.0, 1.0, _SIZE)
     blue, green, red = np.meshgrid(axis, axis, axis, indexing="ij")
     table = to_sdr(np.stack([red, green, blue], axis=-1).reshape(-1, 3), transfer)
     rows = "\n".join(f"{r:.6f} {g:.6f} {b:.6f}" for r, g, b in table)
-    path.write_text(f"LUT_3D_SIZE {_SIZE}\n{rows}\n")
+    return f"LUT_3D_SIZE {_SIZE}\n{rows}\n"
 
 
 def to_sdr(signal: Array, transfer: Literal["pq", "hlg"]) -> Array:
