@@ -102,6 +102,33 @@ async def test_a_receiver_cancelled_at_any_point_leaves_all_or_nothing(blobs: Di
     assert outcomes == {True, False}  # else the loop did not reach both sides
 
 
+async def test_a_receiver_cancelled_twice_waits_for_its_last_fsync(
+    blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drain cancels, and a second later cancels again: the file was closed under a slow fsync."""
+    begun, go_on, synced = threading.Event(), threading.Event(), []
+    fsync = os.fsync
+
+    def slow_fsync(fd: int) -> None:
+        begun.set()
+        go_on.wait(5)
+        fsync(fd)
+        synced.append(fd)
+
+    monkeypatch.setattr("vidprod.blobs.incoming.os.fsync", slow_fsync)
+    uploading = asyncio.create_task(_write(blobs, buffers=1))
+    await asyncio.to_thread(begun.wait, 5)
+    for _ in range(3):
+        uploading.cancel()
+        await asyncio.sleep(0.02)
+    assert not uploading.done()
+    go_on.set()
+    await asyncio.wait({uploading})
+    assert uploading.cancelled()
+    assert len(synced) == 3  # the file and both directories: the thread came to its end
+    assert _files(blobs.root) == blobs.stored_videos() == set()
+
+
 async def test_more_than_fits_is_refused_with_figures_before_a_byte(blobs: DiskBlobs) -> None:
     with pytest.raises(NoSpace, match=r"needed, .* free .* kept for the database"):
         async with blobs.receive(_id("upl"), expected=HUGE):

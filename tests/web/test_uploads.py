@@ -364,6 +364,29 @@ async def test_a_row_that_cannot_be_written_takes_its_file_along(live: Live) -> 
     assert live.blobs.stored_videos() == set()
 
 
+async def test_a_row_that_fails_after_two_cancellations_takes_its_file_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drain cancels, and soon again: nobody waited for the writer any more, and the file stayed."""
+    monkeypatch.setattr("vidprod.web.server._CANCELLED_WITHIN_S", 0.05)
+    go_on = asyncio.Event()
+
+    async def no_rows(*_arguments: object) -> None:
+        await go_on.wait()
+        raise OSError("the disk is gone")
+
+    async with running(tmp_path, drain_s=0.0) as live, RawClient(live.port) as client:
+        monkeypatch.setattr(live.store, "write", no_rows)
+        await client.head("PUT /upload", "Content-Length: 10000")
+        await client.send(mp4(10_000))
+        await _until(live.blobs.stored_videos)
+        live.stop.set()
+        await live.serving
+        assert live.blobs.stored_videos() != set()
+        go_on.set()
+        assert await live.left_over() == set()
+
+
 def _break_jobs(db: Tables) -> None:
     db.jobs._run("create trigger no_jobs before insert on job begin select raise(abort, 'no jobs today'); end")
 

@@ -10,6 +10,7 @@ left to do however long the upload was, and a slow disk slows the client down in
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import resource
@@ -92,11 +93,13 @@ class Incoming:
     async def discard(self) -> None:
         """Close, and remove what was not committed. Safe to call at any point, also after `commit`."""
         self._pieces.clear()
-        if self._pushing is not None:
-            await asyncio.wait({self._pushing})
-            self._pushing.exception()  # seen: nothing of this upload is kept
-            self._pushing = None
-        await self._in_thread(self._close)  # to free a large file's pages takes a while
+        pushing, self._pushing = self._pushing, None
+        try:
+            if pushing is not None:
+                with contextlib.suppress(Exception):  # nothing of this upload is kept
+                    await to_its_end(pushing)
+        finally:
+            await self._in_thread(self._close)  # to free a large file's pages takes a while
 
     async def _flush(self) -> None:
         if not self._pieces:
@@ -132,12 +135,7 @@ class Incoming:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """`work`, to its end even when the caller is cancelled: half a rename is nobody's to clean up."""
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait({future})
-            raise
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     def _make_durable(self, target: Path) -> None:
         """fsync, then rename, then fsync the directories: never a name without its bytes."""
@@ -158,6 +156,21 @@ class Incoming:
             os.close(self._fd)
             self._fd = -1
         self._path.unlink(missing_ok=True)
+
+
+async def to_its_end(work: "asyncio.Future[T]") -> T:
+    """What `work` gives. A caller that is cancelled meanwhile, however often, is so only when `work` has ended."""
+    cancelled: asyncio.CancelledError | None = None
+    while not work.done():
+        try:
+            await asyncio.wait({work})
+        except asyncio.CancelledError as error:  # a drain cancels twice
+            cancelled = error
+    if cancelled is None:
+        return work.result()
+    if not work.cancelled():
+        work.exception()  # seen; nobody is left to hear it
+    raise cancelled
 
 
 def sync_directory(path: Path) -> None:

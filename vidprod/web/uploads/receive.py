@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response
 
 from vidprod.blobs.disk import amount
-from vidprod.blobs.incoming import Incoming
+from vidprod.blobs.incoming import Incoming, to_its_end
 from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
 from vidprod.domain.job import Job
@@ -238,11 +238,10 @@ async def _record(desk: Desk, video: Video, job: Job, *, repeat: tuple[str, str]
 
     recording = asyncio.create_task(desk.store.write(rows))
     try:
-        await asyncio.shield(recording)
+        await to_its_end(recording)
     finally:  # whoever was cancelled: either rows and file, or neither
-        await asyncio.wait({recording})
         if recording.cancelled() or recording.exception() is not None:
-            await asyncio.to_thread(desk.blobs.delete_source, video.id)
+            await to_its_end(asyncio.ensure_future(asyncio.to_thread(desk.blobs.delete_source, video.id)))
 
 
 def _answer(job_id: str, *, headers: dict[str, str] | None = None) -> Response[Accepted]:
