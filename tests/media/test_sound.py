@@ -10,6 +10,9 @@ from tests.media import readers, synth
 from tests.media.conftest import MakeSegments
 from tests.media.measure import loudness
 from tests.media.synth import RATE, Samples, Sound, noise, tone
+from vidprod.domain.step import Limits
+from vidprod.media import sound as media_sound
+from vidprod.media.probe import measure
 
 SMALL = (72, 128)  # the picture does not matter here
 
@@ -87,6 +90,18 @@ def test_any_layout_and_rate_becomes_stereo_at_48_khz(
     samples, _, _ = readers.sound(done.segments[0])
     left, right = (float(np.sqrt((channel**2).mean())) for channel in samples)
     assert left == pytest.approx(right, rel=0.2)
+
+
+def test_a_long_tone_at_44_1_khz_is_heard_without_a_click(tmp_path: Path) -> None:
+    """A block of AAC is then 1114.56 samples at 48 kHz: counted as 1115, it was 12 ms off its time after 30 s,
+    and the resampler began anew."""
+    hz, recorded = 441.0, Sound(tone(36, hz=441.0, rate=44_100), rate=44_100)
+    source = synth.with_sound(tmp_path / "take.mkv", recorded, seconds=36.0, size=SMALL)
+    info = measure(source, limits=Limits(), progress=lambda done, total: None)
+    track = media_sound.Sound(source, info, limits=Limits())
+    heard = np.concatenate([track.read(first * RATE, RATE)[0] for first in range(35)])[RATE:]
+    bend = heard[2:] + heard[:-2] - 2 * np.cos(2 * np.pi * hz / RATE) * heard[1:-1]  # 0 for a sine of this pitch
+    assert np.abs(bend).max() < 0.01
 
 
 @pytest.mark.parametrize("sound", [None, Sound(np.zeros((2, 3 * RATE + RATE // 2), np.float32))], ids=["no", "silent"])

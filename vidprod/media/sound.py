@@ -80,14 +80,14 @@ class Sound:
             if first > _DECODE_THROUGH_S * RATE:
                 before = origin + Fraction(first, RATE) - 1
                 container.seek(int(before / time_base), stream=stream, backward=True)
-            resampler, expected = _resampler(), None
-            at = 0
+            resampler, at = _resampler(), 0
+            expected: Fraction | None = None  # exact: at 44.1 kHz a block of AAC is 1114.56 samples long
             for block in self._decode(container, stream):
                 due = None if block.pts is None else round((block.pts * time_base - origin) * RATE)
                 if expected is None or (due is not None and abs(due - expected) > _SLIP):
                     at, resampler = (due if due is not None else 0), _resampler()
-                    expected = at
-                expected += round(block.samples * RATE / block.sample_rate)
+                    expected = Fraction(at)
+                expected += Fraction(block.samples * RATE, block.sample_rate)
                 try:
                     pieces = resampler.resample(block)
                 except (av.error.FFmpegError, ValueError):
