@@ -1,5 +1,6 @@
 // One finished segment: its picture, a player made when it is asked for, a control to look through it, its figures.
 
+import { announce } from "./announce.js";
 import { h, icon, setText } from "./dom.js";
 import { bytes, clock, decimal, rate, seconds } from "./words.js";
 
@@ -57,6 +58,7 @@ export class SegmentCard {
       h("span", { class: "play-badge" }, icon("play")),
       h("span", { class: "segment-length", "aria-hidden": "true" }, clock(segment.duration_s)),
     );
+    this.trouble = h("p", { class: "segment-trouble", hidden: true }, "It could not be played. Try again in a moment.");
     this.tile = h("div", { class: "segment-tile", hidden: true });
     this.stage = h("div", { class: "segment-stage" }, this.poster, this.tile);
     this.stage.style.setProperty("--shape", `${segment.width} / ${segment.height}`);
@@ -69,6 +71,7 @@ export class SegmentCard {
         "div",
         { class: "segment-words" },
         h("h4", { class: "segment-name" }, `Segment ${segment.index + 1}`),
+        this.trouble,
         figures(segment, this.recipe),
         warnings(segment),
         h(
@@ -107,6 +110,7 @@ export class SegmentCard {
   #play() {
     playing?.close();
     playing = this;
+    this.trouble.hidden = true;
     const video = (this.#video = h("video", {
       class: "segment-video",
       controls: true,
@@ -128,11 +132,12 @@ export class SegmentCard {
     this.element.scrollIntoView({ block: "nearest" });
   }
 
+  /** Often the network's fault and over in a moment: the next click tries again. */
   #broken(video) {
     if (video !== this.#video) return;
     this.close();
-    this.poster.disabled = true;
-    setText(this.poster.querySelector(".segment-length"), "cannot be played");
+    this.trouble.hidden = false;
+    announce(`${this.name} could not be played.`);
   }
 
   #time(at) {

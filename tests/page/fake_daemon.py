@@ -65,6 +65,7 @@ class FakeDaemon:
         self.rate: float | None = None  # bytes a second an upload is read at; None: as fast as it comes
         self.stream_status = 200
         self.list_status = 200
+        self.segment_status = 200
         self.stopping = threading.Event()
         self.url = ""
         self._streams: list[SimpleQueue[bytes | None]] = []
@@ -394,6 +395,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(200, job)
 
     def _segment(self, what: str) -> None:
+        if self.far.segment_status != 200:
+            self._problem(self.far.segment_status, "Bad Gateway", "", "")
+            return
         body, kind = {
             "video": (self.far.clip, "video/mp4"),
             "poster": (self.far.poster, "image/jpeg"),

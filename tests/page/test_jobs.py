@@ -309,6 +309,24 @@ def test_one_segment_plays_at_a_time_and_remembers_its_place(far: FakeDaemon, op
     page.wait_for_function("() => document.querySelector('video').currentTime > 0.4")
 
 
+def test_a_segment_that_could_not_be_loaded_says_so_and_plays_the_next_time(page: Page, far: FakeDaemon) -> None:
+    """Once a single lost connection put the button out of use until the page was loaded anew."""
+    job = working(far)
+    far.ready(job, 0)
+    play = card(page, job).get_by_role("button", name="Play segment 1 of take.mov")
+    expect(play).to_be_visible()
+    far.segment_status = 502
+    play.click()
+    trouble = card(page, job).get_by_role("paragraph").filter(has_text="It could not be played.")
+    expect(trouble).to_be_visible()
+    expect(page.locator("#announcer")).to_contain_text("segment 1 of take.mov could not be played.")
+    expect(play).to_be_focused()
+    far.segment_status = 200
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.1")
+    expect(trouble).to_be_hidden()
+
+
 def test_an_open_player_on_a_desk_has_room_for_its_controls(far: FakeDaemon, open_at: OpenPage) -> None:
     page = open_at(far.url, size=DESK)
     job = finished(far, segments=5)
