@@ -154,14 +154,19 @@ class UploadRow {
     const { upload } = this;
     const refused = upload.state === "refused";
     this.element.dataset.state = upload.state;
-    setHidden(this.again, !refused);
-    setHidden(this.away, !refused);
-    setHidden(this.cancel, refused, this.again);
+    this.#buttons(refused);
     setHidden(this.bar, refused);
     this.#bar();
     setText(this.state, this.#words());
     setText(this.figures, this.#figures());
     this.#trouble();
+  }
+
+  /** Those that come are there before the others go: a focus is handed only to what can be seen. */
+  #buttons(refused) {
+    const [come, go] = refused ? [[this.again, this.away], [this.cancel]] : [[this.cancel], [this.again, this.away]];
+    come.forEach((button) => setHidden(button, false));
+    go.forEach((button) => setHidden(button, true, come[0]));
   }
 
   #bar() {

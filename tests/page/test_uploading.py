@@ -129,6 +129,21 @@ def test_a_refused_upload_can_be_taken_off_the_list(page: Page, far: FakeDaemon,
     expect(page.locator("#uploads")).to_be_hidden()
 
 
+def test_the_buttons_of_an_upload_hand_the_focus_to_each_other(page: Page, far: FakeDaemon, take: Take) -> None:
+    """Once "Try again" by the keyboard left the focus on nothing."""
+    far.rate = 200_000
+    far.faults.append(Fault(status=415, problem=NOT_A_VIDEO))
+    pick(page, take("notes.mp4", 3_000_000))
+    page.get_by_role("button", name="Cancel the upload of notes.mp4").focus()
+    far.rate = None
+    expect(page.get_by_role("button", name="Try the upload of notes.mp4 again")).to_be_focused()
+    far.rate = 200_000
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Cancel the upload of notes.mp4")).to_be_focused()
+    far.rate = None
+    expect(page.get_by_role("heading", name="notes.mp4")).to_be_visible()
+
+
 def test_a_dropped_connection_is_tried_again_with_the_same_key(page: Page, far: FakeDaemon, take: Take) -> None:
     far.faults.append(Fault(after=100_000))
     pick(page, take("take.mp4", 8_000_000))
