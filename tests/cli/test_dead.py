@@ -232,7 +232,7 @@ def test_a_refused_take_is_judged_anew_when_it_is_named(judged: Path) -> None:
 
 def test_a_task_that_is_not_over_is_not_queued_again(volume: Path) -> None:
     task_id = the_task(volume).id
-    asyncio.run(write(volume / "data/vidprod.db", lambda db: db.tasks.requeue(task_id, now=NOW)))
+    asyncio.run(write(volume / "data/vidprod.db", lambda db: db.tasks.requeue(task_id, max_attempts=5, now=NOW)))
     with daemon_that_answers(volume, 202) as (port, asked):
         done = vidprod("dead", "requeue", task_id, "--port", str(port), cwd=volume)
     assert done.returncode == 1

@@ -21,7 +21,7 @@ from vidprod.domain.task import Task
 from vidprod.domain.video import Video
 from vidprod.services.child import ChildHost
 from vidprod.services.worker import Worker
-from vidprod.store.sqlite import Store
+from vidprod.store.sqlite import Store, lifecycle
 
 
 class Workshop:
@@ -107,13 +107,10 @@ class Workshop:
         return [event.type for event in await self.events(job_id)]
 
     async def cancel(self, job_id: str) -> None:
-        def cancel(db: Any) -> None:
-            db.jobs.cancel(job_id, now=self.now())
-            db.tasks.cancel_of_job(job_id, now=self.now())
-            db.segments.fail_pending(job_id)
-            db.events.record("job.cancelled", job_id=job_id, now=self.now())
+        await self.store.write(lambda db: lifecycle.cancel_job(db, db.jobs.get(job_id), now=self.now()))
 
-        await self.store.write(cancel)
+    async def retry(self, job_id: str) -> None:
+        await self.store.write(lambda db: lifecycle.retry_job(db, job_id, max_attempts=5, now=self.now()))
 
     async def event(self, job_id: str, *types: str) -> Event:
         """The first event of one of these types, when it happens."""

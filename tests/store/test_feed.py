@@ -138,7 +138,7 @@ async def test_the_worker_is_nudged_whenever_a_task_becomes_available(store: Sto
     last = await claim(store)
     await store.write(lambda db: db.tasks.discard(last, an_error(last), now=NOW))
     assert not await nudged()
-    await store.write(lambda db: db.tasks.requeue(last.id, now=NOW))
+    await store.write(lambda db: db.tasks.requeue(last.id, max_attempts=5, now=NOW))
     assert await nudged()
     await enqueue(store, job, "plan", run_at=NOW + 10**6)  # to be slept for
     assert await nudged()

@@ -25,7 +25,7 @@ MOVES: dict[str, Move] = {
     "complete": lambda db, job_id: db.jobs.complete(job_id, ["the last frames are damaged"], now=NOW + 2),
     "fail": lambda db, job_id: db.jobs.fail(job_id, FAULT, now=NOW + 3),
     "cancel": lambda db, job_id: db.jobs.cancel(job_id, now=NOW + 4),
-    "requeue": lambda db, job_id: db.jobs.requeue(job_id, now=NOW + 5),
+    "requeue": lambda db, job_id: db.jobs.requeue(job_id),
 }
 WAYS = {  # how a job comes into each state
     "queued": [],
@@ -73,7 +73,7 @@ async def test_a_job_remembers_its_times_its_warnings_and_its_error(store: Store
     assert started.started_at == NOW + 1
     failed = await store.write(lambda db: db.jobs.fail(job.id, FAULT, now=NOW + 3))
     assert (failed.error, failed.finished_at) == (FAULT, NOW + 3)
-    again = await store.write(lambda db: db.jobs.requeue(job.id, now=NOW + 4))
+    again = await store.write(lambda db: db.jobs.requeue(job.id))
     assert (again.error, again.started_at, again.finished_at, again.created_at) == (None, None, None, NOW)
     await store.write(lambda db: db.jobs.start(job.id, now=NOW + 5))
     done = await store.write(lambda db: db.jobs.complete(job.id, ["dark"], now=NOW + 6))
@@ -85,7 +85,7 @@ async def test_a_job_whose_source_is_gone_cannot_be_retried(store: Store) -> Non
     await store.write(lambda db: db.jobs.cancel(job.id, now=NOW))
     await store.write(lambda db: db.videos.mark_deleted(job.video_id, now=NOW))
     with pytest.raises(Conflict, match=f"^the video of the job {job.id} is gone: it cannot be retried$") as refusal:
-        await store.write(lambda db: db.jobs.requeue(job.id, now=NOW))
+        await store.write(lambda db: db.jobs.requeue(job.id))
     assert refusal.value.hint == "Upload it again."
 
 
@@ -95,7 +95,7 @@ async def test_a_completed_job_is_not_told_that_its_video_is_gone(store: Store) 
     await store.write(lambda db: db.jobs.complete(job.id, [], now=NOW))
     await store.write(lambda db: db.videos.mark_deleted(job.video_id, now=NOW))
     with pytest.raises(Conflict, match=r"is completed already: it cannot be retried$") as refusal:
-        await store.write(lambda db: db.jobs.requeue(job.id, now=NOW))
+        await store.write(lambda db: db.jobs.requeue(job.id))
     assert refusal.value.hint == "Only a job that failed or was cancelled can be retried."
 
 

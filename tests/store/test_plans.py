@@ -102,7 +102,7 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "give_back": lambda db: db.tasks.give_back(TASK, now=NOW),
     "discard": lambda db: db.tasks.discard(TASK, an_error(TASK), now=NOW),
     "cancel_of_job": lambda db: db.tasks.cancel_of_job(JOB, now=NOW),
-    "requeue": lambda db: db.tasks.requeue(TASK.id, now=NOW),
+    "requeue": lambda db: db.tasks.requeue(TASK.id, max_attempts=5, now=NOW),
     "rescue": lambda db: db.tasks.rescue(boot_id="b", now=NOW, max_rescues=3),
     "expired": lambda db: db.tasks.expired(now=NOW, max_rescues=3),
     "of_job": lambda db: db.tasks.of_job(JOB),

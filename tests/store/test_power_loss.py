@@ -172,7 +172,7 @@ async def test_with_synchronous_normal_acknowledged_transactions_are_lost(
     log, states = await record(tmp_path, seed=1)
     toll = cut(log, states, points=100, seed=1, folder=tmp_path)
     assert (toll.corrupt, toll.torn) == (0, 0)
-    assert toll.lost > 20
+    assert toll.lost > 5  # of 100; how many depends on when the checkpoints came
 
 
 async def test_with_synchronous_off_the_database_is_corrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,13 +215,13 @@ async def test_a_cancelled_job_takes_its_tasks_along_and_says_which_ran(store: S
     assert await store.write(lambda db: db.tasks.cancel_of_job(job.id, now=NOW + 2)) == []
 
 
-async def test_a_dead_letter_is_requeued_with_an_attempt_left(store: Store) -> None:
+async def test_a_dead_letter_is_requeued_with_all_its_attempts(store: Store) -> None:
     job = await a_job_alone(store)
     await enqueue(store, job, max_attempts=1)
     task = await claim(store)
     await store.write(lambda db: db.tasks.discard(task, an_error(task, crash=True), now=NOW))
-    again = await store.write(lambda db: db.tasks.requeue(task.id, now=NOW + 5))
-    assert (again.state, again.attempt, again.max_attempts, again.crashes) == ("available", 1, 2, 0)
+    again = await store.write(lambda db: db.tasks.requeue(task.id, max_attempts=5, now=NOW + 5))
+    assert (again.state, again.attempt, again.max_attempts, again.crashes) == ("available", 1, 6, 0)
     assert (again.run_at, again.finalized_at, len(again.errors)) == (NOW + 5, None, 1)
     assert (await claim(store, now=NOW + 5)).attempt == 2
 
@@ -230,11 +230,11 @@ async def test_only_what_ended_badly_is_requeued(store: Store) -> None:
     job = await upload(store)
     (task,) = await store.read(lambda db: db.tasks.of_job(job.id))
     with pytest.raises(Conflict, match="available"):
-        await store.write(lambda db: db.tasks.requeue(task.id, now=NOW))
+        await store.write(lambda db: db.tasks.requeue(task.id, max_attempts=5, now=NOW))
     with pytest.raises(NotFound):
-        await store.write(lambda db: db.tasks.requeue("tsk_" + "0" * 26, now=NOW))
+        await store.write(lambda db: db.tasks.requeue("tsk_" + "0" * 26, max_attempts=5, now=NOW))
     await store.write(lambda db: db.tasks.cancel_of_job(job.id, now=NOW))
-    assert (await store.write(lambda db: db.tasks.requeue(task.id, now=NOW))).state == "available"
+    assert (await store.write(lambda db: db.tasks.requeue(task.id, max_attempts=5, now=NOW))).state == "available"
 
 
 async def test_a_step_of_a_job_is_never_there_twice(store: Store) -> None:

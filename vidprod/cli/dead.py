@@ -27,6 +27,7 @@ from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
 from vidprod.errors import Conflict, Unavailable, VidProdError
+from vidprod.store.sqlite.lifecycle import retry_job
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -150,15 +151,8 @@ async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
 
 async def _requeue_in_store(config: Config, letter: Letter) -> None:
     now = now_ms()
-
-    def again(db: Tables) -> None:  # task, job, segments and event stand or fall together
-        db.tasks.requeue(letter.task.id, now=now)
-        db.jobs.requeue(letter.job.id, now=now)
-        db.segments.reopen(letter.job.id)
-        db.events.record("job.retried", job_id=letter.job.id, data={}, now=now)
-
     async with await Store.open(_database(config), now=now) as store:
-        await store.write(again)
+        await store.write(lambda db: retry_job(db, letter.job.id, max_attempts=config.max_attempts, now=now))
 
 
 def _ask_the_daemon(config: Config, letter: Letter) -> None:

@@ -9,11 +9,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from vidprod.domain.ids import is_id
-from vidprod.domain.job import FINAL, STATES, Job
-from vidprod.domain.task import STEPS
+from vidprod.domain.job import FINAL, STATES
 from vidprod.domain.video import Video
-from vidprod.errors import BadRequest, Conflict
-from vidprod.store.sqlite import Tables
+from vidprod.errors import BadRequest
+from vidprod.store.sqlite import Tables, lifecycle
 from vidprod.web.desk import Desk, checked
 from vidprod.web.reading import read
 from vidprod.web.views import JobView, view_job
@@ -81,18 +80,9 @@ async def cancel_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobV
     checked(job_id, "job")
 
     def cancel(db: Tables) -> JobView:
-        return view_job(db, _cancel(db, db.jobs.get(job_id), now=desk.now()))
+        return view_job(db, lifecycle.cancel_job(db, db.jobs.get(job_id), now=desk.now()))
 
     return await desk.store.write(cancel, urgent=True)
-
-
-def _cancel(db: Tables, job: Job, *, now: int) -> Job:
-    """Job, tasks and event in one transaction; the worker hears of it through the feed."""
-    cancelled = db.jobs.cancel(job.id, now=now)
-    db.tasks.cancel_of_job(job.id, now=now)
-    db.segments.fail_pending(job.id)
-    db.events.record("job.cancelled", job_id=job.id, now=now)
-    return cancelled
 
 
 @post("/v1/jobs/{job_id:str}/retry", status_code=202)
@@ -101,27 +91,9 @@ async def retry_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobVi
     checked(job_id, "job")
 
     def retry(db: Tables) -> JobView:
-        now = desk.now()
-        job = db.jobs.requeue(job_id, now=now)
-        db.segments.reopen(job_id)
-        _requeue_steps(db, job, max_attempts=desk.config.max_attempts, now=now)
-        db.events.record("job.retried", job_id=job_id, now=now)
-        return view_job(db, job)
+        return view_job(db, lifecycle.retry_job(db, job_id, max_attempts=desk.config.max_attempts, now=desk.now()))
 
     return await desk.store.write(retry)
-
-
-def _requeue_steps(db: Tables, job: Job, *, max_attempts: int, now: int) -> None:
-    last = {task.kind: task for task in db.tasks.of_job(job.id)}
-    for kind in STEPS:
-        task = last.get(kind)
-        if task is not None and task.state in ("discarded", "cancelled"):
-            db.tasks.requeue(task.id, now=now)
-            return  # the steps after it were never enqueued: its completion does that
-        if task is None:
-            db.tasks.enqueue(kind, job_id=job.id, priority=job.priority, run_at=now, max_attempts=max_attempts, now=now)
-            return
-    raise Conflict(f"every step of the job {job.id} is done: there is nothing to try again")
 
 
 @delete("/v1/jobs/{job_id:str}", status_code=204)
@@ -133,7 +105,7 @@ async def delete_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Resp
         now = desk.now()
         job = db.jobs.get(job_id)
         if job.state not in FINAL:
-            _cancel(db, job, now=now)
+            lifecycle.cancel_job(db, job, now=now)
         video = db.jobs.delete(job_id)
         db.events.record("job.deleted", job_id=job_id, now=now)
         return video

@@ -126,7 +126,7 @@ class Jobs(Table):
             now=now,
         )
 
-    def requeue(self, job_id: str, *, now: int) -> Job:
+    def requeue(self, job_id: str) -> Job:
         """failed, cancelled → queued, as if it were new. Its tasks and segments are other calls:
         `tasks.requeue` or `enqueue`, `segments.reopen`.
 

@@ -4,6 +4,7 @@ Whoever claims a task gets a lease and a token, and every method that takes the 
 same statement: an attempt that lost its lease raises ClaimLost, and with it the transaction that holds its result.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -135,6 +136,19 @@ class Tasks(Table):
             lease_ms=lease_ms,
         )
 
+    def renew(self, tasks: Iterable[Task], *, lease_ms: int, now: int) -> None:
+        """As `heartbeat`, for those of `tasks` that are still claimed so."""
+        self._run(
+            """
+            update task
+            set lease_until = :now + :lease_ms
+            where state = 'running' and lease_token in (select value from json_each(:tokens))
+            """,
+            tokens=to_json([task.lease_token for task in tasks]),
+            now=now,
+            lease_ms=lease_ms,
+        )
+
     def set_progress(self, task: Task, fraction: float) -> Task:
         """How far the step is, 0 … 1. Says nothing about what would have to be done again: that is `advance`."""
         return self._held(
@@ -245,9 +259,11 @@ class Tasks(Table):
         )
         return [_task(row) for row in rows]
 
-    def requeue(self, task_id: str, *, now: int) -> Task:
-        """discarded, cancelled → available at once, with at least one attempt left and its deaths forgotten.
+    def requeue(self, task_id: str, *, max_attempts: int, now: int) -> Task:
+        """discarded, cancelled → available at once, its deaths forgotten.
 
+        Args:
+            max_attempts: from now on; those it had are counted on from.
         Raises:
             NotFound: there is no such task.
             Conflict: it is in another state, or another task of the job does this step now.
@@ -256,11 +272,12 @@ class Tasks(Table):
             """
             update task
             set state = 'available', run_at = :now, finalized_at = null, crashes = 0, rescues = 0,
-                max_attempts = max(max_attempts, attempt + 1)
+                max_attempts = attempt + :max_attempts
             where id = :id and state in ('discarded', 'cancelled')
             returning *
             """,
             id=task_id,
+            max_attempts=max_attempts,
             now=now,
         )
         if row is None:
@@ -282,7 +299,7 @@ class Tasks(Table):
         return self._take_all_back(rows, "daemon_died", message, now=now, max_rescues=max_rescues)
 
     def expired(self, *, now: int, max_rescues: int) -> list[Task]:
-        """The same as `rescue`, for tasks whose lease ran out: their worker hangs, or the machine slept."""
+        """The same as `rescue`, for tasks whose lease ran out: nobody works on them who could say so."""
         rows = self._all("select * from task where state = 'running' and lease_until <= :now", now=now)
         message = "nothing was heard of it for its lease"
         return self._take_all_back(rows, "lease_expired", message, now=now, max_rescues=max_rescues)
