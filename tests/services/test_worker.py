@@ -389,6 +389,17 @@ async def test_an_attempt_that_lost_its_lease_changes_nothing(workshop: Workshop
     assert (await workshop.tasks(job_id))[-1].lease_token == "other"
 
 
+async def test_a_machine_that_slept_past_the_lease_goes_on(tmp_path: Path) -> None:
+    async with workshop_in(tmp_path / "data", children=2, lease_s=60.0) as workshop:
+        await workshop.start()
+        job_id = await workshop.submit(segments=2, pause_s=0.3)
+        await eventually_async(lambda: _renders(workshop, job_id))
+        workshop.ahead_ms += 61_000
+        workshop.store.feed.nudge.set()  # the child that is free looks for work before the other's lease is renewed
+        assert (await workshop.end_of(job_id)).state == "completed"
+        assert [task.errors for task in await workshop.tasks(job_id)] == [[], [], []]
+
+
 async def test_without_the_fence_the_late_attempt_would_overwrite(workshop: Workshop) -> None:
     """The twin: what the token keeps out gets in when the token is not looked at."""
     await workshop.start()
@@ -445,15 +456,16 @@ async def test_a_task_claimed_while_its_older_attempt_ends_is_given_back_when_st
             delete_work(task_id)
 
         monkeypatch.setattr(workshop.blobs, "delete_work", delete_slowly)
-        workshop.ahead_ms += 61_000  # the machine slept, and the lease ran out
-        workshop.store.feed.nudge.set()
-        await eventually(worker._attempts[first.id].cancelling)
+        await workshop.cancel(job_id)
+        await workshop.retry(job_id)
+        _, older = worker._attempts[first.id]
+        await eventually(older.cancelling)
         [*_, claimed] = await workshop.tasks(job_id)
         assert (claimed.state, claimed.lease_token != first.lease_token) == ("running", True)
         await workshop.stop()
         may_end.set()
         [*_, given_back] = await workshop.tasks(job_id)
-        assert (given_back.state, given_back.attempt) == ("available", 0)
+        assert (given_back.state, given_back.attempt) == ("available", first.attempt)
 
 
 async def test_a_child_that_makes_files_elsewhere_is_not_believed(workshop: Workshop) -> None:

@@ -44,7 +44,7 @@ class Worker:
         self._now = now
         self._room = Room(store=store, blobs=blobs, host=host, config=config, now=now, jitter=jitter)
         self._free = asyncio.Semaphore(host.children)
-        self._attempts: dict[str, asyncio.Task[None]] = {}
+        self._attempts: dict[str, tuple[Task, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
         """Claim and attempt, one task for each child that is free."""
@@ -54,7 +54,7 @@ class Worker:
                 task = await self._next()
                 await self._end_older_attempt(task)
                 attempt = group.create_task(self._attempt(task))
-                self._attempts[task.id] = attempt
+                self._attempts[task.id] = task, attempt
 
     async def rescue(self) -> None:
         """Free what daemons before this one left running. Once, at the start."""
@@ -74,7 +74,7 @@ class Worker:
         except Exception:
             _logger.exception("an attempt ended unexpectedly", job=task.job_id, step=task.kind)
         finally:
-            if self._attempts.get(task.id) is asyncio.current_task():
+            if self._attempts.get(task.id) == (task, asyncio.current_task()):
                 del self._attempts[task.id]
             self._free.release()
 
@@ -105,9 +105,11 @@ class Worker:
 
     def _claim_one(self, db: Tables, token: str) -> Task | None:
         now = self._now()
+        lease_ms = int(self._config.lease_s * 1000)
+        # Whoever is here to claim sees that they live: a machine that slept, or could not write, let their leases end.
+        db.tasks.renew((held for held, _ in self._attempts.values()), lease_ms=lease_ms, now=now)
         expired = db.tasks.expired(now=now, max_rescues=self._config.max_crashes)
         self._fail_jobs_of_discarded(db, expired, now=now)
-        lease_ms = int(self._config.lease_s * 1000)
         task = db.tasks.claim(boot_id=self._boot_id, token=token, lease_ms=lease_ms, now=now)
         if task is not None and db.jobs.get(task.job_id).state == "queued":
             db.jobs.start(task.job_id, now=now)
@@ -128,9 +130,10 @@ class Worker:
             _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
 
     async def _end_older_attempt(self, task: Task) -> None:
-        """Its lease ran out while it hangs here: two must not work in one directory."""
-        if (older := self._attempts.get(task.id)) is None:
+        """Its job was cancelled and tried again before it has ended: two must not work in one directory."""
+        if task.id not in self._attempts:
             return
+        _, older = self._attempts[task.id]
         older.cancel()
         try:
             await asyncio.wait({older})
