@@ -128,7 +128,7 @@ class Clients:
                 with self._lock:
                     self.history.acknowledged.append(Acknowledged(key, body["job_id"], body["video_id"], sha256))
                 return
-            assert answer.status_code in (409, 503), (answer.status_code, answer.text)
+            assert answer.status_code in (409, 503), (answer.status_code, answer.text, self._daemon.last_log())
             time.sleep(0.1)
 
     def _send(self, data: bytes, key: str, chance: random.Random) -> httpx.Response:
