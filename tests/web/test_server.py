@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 from litestar import Litestar
 from litestar.types import HTTPScope, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from tests.web.conftest import Live, mp4, running
 from tests.web.made import complete
@@ -120,6 +121,24 @@ async def test_what_is_read_ahead_ends_with_its_request() -> None:
     with pytest.raises(ValueError, match="of the application"):
         await answering
     assert granian.reads[-1].cancelled()
+
+
+async def test_a_request_that_something_else_cancels_is_answered_and_logged(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server below answered a bare 500, and the log had no line of it."""
+
+    async def cancelled(*_arguments: object) -> None:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(live.store, "write", cancelled)
+    with capture_logs() as said:
+        answer = await live.client.put("/upload", content=mp4(10_000))
+    assert answer.status_code == 503
+    assert ("request ended without an answer", "/upload") in {(line["event"], line.get("path")) for line in said}
+    assert answer.json()["detail"] == "The request ended without an answer."
+    assert "retry-after" in answer.headers
+    assert await live.left_over() == set()
 
 
 async def test_it_stops_at_once_when_nothing_is_under_way(tmp_path: Path) -> None:

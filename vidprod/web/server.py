@@ -42,7 +42,7 @@ _LINGER_SILENCE_S = 2.0
 _DONE_SILENCE_S = 20.0  # of a body that was answered well before its end
 _GIVEN_UP = (
     b'{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable",'
-    b'"detail":"The daemon is stopping.","hint":"Try again in a few seconds."}'
+    b'"detail":"%s","hint":"Try again in a few seconds."}'
 )
 
 # Granian's own dictionary would print to stdout; this one only sets a level, and its lines go where ours go.
@@ -133,10 +133,16 @@ class _Requests:
         try:
             await self._app(scope, exchange.receive, exchange.send)
             await exchange.linger()
-        except asyncio.CancelledError:
-            if not self._cancelled:
+        except asyncio.CancelledError as error:
+            if self._cancelled:
+                await exchange.give_up(b"The daemon is stopping.")
+            elif exchange.started:
                 raise
-            await exchange.give_up()
+            else:  # what it waited for was cancelled, not the request: Granian would answer a bare 500, without a line
+                _log.error(
+                    "request ended without an answer", method=scope["method"], path=scope["path"], exc_info=error
+                )
+                await exchange.give_up(b"The request ended without an answer.")
         finally:
             exchange.close()
             self._tasks.discard(task)
@@ -168,8 +174,8 @@ class _Exchange:
         self._send = send
         self._ahead: asyncio.Future[Any] | None = None
         self._read = False
+        self.started = False
         self._ended = scope["method"] in ("GET", "HEAD")
-        self._started = False
         self._well = False  # answered with 2xx
 
     async def receive(self) -> HTTPReceiveMessage:
@@ -189,7 +195,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._started = True
+            self.started = True
             self._well = 200 <= message["status"] < 300
         await self._send(message)
 
@@ -216,18 +222,19 @@ class _Exchange:
                 message = await self.receive()
             left -= len(cast(HTTPRequestEvent, message).get("body", b""))
 
-    async def give_up(self) -> None:
-        """We are stopping and the request took too long: say so, if nothing was said yet."""
-        if self._started:
+    async def give_up(self, reason: bytes) -> None:
+        """The request will not be done, at least now: say so, if nothing was said yet."""
+        if self.started:
             return
+        body = _GIVEN_UP % reason
         headers = [
             (b"content-type", b"application/problem+json"),
-            (b"content-length", b"%d" % len(_GIVEN_UP)),
+            (b"content-length", b"%d" % len(body)),
             (b"retry-after", b"5"),
         ]
         with contextlib.suppress(RuntimeError):  # of Granian: nobody is there any more
             await self._send({"type": "http.response.start", "status": 503, "headers": headers})
-            await self._send({"type": "http.response.body", "body": _GIVEN_UP, "more_body": False})
+            await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     def close(self) -> None:
         """Nobody asks any more."""
