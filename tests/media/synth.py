@@ -4,6 +4,7 @@ Pictures carry machine-readable codes, flashes, circles or patches; sounds are t
 them back is in `readers`.
 """
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -331,6 +332,48 @@ def rotated(path: Path, degrees: int, *, seconds: float = 3.2, size: tuple[int, 
     coded = np.rot90(quadrants(size), degrees // 90)  # anticlockwise, what the player's turn undoes
     pictures = ((Fraction(n, 30), coded) for n in range(round(seconds * 30)))
     return write(path, pictures, rate=Fraction(30), sound=Sound(noise(seconds)), style=replace(PLAIN, rotation=degrees))
+
+
+Matrix = tuple[int, int, int, int]  # a, b, c, d: the coded picture's (x, y) is shown at (ax + cy, bx + dy)
+
+
+def with_matrix(path: Path, matrix: Matrix, *, seconds: float = 3.2, size: tuple[int, int] = PORTRAIT) -> Path:
+    """Four coloured quadrants of upright `size`, coded so that the track's matrix (an MP4's) brings them there.
+
+    Source: ISO/IEC 14496-12, 8.3.2.
+    """
+    a, b, c, d = matrix
+    width, height = size
+    y, x = np.mgrid[: width if b else height, : height if b else width]
+    x, y = 2 * x - x.max(), 2 * y - y.max()  # from the centre, twice
+    coded = quadrants(size)[(b * x + d * y + height - 1) // 2, (a * x + c * y + width - 1) // 2]
+    pictures = ((Fraction(n, 30), coded) for n in range(round(seconds * 30)))
+    write(path, pictures, rate=Fraction(30), sound=Sound(noise(seconds)))
+    data = path.read_bytes()
+    at = data.index(b"tkhd") + 4 + 40  # the picture's track is the first
+    written = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
+    path.write_bytes(data[:at] + written + data[at + len(written) :])
+    return path
+
+
+def photographs(path: Path, orientation: int, *, size: tuple[int, int], frames: int) -> Path:
+    """Motion JPEG of four coloured quadrants, each picture with an Exif tag of how the camera was held."""
+    picture = VideoFrame.from_ndarray(quadrants(size), format="rgb24").reformat(format="yuvj420p")
+    encoder = cast(Any, av.CodecContext.create("mjpeg", "w"))
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = *size, "yuvj420p", Fraction(1, 30)
+    jpeg = b"".join(bytes(packet) for packet in [*encoder.encode(picture), *encoder.encode(None)])
+    tag = struct.pack(">HHIHHI", 0x112, 3, 1, orientation, 0, 0)  # one SHORT; then no further directory
+    exif = b"Exif\0\0" + b"MM\0*" + struct.pack(">IH", 8, 1) + tag
+    jpeg = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p"
+        for number in range(frames):
+            packet = cast(Any, Packet(jpeg))
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            packet.time_base, packet.is_keyframe = Fraction(1, 30), True
+            container.mux(packet)
+    return path
 
 
 def circle(size: tuple[int, int], sample_aspect: Fraction) -> Luma:

@@ -28,6 +28,39 @@ def test_a_turned_take_comes_out_upright(
 
 
 @pytest.mark.parametrize(
+    ("matrix", "rotation", "mirrored"),
+    [
+        ((1, 0, 0, 1), 0, False),
+        ((0, 1, -1, 0), 90, False),
+        ((-1, 0, 0, -1), 180, False),
+        ((0, -1, 1, 0), 270, False),
+        ((-1, 0, 0, 1), 0, True),
+        ((0, 1, 1, 0), 90, True),
+        ((1, 0, 0, -1), 180, True),
+        ((0, -1, -1, 0), 270, True),
+    ],
+)
+def test_a_take_is_shown_as_its_matrix_says(
+    tmp_path: Path, make_segments: MakeSegments, matrix: synth.Matrix, rotation: int, mirrored: bool
+) -> None:
+    """Recorders of selfies mirror: that was taken for a turn."""
+    source = synth.with_matrix(tmp_path / "take.mp4", matrix, size=LANDSCAPE, seconds=0.4)
+    done = make_segments(source)
+    video = done.info.video
+    assert (video.width, video.height, video.rotation, video.mirrored) == (*LANDSCAPE, rotation, mirrored)
+    assert readers.upright(done.segments[0], rect=done.rect) == UPRIGHT
+
+
+def test_photographs_that_say_how_the_camera_was_held_come_out_upright(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    """PyAV 18 does not know the kind of side data they have, and gives out none at all."""
+    done = make_segments(synth.photographs(tmp_path / "take.mov", 6, size=(128, 64), frames=15), frame="original")
+    assert (done.info.video.width, done.info.video.height, done.info.video.rotation) == (64, 128, 90)
+    assert readers.upright(done.segments[0]) == ["blue", "red", "white", "green"]
+
+
+@pytest.mark.parametrize(
     ("sar", "size", "frame"),
     [
         (Fraction(2), (320, 360), "auto"),

@@ -19,6 +19,7 @@ class VideoStreamInfo(msgspec.Struct, frozen=True, kw_only=True):
     width: int
     height: int
     rotation: Literal[0, 90, 180, 270]  # degrees clockwise to turn the coded picture upright
+    mirrored: bool = False  # left and right are swapped then, as recorders of selfies do
     sample_aspect: str  # "1:1"
     average_rate: str  # "30000/1001", measured: frames over time
     usual_rate: str  # one over the median distance of two frames

@@ -5,9 +5,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
-from math import ceil, floor
+from math import atan2, ceil, degrees, floor
 from pathlib import Path
-from typing import Any
+from struct import unpack_from
+from typing import Any, Literal
 
 import av.error
 
@@ -20,7 +21,6 @@ from vidprod.media.tracks import Track
 
 SMALLEST_SIDE = 16  # pixels; below, nothing can be seen and filters have no size left
 _HDR = {16: "pq", 18: "hlg"}  # ITU-T H.273: SMPTE ST 2084, ARIB STD-B67
-_ROTATIONS = {0: 0, 90: 90, 180: 180, 270: 270}
 _FIRST_PICTURES = 3
 
 
@@ -53,7 +53,7 @@ def describe_video(
                 hint="Export it at 60 frames a second.",
             )
         aspect = fraction(picture_aspect(stream)) or Fraction(1)
-        rotation = _ROTATIONS.get(round(-picture.rotation / 90) * 90 % 360, 0)
+        rotation, mirrored = orientation(picture)
         width, height = upright_size(picture.width, picture.height, aspect=aspect, rotation=rotation)
         _check_size(width, height, limits=limits)
         start_us = to_us(first, time_base)
@@ -69,7 +69,8 @@ def describe_video(
             coded_height=picture.height,
             width=width,
             height=height,
-            rotation=rotation,  # type: ignore[arg-type]
+            rotation=rotation,
+            mirrored=mirrored,
             sample_aspect=f"{aspect.numerator}:{aspect.denominator}",
             average_rate=str(average.limit_denominator(100_000)),
             usual_rate=str(usual.limit_denominator(100_000)),
@@ -118,6 +119,27 @@ def _first_pictures(container: Any, stream: Any, *, tell: Callable[[int], None])
         if len(times) >= _FIRST_PICTURES:
             break
     return first, times
+
+
+def orientation(picture: Any) -> tuple[Literal[0, 90, 180, 270], bool]:
+    """How far the coded picture is turned clockwise to be upright, and whether left and right are swapped then.
+
+    Source: FFmpeg's libavutil/display.h; its tools turn and flip alike.
+    """
+    try:
+        matrix = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18 gives nothing out beside a type it does not know, but for the angle
+        return _quarter(-picture.rotation), False
+    if matrix is None:
+        return 0, False
+    a, b, _, c, d = unpack_from("=5i", matrix)  # (x, y) is shown at (ax + cy, bx + dy), y downwards
+    mirrored = a * d < b * c
+    return _quarter(degrees(atan2(b, -a if mirrored else a))), mirrored
+
+
+def _quarter(angle: float) -> Literal[0, 90, 180, 270]:
+    quarters: tuple[Literal[0, 90, 180, 270], ...] = (0, 90, 180, 270)
+    return quarters[round(angle / 90) % 4]
 
 
 def picture_aspect(stream: Any) -> Any:

@@ -153,6 +153,8 @@ class Painter:
             steps.append(("transpose", _TRANSPOSE[info.rotation]))
         elif info.rotation == 180:
             steps += [("hflip", ""), ("vflip", "")]
+        if info.mirrored:
+            steps.append(("hflip", ""))
         return steps
 
 
