@@ -124,7 +124,7 @@ def test_requeue_without_a_daemon_queues_task_and_job_anew(volume: Path) -> None
     done = vidprod("dead", "requeue", the_task(volume).id, cwd=volume)
     assert done.returncode == 0, done.stderr
     task = the_task(volume)
-    assert (task.state, task.crashes, task.max_attempts) == ("available", 0, 2)
+    assert (task.state, task.crashes, task.max_attempts) == ("available", 0, 1 + 5)
     assert asyncio.run(write(volume / "data/vidprod.db", lambda db: db.jobs.get(JOB))).state == "queued"
     events = asyncio.run(write(volume / "data/vidprod.db", lambda db: db.events.after(0, limit=10)))
     assert [event.type for event in events] == ["job.retried"]
