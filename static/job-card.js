@@ -14,10 +14,10 @@ export class JobCard {
   #segments = new Map(); // segment id → SegmentCard
   #shownProblem = "";
 
-  constructor(job, { open, onChanged, onDeleted }) {
+  constructor(job, { open, ask, onDeleted }) {
     this.job = job;
     this.id = job.job_id;
-    this.onChanged = onChanged;
+    this.ask = ask;
     this.onDeleted = onDeleted;
     this.name = plainName(job.source.filename);
     this.element = this.#build(open || WORKING.has(job.state));
@@ -187,9 +187,7 @@ export class JobCard {
 
   async #ask(what) {
     try {
-      const job = await request("POST", `/v1/jobs/${encodeURIComponent(this.id)}/${what}`);
-      if (job?.job_id && job.steps) this.show(job);
-      this.onChanged();
+      await this.ask(what);
     } catch (problem) {
       this.#refused(problem);
     }

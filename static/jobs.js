@@ -78,6 +78,13 @@ export class Jobs {
     }
   }
 
+  /** A click on a job's button. The answer is the whole job; a refusal comes out as its Problem. */
+  async #ask(id, what) {
+    const asked = ++this.#asked;
+    this.#put(await request("POST", `/v1/jobs/${encodeURIComponent(id)}/${what}`), asked);
+    if (this.#seen.get(id) > asked) this.look(id); // two answers crossed: which of them is newer is not known
+  }
+
   async #resync() {
     const oldest = this.list.lastElementChild?.dataset.job ?? "";
     const found = new Set();
@@ -140,7 +147,7 @@ export class Jobs {
       if (!first && !old && this.#beyond(job)) return;
       card = new JobCard(job, {
         open: !old && (this.#cards.size === 0 || !first),
-        onChanged: () => this.look(id, { now: true }),
+        ask: (what) => this.#ask(id, what),
         onDeleted: () => this.#drop(id, { byHand: true }),
       });
       this.#cards.set(id, card);

@@ -66,6 +66,9 @@ class FakeDaemon:
         self.stream_status = 200
         self.list_status = 200
         self.segment_status = 200
+        self.mute = False  # no event reaches the page
+        self.status_goes = threading.Event()  # clear: the next status is looked up now and answered when it is set
+        self.status_goes.set()
         self.stopping = threading.Event()
         self.url = ""
         self._streams: list[SimpleQueue[bytes | None]] = []
@@ -214,6 +217,8 @@ class FakeDaemon:
                 self._streams.remove(stream)
 
     def _send(self, text: str) -> None:
+        if self.mute:
+            return
         with self._lock:
             for stream in self._streams:
                 stream.put(text.encode())
@@ -392,7 +397,10 @@ class _Handler(BaseHTTPRequestHandler):
         if job is None:
             self._problem(404, "Not found", f"There is no job {job_id}.", "")
         else:
-            self._json(200, job)
+            with self.far._lock:
+                data = json.dumps(job).encode()
+            self.far.status_goes.wait(10)
+            self._answer(200, data, "application/json", {})
 
     def _segment(self, what: str) -> None:
         if self.far.segment_status != 200:

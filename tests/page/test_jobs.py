@@ -212,6 +212,45 @@ def test_work_can_be_cancelled_and_a_refused_request_says_why(page: Page, far: F
     expect(card(page, job).get_by_role("heading", name="take.mov")).to_be_focused()
 
 
+def test_the_answer_to_a_click_is_the_job_and_is_not_asked_for_again(page: Page, far: FakeDaemon) -> None:
+    job, other = working(far), far.add_job("other.mov")
+    far.emit("job.created", job)
+    expect(card(page, job)).to_be_visible()
+    far.mute = True
+    looks = len(far.requests("GET", f"/status/{job}"))
+    card(page, job).get_by_role("button", name="Cancel the work on take.mov").click()
+    expect(card(page, job).get_by_text("Cancelled", exact=True)).to_be_visible()
+    far.mute = False
+    far.emit("job.created", other)
+    expect(card(page, other)).to_be_visible()  # long after a look that the click had asked for
+    assert len(far.requests("GET", f"/status/{job}")) == looks
+
+
+def test_an_older_answer_that_was_under_way_does_not_undo_a_click(page: Page, far: FakeDaemon) -> None:
+    job = working(far)
+    far.emit("job.created", job)
+    expect(card(page, job)).to_be_visible()
+    page.evaluate(
+        """(job) => {
+          window.states = [];
+          const card = document.querySelector(`[data-job="${job}"]`);
+          const note = () => states.push(card.dataset.state);
+          new MutationObserver(note).observe(card, { attributeFilter: ["data-state"] });
+        }""",
+        job,
+    )
+    looks = len(far.requests("GET", f"/status/{job}"))
+    far.status_goes.clear()
+    far.emit("step.completed", job)
+    far.wait_for(lambda: len(far.requests("GET", f"/status/{job}")) == looks + 1)
+    card(page, job).get_by_role("button", name="Cancel the work on take.mov").click()
+    expect(card(page, job).get_by_text("Cancelled", exact=True)).to_be_visible()
+    far.status_goes.set()
+    far.wait_for(lambda: len(far.requests("GET", f"/status/{job}")) == looks + 2)
+    expect(card(page, job).get_by_text("Cancelled", exact=True)).to_be_visible()
+    assert set(page.evaluate("states")) == {"cancelled"}
+
+
 def test_deleting_asks_first_and_the_safe_answer_has_the_focus(page: Page, far: FakeDaemon) -> None:
     older, job = finished(far, "older.mov"), finished(far)
     expect(page.locator(".job")).to_have_count(2)
