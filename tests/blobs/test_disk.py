@@ -15,7 +15,7 @@ import pytest
 from vidprod.blobs.disk import DiskBlobs, amount
 from vidprod.blobs.incoming import BUFFER_BYTES
 from vidprod.domain.ids import new_id
-from vidprod.errors import NoSpace, NotFound
+from vidprod.errors import NoSpace, NotFound, Unavailable
 
 HUGE = 1 << 60
 
@@ -47,6 +47,35 @@ async def test_what_is_committed_is_what_was_written(blobs: DiskBlobs) -> None:
     assert path.read_bytes() == b"".join(pieces)
     assert _files(blobs.root) == {f"media/{video_id}/source.mp4"}
     assert blobs.stored_videos() == {video_id}
+
+
+async def test_no_thread_is_started_in_the_middle_of_an_upload(
+    blobs: DiskBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may refuse one, and what was asked of it stays in the queue, for a thread that nobody waits for."""
+    monkeypatch.setattr(threading.Thread, "start", _no_thread)
+    for buffers in (1, 100):
+        assert await _write(blobs, buffers=buffers) == buffers * BUFFER_BYTES
+
+
+def test_threads_that_cannot_start_are_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blobs = DiskBlobs(tmp_path, floor_bytes=0)
+    start, started = threading.Thread.start, []
+
+    def some(thread: threading.Thread) -> None:
+        started.append(thread)
+        if len(started) == 3:
+            _no_thread(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", some)
+    with pytest.raises(Unavailable, match="can't start new thread"):
+        blobs.open()
+    blobs.close()  # and does not wait for ever for those that did start
+
+
+def _no_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
 
 
 async def test_the_head_is_there_before_anything_is_on_the_disk(blobs: DiskBlobs) -> None:

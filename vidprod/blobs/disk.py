@@ -7,17 +7,18 @@ work/<task id>/…                 media/<job id>/<segment id>.mp4 .jpg .sprite.
 import errno
 import os
 import shutil
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from vidprod.blobs.incoming import Incoming, sync_directory
 from vidprod.domain.ids import is_id
-from vidprod.errors import NoSpace, NotFound
+from vidprod.errors import NoSpace, NotFound, Unavailable
 
 SegmentSuffix = Literal[".mp4", ".jpg", ".sprite.jpg"]
 SEGMENT_SUFFIXES: tuple[SegmentSuffix, ...] = (".mp4", ".jpg", ".sprite.jpg")
@@ -50,7 +51,8 @@ class DiskBlobs:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
 
     def open(self) -> None:
-        """Make the directories, durably."""
+        """Make the directories, durably, and start the writing threads. Raises Unavailable when they cannot start."""
+        self._start_threads()
         for path in (self._incoming, self._media, self._work):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         sync_directory(self.root)
@@ -58,6 +60,16 @@ class DiskBlobs:
     def close(self) -> None:
         """End the writing threads."""
         self._executor.shutdown()
+
+    def _start_threads(self) -> None:
+        """All of them: one that cannot be started later would fail an upload, and leave its work in the queue."""
+        met = threading.Barrier(_THREADS)
+        try:
+            starting = [self._executor.submit(met.wait) for _ in range(_THREADS)]
+        except RuntimeError as error:
+            met.abort()
+            raise Unavailable(f"The threads that write cannot be started: {error}.") from error
+        wait(starting)
 
     # room
 
