@@ -46,6 +46,11 @@ def plain(path: Path) -> Path:
     return synth.numbered(path, 120)
 
 
+def encrypted(path: Path) -> Path:
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "0" * 32, "encryption_kid": "1" * 32}
+    return synth.numbered(path, 30, style=replace(PLAIN, container_options=key))
+
+
 REFUSED: list[tuple[str, Callable[[Path], Path], Limits, set[str]]] = [
     ("a sound in a video's clothes", damage.sound_only, Limits(), {"no_video_stream"}),
     ("a header that never came", damage.headless, Limits(), {"incomplete_file"}),
@@ -57,6 +62,7 @@ REFUSED: list[tuple[str, Callable[[Path], Path], Limits, set[str]]] = [
     ("noise", noise_bytes, Limits(), {"not_a_video", "corrupted"}),
     ("too long", plain, Limits(max_duration_s=3), {"too_long"}),
     ("too large a picture", plain, Limits(max_pixels=320 * 568 - 1), {"too_many_pixels"}),
+    ("encrypted", encrypted, Limits(), {"encrypted"}),
     ("too many streams", damage.many_streams, Limits(max_streams=16), {"too_many_streams"}),
 ]
 
@@ -82,6 +88,14 @@ def test_a_limit_is_named_with_its_value_and_what_was_found(tmp_path: Path) -> N
             probe(source, tmp_path, limits=limits)
         assert found in str(refusal.value)
         assert allowed in str(refusal.value)
+
+
+def test_words_are_not_taken_for_encryption(tmp_path: Path) -> None:
+    """The names of boxes that say so were looked for in the whole index, which has the words of the creator."""
+    words = {"comment": "me encanta! Geschmack, encv, schm cenc", "title": "pssh"}
+    source = synth.numbered(tmp_path / "take.mp4", 30, style=replace(PLAIN, tags=words))
+    assert b"encanta" in source.read_bytes()
+    assert probe(source, tmp_path).video.frames == 30
 
 
 def test_a_stream_without_keyframes_ends_cleanly(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 import av.container
@@ -87,6 +87,8 @@ AUDIO_DECODERS = frozenset(
     }
 )
 
+_TO_ENTRIES = ("trak", "mdia", "minf", "stbl", "stsd")  # from an ISO file's index
+
 TELL_EVERY_S = 0.5  # how far a reader is
 INCOMPLETE_HINT = "Copy the file from the device again and check that it plays to its end, then send it once more."
 
@@ -134,13 +136,15 @@ def packets_of(container: Any, streams: Collection[int], *, tell: Callable[[int]
 def _why_unreadable(path: Path, error: Exception) -> Refused:
     if is_encrypted(path):
         return _encrypted()
-    boxes = list(top_boxes(path))
-    names = [name for name, _, _ in boxes]
     size = path.stat().st_size
+    with path.open("rb") as file:
+        boxes = list(boxes_of(file, 0, size))
+    names = [box.name for box in boxes]
     if names[:1] == ["ftyp"] and "moov" not in names:
         what = "its index (moov) is missing" if "mdat" in names else "it ends after its first bytes"
-        if boxes[-1][1] + boxes[-1][2] > size:
-            what = f"box {boxes[-1][0]!r} claims {boxes[-1][2]} bytes, the file ends after {size - boxes[-1][1]}"
+        last = boxes[-1]
+        if last.end > size:
+            what = f"box {last.name!r} claims {last.end - last.at} bytes, the file ends after {size - last.at}"
         return Refused(f"the file is incomplete: {what}", code="incomplete_file", hint=INCOMPLETE_HINT)
     return Refused(
         f"the file cannot be read as a video: {getattr(error, 'strerror', None) or error}",
@@ -157,45 +161,62 @@ def _encrypted() -> Refused:
     )
 
 
-def top_boxes(path: Path) -> Iterator[tuple[str, int, int]]:
-    """Name, offset and claimed size in bytes of each top-level ISO box, until the file ends or it stops making sense.
+class Box(NamedTuple):
+    """One ISO box. Offsets in the file; `end` is where it claims to end.
 
     Source: ISO/IEC 14496-12, 4.2.
     """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        at = 0
-        while at + 8 <= size:
-            file.seek(at)
-            head = file.read(16)
-            length = int.from_bytes(head[:4], "big")
-            name = head[4:8].decode("latin-1")
-            if length == 1 and len(head) == 16:
-                length = int.from_bytes(head[8:16], "big")
-            elif length == 0:
-                length = size - at
-            if length < 8 or not (name.isascii() and name.isprintable()):
-                return
-            yield name, at, length
-            at += length
+
+    name: str
+    at: int
+    body: int
+    end: int
+
+
+def boxes_of(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
+    """The boxes between two offsets, one behind the other, until they stop making sense."""
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        name = head[4:8].decode("latin-1")
+        body = at + 8
+        if length == 1 and len(head) == 16:
+            length = int.from_bytes(head[8:16], "big")
+            body = at + 16
+        elif length == 0:
+            length = end - at
+        if length < body - at or not (name.isascii() and name.isprintable()):
+            return
+        yield Box(name, at, body, at + length)
+        at += length
 
 
 def is_encrypted(path: Path) -> bool:
     """Whether an ISO file's index says its samples are encrypted (Common Encryption).
 
-    Source: ISO/IEC 23001-7: sample entries 'encv' and 'enca', protection system header 'pssh'.
+    Source: ISO/IEC 14496-12, 8.12: sample entries 'encv' and 'enca'; 23001-7: protection system header 'pssh'.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
         if file.read(8)[4:8] != b"ftyp":
             return False
-        for name, at, length in top_boxes(path):
-            if name == "pssh":
+        for box in boxes_of(file, 0, size):
+            if box.name == "pssh":
                 return True
-            if name == "moov":
-                file.seek(at)
-                index = file.read(min(length, 64 << 20))
-                return (b"encv" in index or b"enca" in index) and b"schm" in index
+            if box.name == "moov":
+                return any(entry in ("encv", "enca") for entry in _sample_entries(file, box, size))
     return False
+
+
+def _sample_entries(file: BinaryIO, box: Box, size: int, *, way: tuple[str, ...] = _TO_ENTRIES) -> Iterator[str]:
+    """The names of those in `box`. Words in its user data may look like them: only what leads there is read."""
+    for inner in boxes_of(file, box.body, min(box.end, size)):
+        if inner.name == way[0] and way[1:]:
+            yield from _sample_entries(file, inner, size, way=way[1:])
+        elif inner.name == way[0]:
+            for entry in boxes_of(file, inner.body + 8, min(inner.end, size)):  # behind version, flags and count
+                yield entry.name
 
 
 def is_cut_off(path: Path) -> bool:
@@ -203,8 +224,8 @@ def is_cut_off(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(4096)
-    if head[4:8] in (b"ftyp", b"styp", b"moov"):
-        return any(at + length > size for _, at, length in top_boxes(path))
+        if head[4:8] in (b"ftyp", b"styp", b"moov"):
+            return any(box.end > size for box in boxes_of(file, 0, size))
     at = head.find(b"\x18\x53\x80\x67")  # Segment (RFC 9559, 5.1), behind the EBML header
     if head[:4] != b"\x1a\x45\xdf\xa3" or at < 0 or at + 12 > len(head):
         return False
