@@ -1,5 +1,7 @@
 """`video=copy` cuts on keyframes and leaves every packet of the picture as it was."""
 
+import os
+import resource
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -13,7 +15,6 @@ from tests.media import damage, hdr, readers, synth
 from tests.media.boxes import Movie, Track, read_movie
 from tests.media.conftest import MakeSegments
 from tests.media.synth import PLAIN, PORTRAIT
-from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Limits
 from vidprod.errors import Refused
 from vidprod.media import keyframes
@@ -110,6 +111,61 @@ def test_sound_stays_with_a_copied_picture(tmp_path: Path, make_segments: MakeSe
     assert flashes == pytest.approx(at, abs=0.020)
     assert beeps == pytest.approx(at, abs=0.020)
     assert done.faults() == []
+
+
+@pytest.mark.parametrize("name", ["take.mp4", "take.mkv"])
+@pytest.mark.parametrize(
+    ("begins_s", "missing_s"),
+    [(2048 / synth.RATE, (0, 0)), (0, (2.0, 4.5))],
+    ids=["it begins two blocks late", "there is a hole across a cut"],
+)
+def test_sound_that_does_not_follow_the_picture_is_made_anew_in_its_place(
+    tmp_path: Path, make_segments: MakeSegments, name: str, begins_s: float, missing_s: tuple[float, float]
+) -> None:
+    """The first block of a copied segment was put at its beginning, wherever it belonged: 43 ms early, 0.5 s early."""
+    at = [0.4, 1.4, 5.4, 6.4]
+    style = closed({"preset": "ultrafast"})
+    whole = synth.flash_and_beep(tmp_path / f"whole-{name}", at, seconds=8.0, audio_start_s=begins_s, style=style)
+    source = with_a_hole(whole, tmp_path / name, *missing_s)
+    done = make_segments(source, segment_s=4.5, video="copy")
+    assert [planned.in_us // 1_000_000 for planned in done.plan.segments] == [0, 4]
+    beeps = [
+        planned.in_us / 1e6 + time
+        for planned, path in zip(done.plan.segments, done.segments, strict=True)
+        for time in readers.beep_times(path)
+    ]
+    assert beeps == pytest.approx(at, abs=0.020)
+    assert done.faults() == []
+
+
+def with_a_hole(source: Path, path: Path, from_s: float, to_s: float) -> Path:
+    """The same file without the sound between these two times."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        streams = {stream.index: new.add_stream_from_template(stream) for stream in old.streams}
+        for packet in old.demux():
+            if packet.dts is None:
+                continue
+            time = float((packet.pts or 0) * packet.time_base)
+            if packet.stream.type != "audio" or not from_s <= time < to_s:
+                packet.stream = streams[packet.stream_index]
+                new.mux(packet)
+    return path
+
+
+def test_segments_are_finished_one_by_one_though_the_sound_ends_early(
+    tmp_path: Path, make_segments: MakeSegments
+) -> None:
+    """All of them were kept open for the sound that might still come: a long take ran out of descriptors."""
+    style = replace(closed({"preset": "ultrafast"}), gop=5)
+    sound = synth.Sound(synth.noise(4.0))
+    source = synth.numbered(tmp_path / "take.mp4", 600, 5, size=TINY, sound=sound, style=style)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 16, hard))
+    try:
+        done = make_segments(source, segment_s=3, video="copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(done.segments) == 40
 
 
 def test_a_copy_of_a_transport_stream_and_of_hevc_works(tmp_path: Path, make_segments: MakeSegments) -> None:
@@ -264,7 +320,7 @@ def test_an_index_gives_the_cuts_that_the_packets_do(
     assert by_index == cuts_of(source, segment_s)
 
 
-def cuts_of(source: Path, segment_s: float) -> list[PlannedSegment] | str:
+def cuts_of(source: Path, segment_s: float) -> keyframes.CopyCuts | str:
     info = measure(source, limits=Limits(), progress=lambda done, total: None)
     try:
         return keyframes.keyframe_cuts(source, info, segment_s=segment_s, limits=Limits(), progress=lambda done: None)

@@ -41,6 +41,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     canvas: Canvas
     segments: list[PlannedSegment]
     source_loudness_lufs: float | None = None  # integrated over the take; None without sound
+    copies_sound: bool = False  # with video=copy; else it is made anew
     warnings: list[str] = []
 
     def heard(self, info: MediaInfo) -> MediaInfo:

@@ -1,4 +1,4 @@
-"""Where a take can be cut without decoding: at keyframes that nothing shown earlier follows."""
+"""Where a take can be cut without decoding, at keyframes that nothing shown earlier follows; and if its sound can."""
 
 from array import array
 from bisect import bisect_left
@@ -7,7 +7,7 @@ from contextlib import suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vidprod.domain.cuts import SHORTEST_S
 from vidprod.domain.plan import PlannedSegment
@@ -15,14 +15,26 @@ from vidprod.domain.step import Limits
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
 from vidprod.media.container import open_source, packets_of
+from vidprod.media.master import FRAME
 from vidprod.media.timebase import MOST_REORDERED, fraction, to_us
 
 COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
+SAME_TIME_US = 5_000  # a block of sound that is less off the end of the one before it follows without a gap
+INTERLEAVED_US = 3_000_000  # how far from the pictures of its time a block of sound may lie in the file
+_MOST_OFF_US = 20_000  # sound and picture
+_ENDS_EARLY_US = 100_000
+
+
+class CopyCuts(NamedTuple):
+    """How a take can be copied."""
+
+    segments: list[PlannedSegment]
+    sound_follows: bool  # the picture, so closely that it can be copied too
 
 
 def keyframe_cuts(
     path: Path, info: MediaInfo, *, segment_s: float, limits: Limits, progress: Callable[[int], None]
-) -> list[PlannedSegment]:
+) -> CopyCuts:
     """Segments that begin with keyframes nothing before them leans on, each at most `segment_s` long.
 
     Args:
@@ -38,9 +50,9 @@ def keyframe_cuts(
         )
     longest = int(segment_s * 1_000_000)
     with suppress(Refused):  # it may be told of a keyframe that does not count
-        if (segments := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
-            return segments
-    times, clean = _times(path, info, limits=limits, progress=progress)
+        if (cuts := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
+            return cuts
+    times, clean, sound_follows = _times(path, info, limits=limits, progress=progress)
     if not clean:
         raise Refused(
             "no picture says that the take can be cut before it; video=copy cannot be done",
@@ -49,7 +61,7 @@ def keyframe_cuts(
         )
     shown = sorted(times)
     before = [0, *(bisect_left(shown, time) for time in clean[1:]), len(shown)]
-    return _cuts([*clean, _end_us(info)], before, origin=info.start_us, longest=longest)
+    return CopyCuts(_cuts([*clean, _end_us(info)], before, origin=info.start_us, longest=longest), sound_follows)
 
 
 def _end_us(info: MediaInfo) -> int:
@@ -83,7 +95,7 @@ def _cuts(places: list[int], before: list[int], *, origin: int, longest: int) ->
     return segments
 
 
-def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits) -> list[PlannedSegment] | None:
+def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits) -> CopyCuts | None:
     """The same from an index that knows every picture, as that of an MP4: only what is at the cuts is read.
 
     None where there is no such index, or it does not bear out what was cut by it.
@@ -103,7 +115,20 @@ def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits)
         places, before = [*ticks, _end_us(info)], [*(at for at, _ in keys), len(entries)]
         segments = _cuts(places, before, origin=info.start_us, longest=longest)
         cuts = [ticks[segment.in_us + info.start_us] for segment in segments]
-        return segments if all(_is_clean(container, stream, pts) for pts in cuts[1:]) else None
+        if not all(_is_clean(container, stream, pts) for pts in cuts[1:]):
+            return None
+        return CopyCuts(segments, _sound_follows_by_index(container, info))
+
+
+def _sound_follows_by_index(container: Any, info: MediaInfo) -> bool:
+    if info.audio is None:
+        return False
+    stream = container.streams[info.audio.index]
+    sound = _SoundTimes(stream, info)
+    for entry in stream.index_entries:
+        if not entry.is_discard:
+            sound.add(entry.timestamp)
+    return sound.follow
 
 
 def _is_clean(container: Any, stream: Any, pts: int) -> bool:
@@ -127,19 +152,29 @@ def _furthest(places: list[int], at: int, longest: int) -> int:
     return until
 
 
-def _times(path: Path, info: MediaInfo, *, limits: Limits, progress: Callable[[int], None]) -> tuple[array, list[int]]:  # type: ignore[type-arg]
-    """All pictures' times and those of keyframes that no picture after them precedes; microseconds, source's clock."""
+def _times(
+    path: Path, info: MediaInfo, *, limits: Limits, progress: Callable[[int], None]
+) -> tuple[array, list[int], bool]:  # type: ignore[type-arg]
+    """All pictures' times and those of keyframes that no picture after them precedes; microseconds, source's clock.
+    And whether the sound follows."""
     times = array("q")
     clean: list[int] = []
+    latest = info.start_us
     with open_source(path, limits=limits) as container:
         stream = container.streams[info.video.index]
         base = fraction(stream.time_base) or Fraction(1, 90000)
+        sound = None if info.audio is None else _SoundTimes(container.streams[info.audio.index], info)
+        wanted = {stream.index} if info.audio is None else {stream.index, info.audio.index}
 
         def tell(_: int) -> None:
-            progress(max(times, default=info.start_us) - info.start_us)
+            progress(latest - info.start_us)
 
-        for packet in packets_of(container, {stream.index}, tell=tell):
+        for packet in packets_of(container, wanted, tell=tell):
             if packet.size == 0 or packet.is_discard or packet.pts is None:
+                continue
+            if packet.stream_index != stream.index:
+                assert sound is not None
+                sound.add(packet.pts, beside_us=latest if times else None)
                 continue
             time = to_us(packet.pts, base)
             while clean and time < clean[-1] and len(clean) > 1:
@@ -147,4 +182,38 @@ def _times(path: Path, info: MediaInfo, *, limits: Limits, progress: Callable[[i
             if packet.is_keyframe:
                 clean.append(time)
             times.append(time)
-    return times, clean
+            latest = max(latest, time)
+    return times, clean, sound is not None and sound.follow
+
+
+class _SoundTimes:
+    """The times of a take's blocks of sound: whether they can be copied and are then heard when they should be.
+
+    An MP4 without an edit list cannot say that its sound begins late, and players differ about holes in it.
+    """
+
+    def __init__(self, stream: Any, info: MediaInfo) -> None:
+        context = stream.codec_context
+        self._base = fraction(stream.time_base) or Fraction(1, 48000)
+        self._block_us = (context.frame_size or FRAME) * 1_000_000 // (context.sample_rate or 1)
+        self._video = info.video
+        self._end_us: int | None = None  # of the block before
+        # The block nearest to a cut begins a segment, up to half of it off its time.
+        self._fit = context.name == "aac" and self._block_us // 2 + SAME_TIME_US <= _MOST_OFF_US
+
+    def add(self, pts: int, *, beside_us: int | None = None) -> None:
+        """The next block, and the time of the pictures that it lies beside in the file."""
+        time_us = to_us(pts, self._base)
+        if self._end_us is None:
+            self._fit &= time_us - self._video.start_us <= self._block_us // 2
+        else:
+            self._fit &= abs(time_us - self._end_us) < SAME_TIME_US
+        if beside_us is not None:
+            self._fit &= abs(time_us - beside_us) <= INTERLEAVED_US
+        self._end_us = time_us + self._block_us
+
+    @property
+    def follow(self) -> bool:
+        """From the first picture to the last, without a gap, and in the file too."""
+        end_us = self._video.start_us + self._video.duration_us
+        return self._fit and self._end_us is not None and self._end_us >= end_us - _ENDS_EARLY_US

@@ -10,10 +10,10 @@ from typing import Any
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
+from vidprod.media.keyframes import SAME_TIME_US
 from vidprod.media.master import FRAME
 from vidprod.media.timebase import MOST_REORDERED, fraction, to_us
 
-_SAME_TIME_MS = 5  # a block of sound that is less off the end of the one before it follows without a gap
 _WITHOUT_DECODE_TIMES = ("matroska", "webm")
 
 
@@ -75,8 +75,11 @@ class Lane(ABC):
 
 
 class SoundLane(Lane):
-    """Blocks of sound. A block goes where most of it is heard: the one nearest to a cut begins the segment, at 0 (at
-    most half a block, 11 ms, off its time)."""
+    """Blocks of sound, which follow each other from before the first cut on: the plan has seen to it.
+
+    A block goes where most of it is heard: the one nearest to a cut begins the segment, at 0 (at most half a block,
+    11 ms, off its time).
+    """
 
     def __init__(self, stream: Any, info: MediaInfo, todo: list[PlannedSegment], *, longest_us: int) -> None:
         self._rate = stream.codec_context.sample_rate
@@ -85,7 +88,7 @@ class SoundLane(Lane):
         self._step = Fraction(1, self._rate)
         super().__init__(stream, info, todo, early=Fraction(self._block, 2 * self._rate))
         self._samples = self.base * self._rate  # a tick
-        self._same = _SAME_TIME_MS * self._rate // 1000
+        self._same = SAME_TIME_US * self._rate // 1_000_000
         self._begin()
 
     def _begin(self) -> None:

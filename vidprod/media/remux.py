@@ -16,6 +16,7 @@ from vidprod.domain.step import Limits
 from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.media.container import open_source, packets_of
 from vidprod.media.encode import MUXER, sha256, sync
+from vidprod.media.keyframes import INTERLEAVED_US
 from vidprod.media.lanes import Lane, PictureLane, SoundLane
 from vidprod.media.master import Mastered, master
 from vidprod.media.sound import RATE, Sound
@@ -27,18 +28,20 @@ class Cutter:
     """Copies planned segments out of one source in a single pass."""
 
     def __init__(
-        self, source: Path, work_dir: Path, info: MediaInfo, *, limits: Limits, normalize: bool, longest_us: int
+        self,
+        source: Path,
+        work_dir: Path,
+        info: MediaInfo,
+        *,
+        limits: Limits,
+        normalize: bool,
+        copies_sound: bool,
+        longest_us: int,
     ) -> None:
-        """`longest_us`: how long a segment may be, picture and sound."""
+        """`copies_sound`: else it is made anew; `longest_us`: how long a segment may be, picture and sound."""
         self.source, self.work_dir, self.info = source, work_dir, info
         self.limits, self.normalize, self._longest_us = limits, normalize, longest_us
-        audio = info.audio
-        self.copies_sound = (
-            audio is not None
-            and audio.codec == "aac"
-            and not normalize
-            and abs(audio.start_us - info.video.start_us) < 50_000  # else silence must be put in front
-        )
+        self.copies_sound = copies_sound
         self.track = Sound(source, info, limits=limits)
         self.inputs: list[Any] = []
 
@@ -96,7 +99,7 @@ class Cutter:
 
     def _seek(self, container: Any, picture: Any, first_us: int) -> None:
         """To a keyframe well before the one at `first_us`, whose sound may lie before it in the file."""
-        before_us = first_us - 1_000_000
+        before_us = first_us - INTERLEAVED_US
         if before_us <= self.info.video.start_us:
             return
         base = fraction(picture.time_base) or Fraction(1, 90000)

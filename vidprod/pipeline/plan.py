@@ -77,7 +77,7 @@ def _warnings(segments: list[PlannedSegment]) -> list[str]:
 def _plan_copy(request: PlanRequest, say: Say) -> Plan:
     """Cuts on keyframes; the picture keeps its size, rate and rotation."""
     info = request.info
-    pieces = keyframe_cuts(
+    pieces, sound_follows = keyframe_cuts(
         Path(request.source),
         info,
         segment_s=request.recipe.segment_s,
@@ -96,5 +96,6 @@ def _plan_copy(request: PlanRequest, say: Say) -> Plan:
             background="none",
         ),
         segments=pieces,
+        copies_sound=sound_follows and not request.recipe.normalize,
         warnings=["the picture is copied as it is: it may not be what every platform takes", *_warnings(pieces)],
     )

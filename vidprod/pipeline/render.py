@@ -78,6 +78,7 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
         request.info,
         limits=request.limits,
         normalize=request.recipe.normalize,
+        copies_sound=request.plan.copies_sound,
         longest_us=int(request.recipe.segment_s * 1_000_000),
     )
 
