@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -201,6 +202,27 @@ async def test_a_step_that_takes_too_long_is_a_timeout(probe: Probe) -> None:
         assert caught.value.code == "child_timeout"
 
 
+async def test_a_pause_of_the_machine_is_no_stall(probe: Probe) -> None:
+    """The first look after it found no progress for longer than allowed, and three such deaths are poison."""
+    heard: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    async with ChildHost(steps=FAKE_STEPS, step_floor_s=1, stall_factor=1) as host:
+        running = asyncio.create_task(host.run(probe("progress_then_stall"), hear, media_s=100))
+        await eventually(lambda: heard)
+        [worker] = worker_pids(host)
+        os.killpg(worker, signal.SIGSTOP)
+        time.sleep(1.6)  # noqa: ASYNC251  # the daemon is paused with it
+        os.killpg(worker, signal.SIGCONT)
+        before = len(heard)
+        await eventually(lambda: running.done() or len(heard) > before + 4)
+        assert not running.done()
+        with pytest.raises(ChildDied, match="no progress"):  # and the time after it counts
+            await running
+
+
 async def test_processor_time_is_limited(host: ChildHost, probe: Probe) -> None:
     with pytest.raises(ChildDied, match="SIGXCPU") as caught:
         await host.run(probe("spin", limits=Limits(cpu_s=1)), nothing, media_s=1)
@@ -319,4 +341,4 @@ async def test_leaving_the_host_ends_a_running_child(probe: Probe) -> None:
     with pytest.raises(ChildDied, match="SIGKILL"):
         await running
     assert len(pids) == 2
-    assert all(is_gone(pid) for pid in pids)
+    await eventually(lambda: all(is_gone(pid) for pid in pids))  # the worker was killed with it, and takes its moment

@@ -64,6 +64,23 @@ def test_a_stall_names_how_far_the_step_got_in_the_unit_it_counts(request_: Step
     assert str(one.verdict) == f"no progress {reached} for 60 s"
 
 
+def test_what_is_left_out_counts_for_nothing() -> None:
+    one = watch()
+    one.leave_out(500, now_s=1505)
+    one.judge(resident=0, now_s=1510)
+    assert code_of(one) is None
+    one.judge(resident=0, now_s=1510.1)
+    assert code_of(one) == "child_stalled"
+
+
+def test_progress_heard_just_before_what_is_left_out_does_not_lie_in_the_future() -> None:
+    one = watch()
+    one.saw(progress(1), now_s=1505)
+    one.leave_out(500, now_s=1505)
+    one.judge(resident=0, now_s=1515.1)
+    assert code_of(one) == "child_stalled"
+
+
 def test_no_progress_is_endless() -> None:
     one = watch()
     for n in range(101):

@@ -43,6 +43,7 @@ HELLO_TIMEOUT_S = 15.0  # importing the codecs takes 0.2 s on a quiet machine
 EXIT_TIMEOUT_S = 3.0  # from SIGKILL to the child's word that its worker is gone
 LAST_WORDS_S = 0.5  # from SIGABRT, at which it says where each of its threads hangs, to SIGKILL
 WATCH_EVERY_S = 0.05  # a decoder allocates at most some hundred MiB in that time
+PAUSED_S = 1.0  # a look so late: the container was paused or the machine slept, and the child with us
 OUTPUT_BYTES = 4096  # of the standard error, kept for the attempt's record
 LOGGED_LINES = 100  # of the standard error, of one request
 TELLING = frozenset({"child_stalled", "child_timeout"})  # where it hung is worth knowing
@@ -233,10 +234,15 @@ class Child:
 
     async def _watch(self, watch: Watch) -> None:
         """End the worker at a limit. `_converse` hears of its end and raises the verdict."""
+        now_s = time.monotonic()
         while watch.verdict is None:
+            looked_s = now_s
             await asyncio.sleep(WATCH_EVERY_S)
+            now_s = time.monotonic()
+            if (late_s := now_s - looked_s - WATCH_EVERY_S) > PAUSED_S:
+                watch.leave_out(late_s, now_s=now_s)
             held = resident_bytes(self.worker_pid) if self.worker_pid is not None else 0
-            watch.judge(resident=held, now_s=time.monotonic())
+            watch.judge(resident=held, now_s=now_s)
         if watch.verdict.code in TELLING:
             self._kill_worker(signal.SIGABRT)
             await asyncio.sleep(LAST_WORDS_S)

@@ -75,6 +75,11 @@ class Watch:
             self._done_us = message.done_us
             self._grew_s = now_s
 
+    def leave_out(self, seconds: float, *, now_s: float) -> None:
+        """Time that did not pass for the child, up to now."""
+        self._began_s = min(self._began_s + seconds, now_s)
+        self._grew_s = min(self._grew_s + seconds, now_s)  # what it had said before may have been heard only now
+
     def judge(self, *, resident: int, now_s: float) -> None:
         """Set the verdict when a limit is passed."""
         if resident > self._memory_bytes:
