@@ -13,7 +13,7 @@ export class Problem extends Error {
 }
 
 /** The server could not be reached at all. */
-export function unreachable() {
+function unreachable() {
   return new Problem({
     title: "No connection",
     detail: "The server cannot be reached.",
@@ -44,14 +44,13 @@ export function problemFrom(status, body) {
   });
 }
 
-export async function request(method, url, { headers = {}, signal } = {}) {
+export async function request(method, url) {
   let response;
   let body;
   try {
-    response = await fetch(url, { method, headers: { Accept: "application/json", ...headers }, signal, cache: "no-store" });
+    response = await fetch(url, { method, headers: { Accept: "application/json" }, cache: "no-store" });
     body = await response.text();
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+  } catch {
     throw unreachable();
   }
   if (!response.ok) throw problemFrom(response.status, body);

@@ -29,7 +29,7 @@ export function icon(name) {
 
 /** A file's name: isolated, so that its direction does not turn the words around it. */
 export function named(filename) {
-  return h("bdi", { class: "filename", dir: "auto", title: filename }, filename);
+  return h("bdi", { dir: "auto", title: filename }, filename);
 }
 
 /** Sets text only when it differs: an untouched node keeps its selection and is not read out again. */

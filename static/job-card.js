@@ -229,7 +229,7 @@ const STEP_STATE = {
 
 function stepRow(name) {
   const figure = h("span", { class: "step-figure" });
-  const element = h("li", { class: "step" }, h("span", { class: "step-mark" }, icon("done")), h("span", { class: "step-name" }, STEP[name]), figure);
+  const element = h("li", { class: "step" }, h("span", { class: "step-mark" }, icon("done")), h("span", {}, STEP[name]), figure);
   return { element, figure, state: "waiting", progress: 0 };
 }
 

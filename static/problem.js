@@ -2,7 +2,7 @@
 
 import { h, icon } from "./dom.js";
 
-/** A box for a Problem, or for a job's error ({code, message, hint}). */
+/** A box for a Problem, or for what has the same words. */
 export function problemBox({ title, detail, hint }) {
   return h(
     "div",
@@ -12,8 +12,8 @@ export function problemBox({ title, detail, hint }) {
       "div",
       { class: "problem-words" },
       h("p", { class: "problem-title" }, title),
-      detail && detail !== title && h("p", { class: "problem-detail" }, detail),
-      hint && h("p", { class: "problem-hint" }, hint),
+      detail && detail !== title && h("p", {}, detail),
+      hint && h("p", {}, hint),
     ),
   );
 }

@@ -64,7 +64,7 @@ export class SegmentCard {
     this.stage.style.setProperty("--shape", `${segment.width} / ${segment.height}`);
     return h(
       "li",
-      { class: "segment", "data-segment": segment.segment_id },
+      { class: "segment" },
       this.stage,
       this.#buildSlider(),
       h(

@@ -7,7 +7,7 @@
 
 import { Problem, parsed, problemFrom } from "./api.js";
 
-export const STALL_MS = 30_000; // no byte moves for so long: the connection is dead, whatever it says
+const STALL_MS = 30_000; // no byte moves for so long: the connection is dead, whatever it says
 const FINISH_MS = 120_000; // all bytes are sent, the answer does not come
 const SLOW_MS = 6_000; // no byte moves: say so
 const WAITS_S = [1, 2, 4, 8, 15, 30]; // between attempts that got no further

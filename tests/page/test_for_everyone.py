@@ -242,3 +242,22 @@ def test_the_page_asks_for_all_its_modules_at_once() -> None:
     page = (static / "index.html").read_text()
     preloaded = re.findall(r'rel="modulepreload" href="/static/([a-z-]+\.js)"', page)
     assert preloaded == sorted(path.name for path in static.glob("*.js") if path.name != "page.js")
+
+
+def test_the_page_carries_nothing_that_nobody_uses() -> None:
+    """An export without an import, and a class that neither a rule nor a test looks for."""
+    static = Path(__file__).parents[2] / "static"
+    scripts = {path.name: path.read_text() for path in static.glob("*.js")}
+    imported = {name for text in scripts.values() for name in words(r"^import \{(.*?)\}", text)}
+    exported = {name for text in scripts.values() for name in words(r"^export (?:async )?(?:\w+) (\w+)", text)}
+    assert exported == imported
+    markup = "\n".join([*scripts.values(), (static / "index.html").read_text()])
+    given = words(r"class(?:: |=)[\"`](.*?)[\"`]", markup) - {"${look}"}
+    styles = "\n".join(path.read_text() for path in static.glob("*.css"))
+    looked_for = styles + "\n".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
+    assert {name for name in given if not re.search(rf"\.{name}\b", looked_for)} == set()
+    assert {name for name in words(r"\.([a-z][a-z-]*)", styles) if not re.search(rf"\b{name}\b", markup)} == set()
+
+
+def words(pattern: str, text: str) -> set[str]:
+    return {word for found in re.findall(pattern, text, re.MULTILINE) for word in re.split(r"[\s,]+", found) if word}
