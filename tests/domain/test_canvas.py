@@ -1,5 +1,7 @@
 """How a picture sits in a vertical frame."""
 
+from itertools import product
+
 import pytest
 
 from vidprod.domain.canvas import layout
@@ -62,3 +64,21 @@ def test_every_vertical_canvas_is_one_the_platforms_take(width: int, height: int
     if frame == "auto":
         assert canvas.picture_width <= 1.5 * width + 2
         assert canvas.picture_height <= 1.5 * height + 2
+
+
+def test_a_picture_that_all_but_covers_the_canvas_does() -> None:
+    """240 × 425 half as large again is 638 rows of 640: no row was left above it, and of none no strip can be made."""
+    canvas = layout(240, 425, frame="auto")
+    assert (size(canvas), canvas.picture_width, canvas.picture_height) == ((360, 640), 360, 640)
+    assert canvas.background == "none"
+
+
+def test_what_lies_behind_a_picture_can_be_seen_on_both_sides() -> None:
+    """Of every size to 720 pixels a side, and of tall ones to the last pixel."""
+    sizes = [*product(range(16, 721, 11), repeat=2), *product((240, 360, 719, 720, 1080), range(300, 2600))]
+    for width, height in sizes:
+        canvas = layout(width, height, frame="auto")
+        across, down = canvas.width - canvas.picture_width, canvas.height - canvas.picture_height
+        assert (canvas.background == "none") == (across <= 0 and down <= 0), (width, height)
+        for left, first in ((across, canvas.x), (down, canvas.y)):
+            assert left <= 0 or (first >= 2 and left - first >= 2), (width, height)

@@ -121,6 +121,17 @@ def test_an_odd_444_take_becomes_even_420(tmp_path: Path, make_segments: MakeSeg
         assert done.faults() == []
 
 
+@pytest.mark.parametrize("size", [(240, 425), (240, 424), (240, 422)], ids=["2 rows", "4 rows", "6 rows"])
+def test_a_picture_that_leaves_few_rows_of_its_canvas_is_painted(
+    tmp_path: Path, make_segments: MakeSegments, size: tuple[int, int]
+) -> None:
+    style = replace(PLAIN, pix_fmt="yuv444p")
+    pictures = [(Fraction(n, 30), synth.quadrants(size)) for n in range(12)]
+    done = make_segments(synth.write(tmp_path / "take.mp4", pictures, rate=Fraction(30), sound=None, style=style))
+    assert (done.renditions[0].width, done.renditions[0].height) == (360, 640)
+    assert readers.upright(done.segments[0], rect=done.rect) == UPRIGHT
+
+
 @pytest.mark.parametrize(
     ("size", "most"),
     [((320, 568), 1.5), ((176, 144), 1.5), ((720, 1600), 1.5), ((1152, 2048), 1.0), ((500, 500), 1.5)],

@@ -7,6 +7,7 @@ from vidprod.domain.plan import Canvas
 LADDER = (1080, 720, 540, 360)  # canvas widths; 360 is TikTok's least side
 MAX_ENLARGE = Fraction(3, 2)  # more looks soft: a smaller canvas then
 LONGEST_SIDE = 1920
+_UNSEEN = 2  # pixels beside a picture, which lies at an even one
 
 
 def layout(width: int, height: int, *, frame: str) -> Canvas:
@@ -40,7 +41,7 @@ def _place(canvas_width: int, canvas_height: int, width: int, height: int, *, fi
     if fills:
         width, height = max(width, canvas_width), max(height, canvas_height)
     else:
-        width, height = min(width, canvas_width), min(height, canvas_height)
+        width, height = _up_to(canvas_width, width), _up_to(canvas_height, height)
     covered = width >= canvas_width and height >= canvas_height
     return Canvas(
         width=canvas_width,
@@ -51,6 +52,11 @@ def _place(canvas_width: int, canvas_height: int, width: int, height: int, *, fi
         y=(canvas_height - height) // 4 * 2,
         background="none" if covered else "blur",
     )
+
+
+def _up_to(canvas_size: int, size: int) -> int:
+    """`size`, or all of the canvas where so little is left that it could not be seen on both sides."""
+    return canvas_size if canvas_size - size <= _UNSEEN else size
 
 
 def _original(width: int, height: int) -> Canvas:
