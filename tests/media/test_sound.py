@@ -116,6 +116,15 @@ def test_a_take_without_a_sound_has_a_silent_track(
     assert done.faults() == []
 
 
+@pytest.mark.parametrize("video", ["encode", "copy"])
+def test_loudness_and_peak_are_told_to_a_hundredth(tmp_path: Path, make_segments: MakeSegments, video: str) -> None:
+    source = synth.with_sound(tmp_path / "take.mp4", Sound(noise(3.5)), seconds=3.5, size=SMALL)
+    [rendition] = make_segments(source, video=video, loudness="on").renditions
+    for level in (rendition.loudness_lufs, rendition.true_peak_dbtp):
+        assert level is not None
+        assert level == round(level, 2)
+
+
 def test_silence_is_not_amplified_into_noise(tmp_path: Path, make_segments: MakeSegments) -> None:
     hiss = noise(3.5, peak=0.00005)  # about -100 LUFS: the floor of a microphone
     done = make_segments(synth.with_sound(tmp_path / "take.mkv", Sound(hiss, codec="flac"), seconds=3.5, size=SMALL))

@@ -125,22 +125,34 @@ class SegmentWriter:
         sprite = self._stills.write(self._poster, self._sheet)
         for path in (self._path, self._poster, self._sheet):
             sync(path)
-        sound = self._sound
-        return Rendition(
+        return rendition_of(
+            self._path,
+            self._sound,
             duration_us=int(self._written * 1_000_000 / self._rate),
             frames=self._written,
             width=self._size[0],
             height=self._size[1],
             fps=str(self._rate),
-            size=self._path.stat().st_size,
             sha256=sha256(self._path),
             video_codec="h264",
-            audio_codec="aac",
-            loudness_lufs=None if sound is None or sound.loudness_lufs is None else round(sound.loudness_lufs, 2),
-            true_peak_dbtp=None if sound is None or sound.true_peak_dbtp is None else round(sound.true_peak_dbtp, 2),
             sprite=sprite,
-            warnings=[] if sound is None else sound.warnings,
         )
+
+
+def rendition_of(path: Path, sound: Mastered | None, **facts: Any) -> Rendition:
+    """What a finished file is. `sound`: what was made for it, None where it was copied; `facts`: the rest."""
+
+    def told(level: float | None) -> float | None:
+        return None if level is None else round(level, 2)
+
+    return Rendition(
+        size=path.stat().st_size,
+        audio_codec="aac",
+        loudness_lufs=None if sound is None else told(sound.loudness_lufs),
+        true_peak_dbtp=None if sound is None else told(sound.true_peak_dbtp),
+        warnings=[] if sound is None else sound.warnings,
+        **facts,
+    )
 
 
 def sync(path: Path) -> None:

@@ -15,7 +15,7 @@ from vidprod.domain.segment import Rendition, Sprite
 from vidprod.domain.step import Limits
 from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.media.container import open_source, packets_of
-from vidprod.media.encode import MUXER, sha256, sync
+from vidprod.media.encode import MUXER, rendition_of, sha256, sync
 from vidprod.media.keyframes import INTERLEAVED_US
 from vidprod.media.lanes import Lane, PictureLane, SoundLane
 from vidprod.media.master import Mastered, master
@@ -206,23 +206,20 @@ class _Finished:
 
     def result(self) -> tuple[PlannedSegment, Rendition]:
         """The segment and what became of it, when its files are whole and synced."""
-        video, output, sound = self._info.video, self._output, self._output.sound
+        video, output = self._info.video, self._output
         duration_us, frames, sprite = self._looked_at.result()
         self._synced.result()
-        return output.segment, Rendition(
+        return output.segment, rendition_of(
+            output.path,
+            output.sound,
             duration_us=duration_us,
             frames=frames,
             width=video.width,
             height=video.height,
             fps=video.average_rate,
-            size=output.path.stat().st_size,
             sha256=self._sha256.result(),
             video_codec=video.codec,
-            audio_codec="aac",
-            loudness_lufs=None if sound is None else sound.loudness_lufs,
-            true_peak_dbtp=None if sound is None else sound.true_peak_dbtp,
             sprite=sprite,
-            warnings=[] if sound is None else sound.warnings,
         )
 
 
