@@ -88,6 +88,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_attempts: Annotated[
         int, _is("count", "of one task, waiting 2, 4, 8 … s between them, before the job fails", ge=1, le=100)
     ] = 5
+    room_wait_s: Annotated[
+        float, _is("seconds", "a job whose segments do not fit on the volume waits so long for room, then fails", ge=0)
+    ] = 24 * 3600.0
     max_crashes: Annotated[
         int, _is("count", "deaths of the child on one task before it goes to the dead letters as poison", ge=1, le=100)
     ] = 3

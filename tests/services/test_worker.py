@@ -151,7 +151,7 @@ async def test_a_crash_redoes_only_what_was_not_finished(workshop: Workshop) -> 
     assert ready == [0, 1, 2]
 
 
-async def test_a_full_disk_is_a_failed_attempt_with_the_reason(workshop: Workshop) -> None:
+async def test_a_full_disk_ends_the_attempt_with_the_reason(workshop: Workshop) -> None:
     await workshop.start()
     job_id = await workshop.submit(segments=2, render="fill_the_disk", after=1)
     event = await workshop.event(job_id, "step.retrying")
@@ -183,6 +183,33 @@ async def test_a_render_does_not_begin_without_room_for_a_segment(
     has_free(FLOOR + 3_000_000)
     await workshop.hurry(job_id, retries=1)
     assert (await workshop.end_of(job_id)).state == "completed"
+
+
+async def test_a_render_waits_for_room_for_as_long_as_the_setting_says(
+    workshop: Workshop, has_free: Callable[[int], None]
+) -> None:
+    has_free(FLOOR)
+    job_id = await workshop.submit(segments=2)
+    await workshop.start()
+    for _look in range(workshop.config.max_attempts + 2):
+        await eventually_async(partial(_has_looked, workshop, job_id))
+        workshop.ahead_ms += 3_600_000
+        workshop.store.feed.nudge.set()
+    await eventually_async(partial(_has_looked, workshop, job_id))
+    [*_, render] = await workshop.tasks(job_id)
+    assert (render.state, render.attempt, [error.code for error in render.errors]) == ("available", 0, ["no_space"])
+    assert (await workshop.types(job_id)).count("step.retrying") == 1
+    workshop.ahead_ms += int(workshop.config.room_wait_s * 1000)
+    workshop.store.feed.nudge.set()
+    job = await workshop.end_of(job_id)
+    assert job.error is not None
+    assert (job.error.code, "Delete finished jobs" in job.error.hint) == ("no_space", True)
+
+
+async def _has_looked(workshop: Workshop, job_id: str) -> bool:
+    """And waits again."""
+    [*_, render] = await workshop.tasks(job_id)
+    return (render.kind, render.state) == ("render", "available") and render.run_at > workshop.now()
 
 
 async def test_a_render_at_work_leaves_the_floor_alone(workshop: Workshop, has_free: Callable[[int], None]) -> None:

@@ -99,6 +99,8 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "advance": lambda db: db.tasks.advance(TASK),
     "complete": lambda db: db.tasks.complete(TASK, now=NOW),
     "retry": lambda db: db.tasks.retry(TASK, an_error(TASK), run_at=NOW),
+    "postpone": lambda db: db.tasks.postpone(TASK, an_error(TASK), run_at=NOW),
+    "renew": lambda db: db.tasks.renew([TASK], lease_ms=1, now=NOW),
     "give_back": lambda db: db.tasks.give_back(TASK, now=NOW),
     "discard": lambda db: db.tasks.discard(TASK, an_error(TASK), now=NOW),
     "cancel_of_job": lambda db: db.tasks.cancel_of_job(JOB, now=NOW),

@@ -23,7 +23,7 @@ from tests.store.given import (
     upload,
 )
 from vidprod.domain.job import Job
-from vidprod.domain.task import Task, backoff_ms
+from vidprod.domain.task import AttemptError, Task, backoff_ms
 from vidprod.errors import ClaimLost, Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
 
@@ -179,6 +179,18 @@ async def test_the_last_attempt_cannot_be_retried_only_discarded(store: Store) -
     dead = await store.write(lambda db: db.tasks.discard(last, an_error(last, crash=True), now=NOW + 3))
     assert (dead.state, dead.finalized_at, dead.crashes, len(dead.errors)) == ("discarded", NOW + 3, 1, 3)
     assert await claim_if_any(store, now=NOW + 10**9) is None
+
+
+async def test_a_wait_costs_no_attempt_and_is_told_once_with_its_beginning(store: Store) -> None:
+    await upload(store)
+    for seconds in range(5):
+        task = await claim(store, now=NOW + seconds)
+        error = AttemptError(attempt=task.attempt, at=NOW + seconds, code="no_space", message=f"{seconds} too few")
+        assert task.waits_on(error) is (seconds > 0)
+        await store.write(lambda db: db.tasks.postpone(task, error, run_at=error.at + 1))  # noqa: B023
+        task = (await store.read(lambda db: db.tasks.of_job(task.job_id)))[0]  # noqa: B023
+    assert (task.state, task.attempt) == ("available", 0)
+    assert [(one.at, one.message) for one in task.errors] == [(NOW, "4 too few")]
 
 
 async def test_what_is_given_back_costs_no_attempt_and_keeps_its_place(store: Store) -> None:

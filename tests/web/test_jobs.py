@@ -9,6 +9,7 @@ from tests.web.made import complete, now_ms, start
 from vidprod.domain.job import Fault
 from vidprod.domain.task import AttemptError
 from vidprod.store.sqlite import Tables
+from vidprod.web.views import moment
 
 NOBODY = "job_00000000000000000000000000"
 
@@ -81,8 +82,32 @@ async def test_a_failed_attempt_is_told_in_full_in_the_status_and_not_in_the_lis
     (said,) = (await _status(live, job_id))["steps"][0]["errors"]
     assert (said["code"], said["message"], said["crash"], said["attempt"]) == ("child_crashed", "signal 11", True, 1)
     assert said["at"].endswith("Z")
+    assert (await _status(live, job_id))["steps"][0]["pause"] is None  # of a job that nothing has begun
     (listed,) = (await live.client.get("/v1/jobs")).json()["jobs"]
     assert "errors" not in listed["steps"][0]
+
+
+async def test_a_step_that_waits_for_room_says_why_and_until_when(live: Live) -> None:
+    job_id = await live.upload()
+    at = now_ms()
+    error = AttemptError(attempt=1, at=at, code="no_space", message="40 MB are needed")
+
+    def wait(db: Tables) -> None:
+        task = db.tasks.claim(boot_id="b", token="t", lease_ms=1000, now=at)
+        assert task is not None
+        db.jobs.start(job_id, now=at)
+        db.tasks.postpone(task, error, run_at=at + 15_000)
+
+    await live.store.write(wait)
+    for job in (await _status(live, job_id), *(await live.client.get("/v1/jobs")).json()["jobs"]):
+        step = job["steps"][0]
+        assert (step["state"], step["attempt"]) == ("available", 0)
+        assert step["pause"] == {
+            "code": "no_space",
+            "message": "40 MB are needed",
+            "since": moment(at),
+            "next_attempt_at": moment(at + 15_000),
+        }
 
 
 async def test_jobs_are_listed_newest_first_page_by_page(live: Live) -> None:

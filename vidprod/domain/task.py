@@ -1,7 +1,7 @@
 """A task: one row of the queue, one step of one job.
 
     available → running → completed
-        ↑          ├────→ available   (retried, given back, rescued)
+        ↑          ├────→ available   (retried, postponed, given back, rescued)
         │          ├────→ discarded   (dead letter, or refused; requeue → available)
         └──────────┴────→ cancelled
 
@@ -57,6 +57,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     started_at: int | None = None  # of the present or last attempt
     finalized_at: int | None = None
 
+    def waits_on(self, error: AttemptError) -> bool:
+        """Whether its last attempt ended for the same reason as `error`, and was not counted."""
+        return bool(self.errors) and (self.errors[-1].attempt, self.errors[-1].code) == (error.attempt, error.code)
+
     @property
     def refused(self) -> bool:
         """Whether its last attempt was refused: discarded, it is no dead letter."""
@@ -69,4 +73,9 @@ def backoff_ms(attempt: int, *, jitter: float) -> int:
     Args:
         jitter: from 0 up to 1, drawn by the caller.
     """
-    return int(min(2.0**attempt, 600.0) * (0.9 + 0.2 * jitter) * 1000)
+    return vary(min(2.0**attempt, 600.0) * 1000, jitter)
+
+
+def vary(pause_ms: float, jitter: float) -> int:
+    """`pause_ms` ± 10 %, so that those who wait do not all come at once. `jitter`: from 0 up to 1."""
+    return int(pause_ms * (0.9 + 0.2 * jitter))

@@ -24,7 +24,7 @@ from vidprod.domain.task import STEP_WEIGHT, STEPS, Task
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, VidProdError
 from vidprod.services.child import ChildHost
-from vidprod.services.outcome import Outcome, final_fault, pause_after, told_as
+from vidprod.services.outcome import Outcome, final_fault, pause_after, told_as, waits_for_room
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
@@ -235,16 +235,24 @@ class Attempt:
         """Record how an attempt failed. Raises nothing: what cannot be recorded is left to the lease."""
         if not isinstance(error, VidProdError):
             _logger.error("unexpected error", exc_info=error)
+        config = self._room.config
         told = told_as(error, self.task, now=self._now())
-        fault = final_fault(error, told, self.task, max_crashes=self._room.config.max_crashes)
-        _logger.warning(
-            "attempt failed", code=told.code, message=told.message, output=told.output[-1000:], final=fault is not None
-        )
+        fault = final_fault(error, told, self.task, max_crashes=config.max_crashes, room_wait_s=config.room_wait_s)
+        if fault is not None or not self.task.waits_on(told):  # a wait that goes on is no news
+            _logger.warning(
+                "attempt failed",
+                code=told.code,
+                message=told.message,
+                output=told.output[-1000:],
+                final=fault is not None,
+            )
         pause_ms = pause_after(told, self.task, jitter=self._room.jitter())
 
         def settle(db: Tables) -> None:
             if fault is not None:
                 self._outcome(db).discarded(told, fault)
+            elif waits_for_room(told):
+                self._outcome(db).postponed(told, pause_ms=pause_ms)
             else:
                 self._outcome(db).retried(told, pause_ms=pause_ms)
 
@@ -256,7 +264,7 @@ class Attempt:
             _logger.error("the failed attempt cannot be recorded; its lease will run out", error=str(unwritten))
             return "lost"
         if fault is None:
-            return "retried"
+            return "postponed" if waits_for_room(told) else "retried"
         return "refused" if told.refused else "discarded"
 
     async def _give_back(self) -> str:

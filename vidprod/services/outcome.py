@@ -3,7 +3,7 @@
 Every one holds the task's token: an attempt that lost its claim changes nothing any more. A refusal discards the task
 and fails the job at once; it is no dead letter to look after (`AttemptError.refused`). Any other failure is tried
 again with growing pauses while attempts remain, except that `max_crashes` deaths of the child on one task end it as
-poison.
+poison. A full volume is nobody's fault and uses no attempt up: the task waits for room, and looks for it now and then.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from vidprod.domain.ids import new_id
 from vidprod.domain.job import Fault
 from vidprod.domain.plan import Plan
 from vidprod.domain.segment import Rendition, Segment
-from vidprod.domain.task import STEPS, AttemptError, Task, backoff_ms
+from vidprod.domain.task import STEPS, AttemptError, Task, backoff_ms, vary
 from vidprod.domain.video import MediaInfo, Video
-from vidprod.errors import ChildDied, Refused, TryLater, VidProdError
+from vidprod.errors import ChildDied, NoSpace, Refused, TryLater, VidProdError
 from vidprod.store.sqlite import Tables
 
-PATIENCE_WITH_A_FULL_DISK = 4  # times the usual pause: somebody has to make room
+LOOK_FOR_ROOM_MS = 15_000  # somebody has to make it; a look costs a claim, and no child
 
 
 class Outcome:
@@ -82,6 +82,17 @@ class Outcome:
         """The task is tried again after a pause."""
         run_at = self._now + pause_ms
         self._db.tasks.retry(self._task, told, run_at=run_at)
+        self._record_pause(told, run_at)
+
+    def postponed(self, told: AttemptError, *, pause_ms: int) -> None:
+        """The task waits. Only the beginning of the wait is an event."""
+        run_at = self._now + pause_ms
+        goes_on = self._task.waits_on(told)
+        self._db.tasks.postpone(self._task, told, run_at=run_at)
+        if not goes_on:
+            self._record_pause(told, run_at)
+
+    def _record_pause(self, told: AttemptError, run_at: int) -> None:
         data = {"step": self._task.kind, "code": told.code, "message": told.message, "run_at": run_at}
         self._record("step.retrying", data)
 
@@ -118,13 +129,23 @@ def told_as(error: BaseException, task: Task, *, now: int) -> AttemptError:
     )
 
 
-def final_fault(error: BaseException, told: AttemptError, task: Task, *, max_crashes: int) -> Fault | None:
+def waits_for_room(told: AttemptError) -> bool:
+    """Whether the attempt ended because the volume is full."""
+    return told.code == NoSpace.code
+
+
+def final_fault(
+    error: BaseException, told: AttemptError, task: Task, *, max_crashes: int, room_wait_s: float
+) -> Fault | None:
     """Why the job fails now; None when the task is worth another attempt."""
     hint = error.hint if isinstance(error, VidProdError) else ""
     if told.refused:
         return Fault(code=told.code, message=told.message, hint=hint)
     if told.crash and task.crashes + 1 >= max_crashes:
         return poisoned(task.crashes + 1, told.message)
+    if waits_for_room(told):
+        waited_s = (told.at - task.errors[-1].at) / 1000 if task.waits_on(told) else 0.0
+        return Fault(code=told.code, message=told.message, hint=hint) if waited_s >= room_wait_s else None
     if task.attempt >= task.max_attempts:
         return Fault(code=told.code, message=told.message, hint=hint or "Try the job again later.")
     return None
@@ -132,8 +153,7 @@ def final_fault(error: BaseException, told: AttemptError, task: Task, *, max_cra
 
 def pause_after(told: AttemptError, task: Task, *, jitter: float) -> int:
     """Milliseconds until the next attempt; `jitter` from 0 up to 1."""
-    pause_ms = backoff_ms(task.attempt, jitter=jitter)
-    return pause_ms * PATIENCE_WITH_A_FULL_DISK if told.code == "no_space" else pause_ms
+    return vary(LOOK_FOR_ROOM_MS, jitter) if waits_for_room(told) else backoff_ms(task.attempt, jitter=jitter)
 
 
 def poisoned(deaths: int, message: str) -> Fault:

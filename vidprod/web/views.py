@@ -36,6 +36,15 @@ class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
     crash: bool
 
 
+class PauseView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a step waits, and for how long. `no_space` waits for room on the volume and uses no attempt up."""
+
+    code: str
+    message: str
+    since: str
+    next_attempt_at: str
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """One step of the job; `waiting` until the step before it is done."""
 
@@ -46,6 +55,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     started_at: str | None
     finished_at: str | None
+    pause: PauseView | None = None
     errors: list[ErrorView] | UnsetType = UNSET
 
 
@@ -157,14 +167,14 @@ def _progress(job: Job, steps: Sequence[StepView]) -> float:
 def _steps(tasks: Sequence[Task], *, job: Job, with_errors: bool) -> list[StepView]:
     last = {task.kind: task for task in tasks}  # enqueued in order: a later one of a kind replaces the earlier
     return [
-        _step(last[kind], with_errors=with_errors)
+        _step(last[kind], job=job, with_errors=with_errors)
         if kind in last
         else _step_to_come(kind, job=job, with_errors=with_errors)
         for kind in STEPS
     ]
 
 
-def _step(task: Task, *, with_errors: bool) -> StepView:
+def _step(task: Task, *, job: Job, with_errors: bool) -> StepView:
     return StepView(
         name=task.kind,
         state=task.state,
@@ -173,8 +183,16 @@ def _step(task: Task, *, with_errors: bool) -> StepView:
         max_attempts=task.max_attempts,
         started_at=_moment(task.started_at),
         finished_at=_moment(task.finalized_at),
+        pause=_pause(task) if job.state == "processing" else None,
         errors=[_error(error) for error in task.errors] if with_errors else UNSET,
     )
+
+
+def _pause(task: Task) -> PauseView | None:
+    if task.state != "available" or not task.errors or task.run_at <= task.errors[-1].at:  # given back: it is due
+        return None
+    last = task.errors[-1]
+    return PauseView(code=last.code, message=last.message, since=moment(last.at), next_attempt_at=moment(task.run_at))
 
 
 def _step_to_come(kind: TaskKind, *, job: Job, with_errors: bool) -> StepView:

@@ -142,7 +142,7 @@ class Tasks(Table):
             """
             update task
             set lease_until = :now + :lease_ms
-            where state = 'running' and lease_token in (select value from json_each(:tokens))
+            where state = 'running' and lease_token in (select value from json_each(:tokens) as wanted)
             """,
             tokens=to_json([task.lease_token for task in tasks]),
             now=now,
@@ -208,6 +208,30 @@ class Tasks(Table):
             task,
             run_at=run_at,
             crash=int(error.crash),
+            errors=_with(held, error),
+        )
+
+    def postpone(self, task: Task, error: AttemptError, *, run_at: int) -> Task:
+        """running → available at `run_at`, its attempt given back: it can do nothing about `error` but wait.
+
+        While the reason stays the same it is kept once, with the time it was first met.
+        """
+        held = self.hold(task)
+        if held.waits_on(error):
+            since = held.errors[-1].at
+            held = msgspec.structs.replace(held, errors=held.errors[:-1])
+            error = msgspec.structs.replace(error, at=since)
+        self._outcome.nudge = True
+        return self._held(
+            """
+            update task
+            set state = 'available', run_at = :run_at, attempt = attempt - 1, errors = :errors,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            run_at=run_at,
             errors=_with(held, error),
         )
 
