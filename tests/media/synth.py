@@ -401,9 +401,18 @@ def striped(path: Path, *, size: tuple[int, int] = LANDSCAPE, seconds: float = 3
     return write(path, pictures, rate=Fraction(30), sound=Sound(noise(seconds)))
 
 
-def interlaced(path: Path, *, seconds: float = 3.2, size: tuple[int, int] = (640, 480)) -> Path:
+def interlaced(
+    path: Path,
+    *,
+    seconds: float = 3.2,
+    size: tuple[int, int] = (640, 480),
+    first_s: float = 0.0,
+    codec: str = "libx264",
+    sound: bool = True,
+) -> Path:
     """25 interlaced frames a second, top field first: a white bar moves 6 pixels a field."""
     width, height = size
+    first = round(first_s * 25)
 
     def field_picture(n: int) -> Luma:
         picture = np.full((height, width), 40, np.uint8)
@@ -415,12 +424,14 @@ def interlaced(path: Path, *, seconds: float = 3.2, size: tuple[int, int] = (640
         for n in range(round(seconds * 25)):
             woven = field_picture(2 * n)
             woven[1::2] = field_picture(2 * n + 1)[1::2]
-            yield Fraction(n, 25), woven
+            yield Fraction(first + n, 25), woven
 
-    options = {**PLAIN.options, "flags": "+ildct+ilme", "x264-params": "tff=1:interlaced=1"}
-    return write(
-        path, pictures(), rate=Fraction(25), sound=Sound(noise(seconds)), style=replace(PLAIN, options=options)
-    )
+    options = {"flags": "+ildct+ilme"}
+    if codec == "libx264":
+        options |= {**PLAIN.options, "x264-params": "tff=1:interlaced=1"}
+    style = replace(PLAIN, codec=codec, options=options)
+    heard = Sound(noise(seconds)) if sound else None
+    return write(path, pictures(), rate=Fraction(25), sound=heard, style=style)
 
 
 def with_sound(path: Path, sound: Sound | None, *, seconds: float, size: tuple[int, int] = PORTRAIT) -> Path:

@@ -171,6 +171,25 @@ def test_an_interlaced_take_has_no_combs(tmp_path: Path, make_segments: MakeSegm
     assert done.faults() == []
 
 
+def test_an_interlaced_take_may_change_its_size_midway(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """As a recording of a broadcast does at the end of a programme: "Failed to reallocate frame"."""
+    sizes = [(640, 480), (320, 240), (640, 480)]
+    parts = [
+        synth.interlaced(
+            tmp_path / f"{n}.ts", seconds=0.4, size=size, first_s=0.4 * n, codec="mpeg2video", sound=False
+        ).read_bytes()
+        for n, size in enumerate(sizes)
+    ]
+    source = tmp_path / "take.ts"
+    source.write_bytes(b"".join(parts))
+    done = make_segments(source, frame="original")
+    assert done.info.video.interlaced
+    assert done.renditions[0].frames == pytest.approx(30, abs=1)
+    pictures = [picture for _, picture in readers.pictures(done.segments[0])]
+    assert max(readers.combing(picture) for picture in pictures) < 0.01
+    assert all(picture.max() > 200 for picture in pictures), "without its bar"
+
+
 def test_full_range_becomes_limited(tmp_path: Path, make_segments: MakeSegments) -> None:
     style = replace(PLAIN, pix_fmt="yuvj420p", full_range=True)
     picture = np.zeros((568, 320, 3), np.uint8)

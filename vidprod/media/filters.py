@@ -245,17 +245,29 @@ class _Graph:
 
 
 class Deinterlacer:
-    """Makes whole frames of fields, one for one. Gives a frame back one push later: it looks at the next."""
+    """Makes whole frames of fields, one for one. Gives a frame back one push later: it looks at the next.
+
+    Rebuilds its graph where a stream changes size midway.
+    """
 
     def __init__(self) -> None:
         self._graph: Any = None
+        self._shape: tuple[int, int, str] | None = None
 
     def push(self, picture: Any | None) -> list[Any]:
         """What is finished after `picture`; None ends. Times pass through."""
-        if self._graph is None:
-            if picture is None:
-                return []
-            self._graph = self._build(picture)
+        shape = None if picture is None else (picture.width, picture.height, picture.format.name)
+        finished = []
+        if shape != self._shape:
+            if self._graph is not None:
+                finished = self._exchange(None)  # what it still holds
+            self._graph = None if picture is None else self._build(picture)
+            self._shape = shape
+        if picture is not None:
+            finished += self._exchange(picture)
+        return finished
+
+    def _exchange(self, picture: Any | None) -> list[Any]:
         self._graph.vpush(picture)
         finished = []
         while True:
