@@ -11,7 +11,7 @@ NTSC = Fraction(30000, 1001)
 
 
 def lengths(total: int, rate: Fraction, segment_s: float) -> list[int]:
-    return [frames for _, frames, _ in cut(total, rate=rate, segment_s=segment_s)]
+    return [frames for _, frames in cut(total, rate=rate, segment_s=segment_s)]
 
 
 def test_a_take_that_fits_is_one_segment() -> None:
@@ -37,12 +37,12 @@ def test_a_cut_moves_back_to_a_pause() -> None:
         asked.append((first, last))
         return 1700
 
-    assert cut(2500, rate=Fraction(30), segment_s=60, pause=pause) == [(0, 1700, True), (1700, 800, False)]
+    assert cut(2500, rate=Fraction(30), segment_s=60, pause=pause) == [(0, 1700), (1700, 800)]
     assert asked == [(1650, 1800)]  # the last 5 s
 
 
 def test_without_a_pause_the_cut_stays() -> None:
-    assert cut(2500, rate=Fraction(30), segment_s=60, pause=lambda *_: None)[0] == (0, 1800, False)
+    assert cut(2500, rate=Fraction(30), segment_s=60, pause=lambda *_: None)[0] == (0, 1800)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -57,7 +57,7 @@ def test_wherever_pauses_are_nothing_is_lost_doubled_too_long_or_too_short(seed:
             segment_s=segment_s,
             pause=lambda first, last: chance.choice([None, chance.randint(first, last)]),
         )
-        assert [first for first, _, _ in pieces] == [sum(p[1] for p in pieces[:i]) for i in range(len(pieces))]
-        assert sum(frames for _, frames, _ in pieces) == total
-        assert all(frames / rate <= Fraction(segment_s).limit_denominator(1000) for _, frames, _ in pieces)
-        assert len(pieces) == 1 or all(frames / rate >= 3 for _, frames, _ in pieces)
+        assert [first for first, _ in pieces] == [sum(p[1] for p in pieces[:i]) for i in range(len(pieces))]
+        assert sum(frames for _, frames in pieces) == total
+        assert all(frames / rate <= Fraction(segment_s).limit_denominator(1000) for _, frames in pieces)
+        assert len(pieces) == 1 or all(frames / rate >= 3 for _, frames in pieces)

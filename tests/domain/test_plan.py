@@ -1,5 +1,6 @@
 """What a plan says of its source."""
 
+import msgspec
 import pytest
 
 from vidprod.domain.plan import Canvas, Plan
@@ -30,6 +31,12 @@ def test_planning_tells_how_loud_the_take_is(loudness: float | None) -> None:
     heard = plan.heard(source(AUDIO)).audio
     assert heard is not None
     assert heard.loudness_lufs == loudness
+
+
+def test_a_plan_stored_with_words_that_plans_no_longer_hold_is_read() -> None:
+    segment = {"index": 0, "in_us": 0, "out_us": 1, "first_frame": 0, "frames": 1, "snapped": True}
+    stored = {"fps": "30", "canvas": msgspec.to_builtins(CANVAS), "segments": [segment | {"loudness_lufs": -20.0}]}
+    assert msgspec.convert(stored, Plan).segments[0].frames == 1
 
 
 def test_a_take_without_sound_stays_without() -> None:

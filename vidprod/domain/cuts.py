@@ -6,7 +6,7 @@ from fractions import Fraction
 SNAP_BACK_S = 5  # how far a cut may move back to find a pause
 SHORTEST_S = 3  # Instagram takes nothing shorter
 
-Cut = tuple[int, int, bool]  # first frame, frames, whether its end was moved to a pause
+Cut = tuple[int, int]  # first frame, frames
 
 
 def cut(
@@ -33,9 +33,9 @@ def cut(
         length = _length(left, shortest=shortest, longest=longest)
         earliest = max(length - int(SNAP_BACK_S * rate), shortest, left - _reach(left - length, shortest, longest))
         found = pause(first + min(earliest, length), first + length) if pause is not None else None
-        cuts.append((first, length if found is None else found - first, found is not None))
+        cuts.append((first, length if found is None else found - first))
         first += cuts[-1][1]
-    cuts.append((first, total - first, False))
+    cuts.append((first, total - first))
     return cuts
 
 

@@ -13,8 +13,6 @@ class PlannedSegment(msgspec.Struct, frozen=True, kw_only=True):
     out_us: int
     first_frame: int
     frames: int
-    loudness_lufs: float | None = None  # of the source in this stretch; None when silent
-    snapped: bool = False  # the cut at its end was moved to a pause
 
     @property
     def stem(self) -> str:

@@ -44,14 +44,13 @@ def run(request: PlanRequest, say: Say) -> Plan:
 
 
 def _planned(index: int, piece: Cut, rate: Fraction) -> PlannedSegment:
-    first, frames, snapped = piece
+    first, frames = piece
     return PlannedSegment(
         index=index,
         in_us=round(first * 1_000_000 / rate),
         out_us=round((first + frames) * 1_000_000 / rate),
         first_frame=first,
         frames=frames,
-        snapped=snapped,
     )
 
 
