@@ -22,11 +22,10 @@ from typing import Any
 
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
 from vidprod.domain.segment import Rendition
-from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone
+from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, Say, SegmentDone
 from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.errors import Refused, TryLater
 
-Say = Callable[[Progress | SegmentDone], None]
 SEGMENT_US = 1_000_000
 
 

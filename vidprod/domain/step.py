@@ -1,5 +1,6 @@
 """What the daemon asks of the media child, and what the child says. One JSON line a message; files go by path."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -85,6 +86,9 @@ class SegmentDone(msgspec.Struct, frozen=True, kw_only=True, tag="segment", tag_
     index: int
     stem: str
     rendition: Rendition
+
+
+Say = Callable[[Progress | SegmentDone], None]  # how a step tells, while it works
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True, tag="result", tag_field="type"):

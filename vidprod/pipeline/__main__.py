@@ -30,6 +30,7 @@ from vidprod.domain.step import (
     Hello,
     Progress,
     Result,
+    Say,
     SegmentDone,
     Started,
     StepRequest,
@@ -37,7 +38,6 @@ from vidprod.domain.step import (
 from vidprod.errors import Refused, VidProdError
 from vidprod.pipeline import sandbox
 
-Say = Callable[[Progress | SegmentDone], None]
 Steps = Mapping[type, Callable[[Any, Say], Any]]
 
 _said_by_a_worker = msgspec.json.Decoder(Progress | SegmentDone | Result | Failure)

@@ -1,6 +1,5 @@
 """The step that listens to a take and decides its cuts."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,12 +7,10 @@ from vidprod.domain.canvas import layout
 from vidprod.domain.cuts import SHORTEST_S, Cut, cut
 from vidprod.domain.pauses import quietest
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
-from vidprod.domain.step import PlanRequest, Progress, SegmentDone
+from vidprod.domain.step import PlanRequest, Progress, Say
 from vidprod.media.keyframes import keyframe_cuts
 from vidprod.media.sound import RATE, Listener, Sound
 from vidprod.media.timebase import output_rate
-
-Say = Callable[[Progress | SegmentDone], None]
 
 
 def run(request: PlanRequest, say: Say) -> Plan:

@@ -1,13 +1,10 @@
 """The step that says what a source is."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from vidprod.domain.step import ProbeRequest, Progress, SegmentDone
+from vidprod.domain.step import ProbeRequest, Progress, Say
 from vidprod.domain.video import MediaInfo
 from vidprod.media.probe import measure
-
-Say = Callable[[Progress | SegmentDone], None]
 
 
 def run(request: ProbeRequest, say: Say) -> MediaInfo:

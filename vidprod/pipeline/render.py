@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from vidprod.domain.plan import PlannedSegment
-from vidprod.domain.step import Progress, RenderRequest, SegmentDone
+from vidprod.domain.step import Progress, RenderRequest, Say, SegmentDone
 from vidprod.errors import Refused
 from vidprod.media.container import open_source
 from vidprod.media.encode import SegmentWriter
@@ -20,8 +20,6 @@ from vidprod.media.frames import Pictures
 from vidprod.media.master import Mastered, master
 from vidprod.media.remux import Cutter
 from vidprod.media.sound import RATE, Sound
-
-Say = Callable[[Progress | SegmentDone], None]
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
 _SAY_EVERY_S = 0.5  # while a picture is waited for
