@@ -9,6 +9,7 @@ import pytest
 from tests.media import damage, readers, synth
 from tests.media.conftest import Finished, MakeSegments, probe
 from tests.media.synth import PLAIN, PORTRAIT
+from vidprod.domain.sniff import IMAGE_BRANDS
 from vidprod.domain.step import Limits
 from vidprod.errors import NotAVideo, Refused
 
@@ -88,6 +89,17 @@ def test_a_limit_is_named_with_its_value_and_what_was_found(tmp_path: Path) -> N
             probe(source, tmp_path, limits=limits)
         assert found in str(refusal.value)
         assert allowed in str(refusal.value)
+
+
+def test_a_picture_that_was_not_stopped_at_the_door_is_refused_by_the_probe(tmp_path: Path) -> None:
+    """FFmpeg reads it as a video of one frame."""
+    data = synth.numbered(tmp_path / "take.mp4", 6).read_bytes()
+    for brand, image in IMAGE_BRANDS.items():
+        source = tmp_path / "picture.mp4"
+        source.write_bytes(data[:8] + brand + data[12:])
+        with pytest.raises(Refused, match=image) as refusal:
+            probe(source, tmp_path)
+        assert refusal.value.code == "image_not_video"
 
 
 def test_words_are_not_taken_for_encryption(tmp_path: Path) -> None:

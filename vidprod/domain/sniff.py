@@ -7,7 +7,7 @@ from vidprod.errors import NotAVideo
 
 HEAD_BYTES = 4096  # enough for five transport packets wherever the first one starts
 
-_IMAGE_BRANDS = {
+IMAGE_BRANDS = {  # ISO/IEC 23008-12, annex B, but for the last
     b"heic": "a HEIC photo",
     b"heix": "a HEIC photo",
     b"heim": "a HEIC photo",
@@ -115,8 +115,8 @@ def _container(head: bytes) -> str | None:
 
 
 def _by_brand(brand: bytes) -> str:
-    if brand in _IMAGE_BRANDS:
-        raise NotAVideo(f"This is not a video: it looks like {_IMAGE_BRANDS[brand]}.")
+    if brand in IMAGE_BRANDS:
+        raise NotAVideo(f"This is not a video: it looks like {IMAGE_BRANDS[brand]}.")
     if brand[:3] in (b"3gp", b"3g2"):
         return brand[:3].decode()
     if brand[:3] in (b"M4A", b"M4B", b"M4P"):

@@ -7,17 +7,16 @@ from typing import Any
 import av.error
 from av.stream import Disposition
 
+from vidprod.domain.sniff import IMAGE_BRANDS
 from vidprod.domain.step import Limits
 from vidprod.errors import Refused
 from vidprod.media.container import INCOMPLETE_HINT, can_decode, decoder_name, packets_of
 
-_IMAGE_BRANDS = ("heic", "heix", "mif1", "msf1", "avif", "avis")  # ISO/IEC 23008-12, annex B
-
 
 def check_streams(container: Any) -> None:
     """Raises Refused where there is no picture that moves."""
-    if container.metadata.get("major_brand", "").strip() in _IMAGE_BRANDS:
-        raise Refused("the file is a still image (HEIF), not a video", code="image_not_video", hint="Send a video.")
+    if image := IMAGE_BRANDS.get(container.metadata.get("major_brand", "").encode()):
+        raise Refused(f"the file is {image}, not a video", code="image_not_video", hint="Send a video.")
     if not container.streams:
         raise Refused("the file has no streams: no picture, no sound", code="no_streams", hint=INCOMPLETE_HINT)
     pictures = [s for s in container.streams.video if not _is_cover(s)]
