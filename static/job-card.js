@@ -124,13 +124,14 @@ export class JobCard {
     }
   }
 
-  #step(row, { state, progress = 0, attempt, max_attempts: most }) {
+  #step(row, { state, progress = 0, attempt, max_attempts: most, pause = null }) {
     row.state = state;
     row.progress = progress;
     row.element.dataset.state = state;
     setAttribute(row.element, "aria-current", state === "running" ? "step" : null);
     const again = attempt > 1 && state !== "completed" ? `attempt ${attempt} of ${most}` : "";
-    setText(row.figure, [STEP_STATE[state]?.(percent(progress)) ?? state, again].filter(Boolean).join(", "));
+    const now = pause ? pauseWord(pause) : (STEP_STATE[state]?.(percent(progress)) ?? state);
+    setText(row.figure, [now, again].filter(Boolean).join(", "));
   }
 
   #problem(problem) {
@@ -142,6 +143,7 @@ export class JobCard {
 
   #notes(job) {
     const notes = [...job.warnings, ...(job.source.info?.warnings ?? [])];
+    for (const { pause } of job.steps) if (pause) notes.push(`${pause.message} ${PAUSE_NOTE[pause.code] ?? "It is tried again by itself."}`);
     if (job.media_deleted) notes.push("The segments' files are gone: their keeping time is over.");
     const shown = [...new Set(notes)];
     setHidden(this.notes, shown.length === 0);
@@ -226,6 +228,10 @@ const STEP_STATE = {
   discarded: () => "failed",
   cancelled: () => "cancelled",
 };
+
+const PAUSE_NOTE = { no_space: "The work goes on by itself when there is room: delete jobs that are done, or enlarge the volume." };
+
+const pauseWord = ({ code }) => (code === "no_space" ? "waits for room" : "waits to try again");
 
 function stepRow(name) {
   const figure = h("span", { class: "step-figure" });

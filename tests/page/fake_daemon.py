@@ -259,6 +259,7 @@ def _step(name: str) -> Json:
         "max_attempts": 5,
         "started_at": None,
         "finished_at": None,
+        "pause": None,
         "errors": [],
     }
 

@@ -199,6 +199,20 @@ def test_an_attempt_that_is_repeated_is_counted(page: Page, far: FakeDaemon) -> 
     expect(card(page, job).locator('[aria-current="step"]')).to_contain_text("12 %, attempt 2 of 5")
 
 
+def test_a_wait_for_room_is_told_until_it_is_over(page: Page, far: FakeDaemon) -> None:
+    job = working(far)
+    pause = {"code": "no_space", "message": "40 MB are needed.", "since": "", "next_attempt_at": ""}
+    far.step(job, "render", "available", pause=pause)
+    far.emit("step.retrying", job)
+    shown = card(page, job)
+    expect(shown.get_by_text("waits for room")).to_be_visible()
+    expect(shown.get_by_text("40 MB are needed. The work goes on by itself when there is room")).to_be_visible()
+    far.step(job, "render", "running", 12.0, pause=None)
+    far.ready(job, 0)
+    expect(shown.locator('[aria-current="step"]')).to_contain_text("12 %")
+    expect(shown.get_by_text("40 MB are needed.")).to_be_hidden()
+
+
 def test_work_can_be_cancelled_and_a_refused_request_says_why(page: Page, far: FakeDaemon) -> None:
     job = working(far)
     far.emit("job.created", job)
