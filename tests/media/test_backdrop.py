@@ -49,7 +49,7 @@ def both(info: VideoStreamInfo, folder: Path, moves: list[tuple[float, float]]) 
     canvas = layout(*SIZE, frame="auto")
     painted, exact = (
         strips(
-            Painter(canvas, info, work_dir=folder, threads=1),
+            Painter(canvas, info, work_dir=folder),
             (picture(shift, light=light) for shift, light in moves),
             afresh=afresh,
         )
@@ -86,7 +86,7 @@ def test_a_cut_is_followed_at_once(info: VideoStreamInfo, tmp_path: Path) -> Non
 
 
 def test_asked_for_afresh_nothing_is_held(info: VideoStreamInfo, tmp_path: Path) -> None:
-    painter = Painter(layout(*SIZE, frame="auto"), info, work_dir=tmp_path, threads=1)
+    painter = Painter(layout(*SIZE, frame="auto"), info, work_dir=tmp_path)
     moves = [picture(index * 0.3) for index in range(8)]
     held = strips(painter, iter(moves), afresh=False)
     (fresh,) = strips(painter, iter([picture(7 * 0.3)]), afresh=True)

@@ -30,11 +30,10 @@ Step = tuple[str, str]
 class Painter:
     """Turns decoded pictures into canvases, one for one. Rebuilds its graphs where a stream changes size midway."""
 
-    def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path, threads: int) -> None:
+    def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path) -> None:
         """`work_dir` takes the lookup table that an HDR source needs."""
         self._canvas = canvas
         self._info = info
-        self._threads = threads
         self._cube = None if info.hdr is None else cube(work_dir, info.hdr)
         self._shape: tuple[int, int, str] | None = None
         self._front: _Graph
@@ -59,11 +58,11 @@ class Painter:
 
     def _build(self, picture: Any) -> None:
         canvas = self._canvas
-        self._front, self._backdrop = _Graph(self._threads), None
+        self._front, self._backdrop = _Graph(), None
         source = self._front.source(picture)
         if canvas.background == "none":
             crop = self._crop_to(canvas.width, canvas.height, picture)
-            end = _chain(self._front.graph, source, 0, [*crop, *self._scale(canvas.width, canvas.height)])
+            end = _chain(self._front.graph, source, [*crop, *self._scale(canvas.width, canvas.height)])
             self._front.sink(end)
         else:
             self._build_over_blur(picture, source)
@@ -72,13 +71,13 @@ class Painter:
     def _build_over_blur(self, picture: Any, source: Node) -> None:
         canvas, front = self._canvas, self._front
         width, height = canvas.width // _BLUR_SHRINK // 2 * 2, canvas.height // _BLUR_SHRINK // 2 * 2
-        small = _Graph(self._threads)
+        small = _Graph()
         blurred: list[Step] = [
             *self._crop_to(canvas.width, canvas.height, picture, covering=True),
             *self._scale(width, height),
             ("gblur", f"sigma={_BLUR_SIGMA}:steps=2"),
         ]
-        small.sink(_chain(small.graph, small.source(picture), 0, blurred))
+        small.sink(_chain(small.graph, small.source(picture), blurred))
         small.configure()
         above, below = canvas.y, canvas.height - canvas.y - canvas.picture_height
         strips = [(canvas.height, 0)]
@@ -86,13 +85,13 @@ class Painter:
             strips = [(above, 0), (below, canvas.height - below)]
         enlarged = [self._enlarged(strip, width, height) for strip in strips]
         self._backdrop = _Backdrop(small, enlarged, patience=int(Fraction(self._info.usual_rate) * _BEHIND_S))
-        scaled = _chain(front.graph, source, 0, self._scale(canvas.picture_width, canvas.picture_height))
+        scaled = _chain(front.graph, source, self._scale(canvas.picture_width, canvas.picture_height))
         behind = [front.part(canvas.width, rows) for rows, _ in strips]
         if len(behind) == 2:
             whole = front.join("vstack", "3", [behind[0], scaled, behind[1]])
         else:
             whole = front.join("overlay", f"{canvas.x}:{canvas.y}:format=yuv420", [behind[0], scaled])
-            whole = _chain(front.graph, whole, 0, [("format", "yuv420p")])
+            whole = _chain(front.graph, whole, [("format", "yuv420p")])
         front.sink(whole)
 
     def _enlarged(self, strip: tuple[int, int], width: int, height: int) -> "_Graph":
@@ -104,8 +103,8 @@ class Painter:
             ("crop", f"{width}:{small_rows}:0:{0 if top == 0 else height - small_rows}"),
             ("scale", f"{canvas.width}:{rows}:flags=bilinear"),
         ]
-        graph = _Graph(self._threads)
-        graph.sink(_chain(graph.graph, graph.part(width, height), 0, steps))
+        graph = _Graph()
+        graph.sink(_chain(graph.graph, graph.part(width, height), steps))
         graph.configure()
         return graph
 
@@ -194,9 +193,9 @@ class _Backdrop:
 class _Graph:
     """A filter graph: one picture into each of its sources makes one at each of its sinks."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         self.graph: Any = av.filter.Graph()
-        self.graph.threads = threads
+        self.graph.threads = 1  # the encoder and the decoder have the others
         self._sources: list[Node] = []
         self._sinks: list[Node] = []
         self._runs = 0
@@ -285,7 +284,7 @@ class Deinterlacer:
             f"time_base={base.numerator}/{base.denominator}:"
             f"colorspace={int(picture.colorspace)}:range={int(picture.color_range)}",
         )
-        end = _chain(graph, source, 0, [("bwdif", "mode=send_frame:deint=interlaced")])
+        end = _chain(graph, source, [("bwdif", "mode=send_frame:deint=interlaced")])
         end.link_to(graph.add("buffersink"))
         graph.configure()
         return graph
@@ -299,10 +298,10 @@ def _quoted(value: str) -> str:
     return "".join(f"\\{character}" if character in "\\':" else character for character in value)
 
 
-def _chain(graph: Any, node: Node, pad: int, steps: list[Step]) -> Node:
-    """Adds `steps` behind output `pad` of `node`; the last of them."""
+def _chain(graph: Any, node: Node, steps: list[Step]) -> Node:
+    """Adds `steps` behind `node`; the last of them."""
     for name, arguments in steps:
         following = graph.add(name, arguments) if arguments else graph.add(name)
-        node.link_to(following, pad, 0)
-        node, pad = following, 0
+        node.link_to(following)
+        node = following
     return node

@@ -79,7 +79,7 @@ def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamIn
     """Poster and sheet of a finished file, from a few of its keyframes: nothing else is read or decoded."""
     full = layout(video.width, video.height, frame="original")
     small = layout(max(16, full.width * _TILE_HEIGHT // full.height), _TILE_HEIGHT, frame="original")
-    painter = Painter(small, video, work_dir=work_dir, threads=1)
+    painter = Painter(small, video, work_dir=work_dir)
     stream = container.streams.video[0]
     stream.codec_context.thread_count = 1
     decoded = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
@@ -92,7 +92,7 @@ def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamIn
         keyframe = next(container.demux(stream))
         for picture in [*keyframe.decode(), *stream.codec_context.decode(None)][:1]:
             stills.see(painter.paint(picture), index, poster=picture)
-    whole = Painter(full, video, work_dir=work_dir, threads=1).paint(stills.best)
+    whole = Painter(full, video, work_dir=work_dir).paint(stills.best)
     return stills.write(poster, sheet, picture=whole)
 
 

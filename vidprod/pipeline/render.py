@@ -199,7 +199,7 @@ class _Canvases:
         request = self._request
         limits = request.limits
         rate = Fraction(request.plan.fps)
-        painter = Painter(request.plan.canvas, request.info.video, work_dir=Path(request.work_dir), threads=1)
+        painter = Painter(request.plan.canvas, request.info.video, work_dir=Path(request.work_dir))
         for first, end in _stretches(self._todo):
             with open_source(request.source, limits=limits) as container:
                 pictures = Pictures(
