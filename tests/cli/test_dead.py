@@ -83,7 +83,7 @@ def daemon_that_answers(volume: Path, *statuses: int) -> Iterator[tuple[int, lis
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(self.path)
-            body = b'{"detail": "its video is gone"}'
+            body = b'{"detail": "its video is gone", "hint": "Send it again."}'
             self.send_response(next(answers))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -176,6 +176,7 @@ def test_a_daemon_that_says_no_is_quoted(volume: Path) -> None:
         done = vidprod("dead", "requeue", "--all", "--port", str(port), cwd=volume)
     assert done.returncode == 1
     assert "says 409: its video is gone" in done.stderr
+    assert "→ Send it again." in done.stderr
 
 
 def test_a_daemon_that_cannot_be_reached_is_not_written_behind(volume: Path) -> None:

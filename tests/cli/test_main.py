@@ -43,6 +43,29 @@ def test_every_error_of_ours_has_a_sentence_and_a_documented_exit_code(kind: typ
     assert "\n" not in end.message.strip() or kind is errors.BadConfig
 
 
+@pytest.mark.parametrize(
+    ("body", "message", "hint"),
+    [
+        (
+            b'{"title": "Conflict", "detail": "It is over.", "code": "conflict", "hint": "Reload."}',
+            "it says 409: conflict: It is over.",
+            "Reload.",
+        ),
+        (b'{"title": "Conflict"}', "it says 409: Conflict", ""),
+        (b'["no", "object"]', 'it says 409: ["no", "object"]', ""),
+        (b'{"detail": null}', 'it says 409: {"detail": null}', ""),
+        (b"<h1>\n  Bad\xff gateway</h1>" + b"x" * 999, "it says 409: <h1> Bad\ufffd gateway</h1>" + "x" * 178, ""),
+        (b"", "it says 409: it gave no reason", ""),
+    ],
+)
+def test_what_a_daemon_answers_is_told_with_its_hint_and_never_a_traceback(
+    body: bytes, message: str, hint: str
+) -> None:
+    """Once the hint was dropped, and an answer that is no object ended in an AttributeError."""
+    end = ending.Ending.answered(409, body, by="it")
+    assert (end.message, end.hint, end.exit_code) == (message, hint, ending.REFUSED)
+
+
 def test_help_loads_no_command() -> None:
     code = (
         "import sys\nfrom vidprod.cli import main\nmain(['--help'], standalone_mode=False)\n"

@@ -168,15 +168,7 @@ def _ask_the_daemon(config: Config, letter: Letter) -> None:
             exit_code=UNUSABLE,
         ) from error
     if answer.is_error:
-        raise Ending(f"the daemon at {daemon} says {answer.status_code}: {_detail(answer.text)}")
-
-
-def _detail(text: str) -> str:
-    try:
-        problem = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError:
-        return text[:200]
-    return str(problem.get("detail", text[:200]))
+        raise Ending.answered(answer.status_code, answer.content, by=f"the daemon at {daemon}")
 
 
 @contextlib.contextmanager

@@ -162,7 +162,7 @@ def _send_and_watch(address: str, source: Path, *, recipe: dict[str, str], conso
         with progress.open(source, "rb", description=f"Uploading {source.name}") as file:
             answer = client.post("/upload", data=recipe, files={"file": (source.name, file)})
         if answer.status_code != httpx.codes.ACCEPTED:
-            raise _refusal(answer)
+            raise Ending.answered(answer.status_code, answer.content, by="the daemon")
         job_id: str = answer.json()["job_id"]
         bar = progress.add_task("Waiting", total=100)
         for event in follow(client, job_id=job_id):
@@ -241,12 +241,6 @@ def _wait_for_the_end() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         while True:
             signal.pause()
-
-
-def _refusal(answer: httpx.Response) -> Ending:
-    problem = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-    message = problem.get("detail") or f"the daemon answered {answer.status_code}"
-    return Ending(f"{problem.get('code', 'refused')}: {message}", hint=problem.get("hint") or "")
 
 
 def _last_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from typing import IO, Any
 
 import click
+import msgspec
 
 from vidprod.errors import BadConfig, BadRequest, NoSpace, StoreError, Unavailable, VidProdError
 
@@ -26,10 +27,27 @@ class Ending(click.ClickException):
         """The end that `error` means."""
         return cls(sentence(error), hint=error.hint, exit_code=exit_code(error))
 
+    @classmethod
+    def answered(cls, status: int, body: bytes, *, by: str) -> "Ending":
+        """The end that a daemon's answer means: its own code, sentence and hint. Source: RFC 9457."""
+        try:
+            problem = msgspec.json.decode(body, type=_Problem)
+        except msgspec.DecodeError:  # no daemon of ours: something before it, or another program
+            problem = _Problem(detail=" ".join(body.decode(errors="replace").split())[:200])
+        words = problem.detail or problem.title or "it gave no reason"
+        return cls(": ".join(filter(None, [f"{by} says {status}", problem.code, words])), hint=problem.hint)
+
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(f"vidprod: {self.message}", err=True, file=file)
         if self.hint:
             click.echo(f"  → {self.hint}", err=True, file=file)
+
+
+class _Problem(msgspec.Struct, frozen=True, kw_only=True):
+    title: str = ""
+    detail: str = ""
+    code: str = ""
+    hint: str = ""
 
 
 def sentence(error: VidProdError) -> str:
