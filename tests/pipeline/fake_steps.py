@@ -160,6 +160,12 @@ def progress_then_stall(request: Any, say: Say) -> None:
         say(Progress(done_us=500_000, total_us=1_000_000))
 
 
+def chatter(request: Any, say: Say) -> None:
+    """Says how far it is after each of a thousand pictures."""
+    for done in range(1, 1001):
+        say(Progress(done_us=done, total_us=1000))
+
+
 def look_around(request: Any, say: Say) -> dict[str, Any]:
     """What this process can see and do."""
     script = script_of(request)

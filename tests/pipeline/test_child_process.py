@@ -122,6 +122,18 @@ def test_without_scrubbing_it_would_inherit_the_secrets(monkeypatch: pytest.Monk
     assert "do not tell" not in "".join(environment().values())
 
 
+def test_progress_is_told_now_and_then_and_the_last_of_it_always(child: Conversation) -> None:
+    child.hear()
+    child.ask("chatter")
+    assert child.hear()["type"] == "started"
+    told = []
+    while (message := child.hear())["type"] == "progress":
+        told.append(message["done_us"])
+    assert message["type"] == "result"
+    assert told[-1] == 1000
+    assert len(told) < 50
+
+
 def test_the_figures_of_a_worker_are_told(child: Conversation) -> None:
     child.hear()
     child.ask("segfault")

@@ -74,7 +74,8 @@ class Started(msgspec.Struct, frozen=True, kw_only=True, tag="started", tag_fiel
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress", tag_field="type"):
-    """Media time done, of this step's whole. Said at most four times a second."""
+    """How much of the step is done: of the probe, which has to find out how long the take is, bytes read in all its
+    passes over the file; of the others media time. Said at most four times a second."""
 
     done_us: int
     total_us: int

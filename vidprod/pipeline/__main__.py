@@ -15,6 +15,7 @@ import os
 import select
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -39,6 +40,8 @@ from vidprod.errors import Refused, VidProdError
 from vidprod.pipeline import sandbox
 
 Steps = Mapping[type, Callable[[Any, Say], Any]]
+
+_SAY_EVERY_S = 0.25  # whoever watches over a stall waits far longer
 
 _said_by_a_worker = msgspec.json.Decoder(Progress | SegmentDone | Result | Failure)
 _request = msgspec.json.Decoder(StepRequest)
@@ -201,10 +204,37 @@ def _keep_only(*descriptors: int) -> list[int]:
     return kept
 
 
+class _Voice:
+    """How a worker tells while it works. Of progress only the latest is told, and that now and then."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._due_s = 0.0
+        self._held: Progress | None = None
+
+    def __call__(self, message: Progress | SegmentDone) -> None:
+        if isinstance(message, Progress):
+            self._held = message
+            if time.monotonic() < self._due_s:
+                return
+            self._due_s = time.monotonic() + _SAY_EVERY_S
+        self.say_held()
+        if isinstance(message, SegmentDone):
+            _tell(self._descriptor, message)
+
+    def say_held(self) -> None:
+        """What was said last, if it is not told yet."""
+        if self._held is not None:
+            _tell(self._descriptor, self._held)
+            self._held = None
+
+
 def _answer(request: StepRequest, *, steps: Steps, says: int) -> Result | Failure:
     try:
         sandbox.enter(source=Path(request.source), work_dir=Path(request.work_dir), limits=request.limits)
-        result = steps[type(request)](request, lambda message: _tell(says, message))
+        voice = _Voice(says)
+        result = steps[type(request)](request, voice)
+        voice.say_held()
         return Result(data={} if result is None else msgspec.to_builtins(result))
     except Refused as error:
         return Failure(code=error.code, message=str(error), hint=error.hint, refused=True)
