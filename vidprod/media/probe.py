@@ -63,6 +63,7 @@ def measure(path: Path, *, limits: Limits, progress: Callable[[int, int], None])
         audio_info = describe_audio(path, audio_index, tracks[audio_index], limits=limits, tell=told.by("sound"))
         if audio_info is None:
             warnings.append("the sound cannot be decoded; the segments will be silent")
+    told.done("sound")
     start_us, end_us = _extent(video_info, audio_info)
     _check_duration(end_us - start_us, limits=limits)
     if indexed:  # the index says how many pictures there are: a truer word than the header's duration
@@ -182,6 +183,7 @@ class _Digest:
         while self._thread.is_alive():
             self._thread.join(TELL_EVERY_S)
             self._told()
+        self._told()
         if self._error is not None:
             raise self._error
         return self._hash.hexdigest()

@@ -59,8 +59,9 @@ def _listen(request: PlanRequest, say: Say) -> Listener:
     sound = Sound(Path(request.source), info, limits=request.limits)
     total = info.duration_us * RATE // 1_000_000
     for first in range(0, total, RATE * 2):
-        listener.hear(sound.read(first, min(RATE * 2, total - first)))
-        say(Progress(done_us=first * 1_000_000 // RATE, total_us=info.duration_us))
+        end = min(first + RATE * 2, total)
+        listener.hear(sound.read(first, end - first))
+        say(Progress(done_us=end * 1_000_000 // RATE, total_us=info.duration_us))
     return listener
 
 
