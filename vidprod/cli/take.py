@@ -23,6 +23,7 @@ from vidprod.domain.video import MediaInfo
 from vidprod.errors import ChildDied, NotAVideo, NotFound, VidProdError
 from vidprod.services.attempt import LEAST_BYTES_PER_SECOND, limits_of
 from vidprod.services.child import ChildHost
+from vidprod.services.made import files_made
 from vidprod.services.watch import kind_of
 
 OnProgress = Callable[[str, float], None]  # what is being done, and percent of the take
@@ -107,16 +108,8 @@ class Take:
         planned = next(segment for segment in job.plan.segments if segment.index == done.index)
         digits = max(2, len(str(len(job.plan.segments))))
         name = f"{self._directory.name}-{done.index + 1:0{digits}}"
-        made = {suffix: work_dir / f"{done.stem}{suffix}" for suffix in (".sprite.jpg", ".jpg", ".mp4")}
-        # the child decodes what strangers sent: what it names may lead nowhere else
-        files = {
-            suffix: path
-            for suffix, path in made.items()
-            if path.parent == work_dir and not path.is_symlink() and path.is_file()
-        }
-        if ".mp4" not in files:
-            raise ChildDied(f"the media child told of {made['.mp4'].name}, which is no file", code="child_garbled")
-        for suffix, path in files.items():
+        files = files_made(work_dir, done.stem)
+        for suffix, path in reversed(files.items()):  # the video last: where it is, the rest is
             path.rename(self._directory / f"{name}{suffix}")
         segment = job_file.finished(planned, done.rendition, name=name, suffixes=files)
         sync_directory(self._directory)

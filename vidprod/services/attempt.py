@@ -5,10 +5,8 @@ What belongs together is one transaction (`outcome.py`).
 
 import asyncio
 import os
-import stat
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,8 +20,9 @@ from vidprod.domain.segment import Segment
 from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
 from vidprod.domain.task import STEP_WEIGHT, STEPS, Task
 from vidprod.domain.video import MediaInfo, Video
-from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, VidProdError
+from vidprod.errors import ClaimLost, NotFound, Refused, VidProdError
 from vidprod.services.child import ChildHost
+from vidprod.services.made import files_made
 from vidprod.services.outcome import Outcome, final_fault, pause_after, told_as, waits_for_room
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
@@ -204,7 +203,7 @@ class Attempt:
         # the fence before the files move: an attempt that lost its claim must not overwrite what another finished
         await self._store.write(lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now()))
         blobs = self._room.blobs
-        await asyncio.to_thread(_check_made, self._work_dir, done.stem)
+        await asyncio.to_thread(files_made, self._work_dir, done.stem)
         await asyncio.to_thread(blobs.adopt, self._work_dir, done.stem, self.task.job_id, segment.id)
 
         await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
@@ -323,15 +322,6 @@ class Attempt:
             raise
         except VidProdError as error:
             _logger.warning("not written", error=str(error))
-
-
-def _check_made(work_dir: Path, stem: str) -> None:
-    """The child decodes what strangers sent: a name of its may not lead anywhere else."""
-    if Path(stem).name != stem:
-        raise ChildDied(f"the media child named a file {stem!r}", code="child_garbled")
-    for path in work_dir.glob(f"{stem}.*"):
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise ChildDied(f"the media child made {path.name}, which is no regular file", code="child_garbled")
 
 
 def limits_of(config: Config) -> Limits:

@@ -84,7 +84,7 @@ class _Opened:
     _fd = -1
 
     def __init__(self, path: Path) -> None:
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         self.size = os.fstat(self._fd).st_size
 
     def close(self) -> None:
