@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.services.workshop import Workshop, files_of, workshop_in
+from vidprod.blobs.disk import DiskBlobs
 from vidprod.domain.ids import new_id
 from vidprod.services.pruner import Pruner
 from vidprod.services.timers import Timers
@@ -171,6 +173,68 @@ async def test_nothing_is_removed_when_the_database_knows_little(workshop: Works
         (workshop.root / "media" / new_id("vid", now=workshop.now())).mkdir()
     await pruner_of(workshop).prune()
     assert len(workshop.blobs.stored_videos()) == 31
+
+
+@pytest.mark.parametrize(
+    ("settings", "left"),
+    [
+        ({"source_keep_s": 60.0}, 40),
+        ({"source_keep_s": 10.0, "segment_keep_s": 60.0}, 0),
+        ({"job_keep_s": 60.0}, 0),
+    ],
+    ids=["sources", "segments", "jobs"],
+)
+async def test_a_kill_between_the_rows_and_their_files_is_made_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], left: int
+) -> None:
+    """A hundred sources were let go in one transaction, and the daemon killed: each round then found most of the media
+    unknown, and removed nothing."""
+    async with workshop_in(tmp_path / "data", **settings) as workshop:
+        for n in range(60):
+            job_id = await workshop.submit()
+            await workshop.cancel(job_id)
+            if n < 40:
+                (workshop.root / "media" / job_id).mkdir()
+        workshop.ahead_ms += 30_000
+        await pruner_of(workshop).prune()
+        workshop.ahead_ms += 60_000
+        _killed_at_the_first_removal(monkeypatch)
+        with pytest.raises(Killed):
+            await pruner_of(workshop).prune()
+        monkeypatch.undo()
+        await pruner_of(workshop).prune()
+        assert workshop.blobs.stored_videos() == set()
+        assert len(workshop.blobs.stored_jobs()) == left
+
+
+class Killed(Exception):
+    """In place of a kill -9."""
+
+
+def _killed_at_the_first_removal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_arguments: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(DiskBlobs, "delete_source", killed)
+    monkeypatch.setattr(DiskBlobs, "delete_media", killed)
+
+
+async def test_an_orphan_that_cannot_be_removed_holds_up_nothing_else(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await finished_job(workshop)
+    for _n in range(2):
+        (workshop.root / "media" / new_id("job", now=workshop.now())).mkdir()
+
+    def broken(_blobs: DiskBlobs, name: str) -> None:
+        raise OSError(5, "Input/output error", name)
+
+    monkeypatch.setattr(DiskBlobs, "delete_media", broken)
+    workshop.ahead_ms += 2 * DAY_MS
+    with capture_logs() as said:
+        await pruner_of(workshop).prune()
+    assert [line["event"] for line in said].count("an orphan cannot be removed") == 2
+    assert workshop.blobs.stored_videos() == set()
 
 
 async def test_the_directory_of_a_running_task_stays(workshop: Workshop) -> None:

@@ -1,8 +1,9 @@
 """The pruner: what was kept long enough goes, and what a crash left behind.
 
 A row says that files may go before they do, so that a crash leaves files without a row and never a row without its
-files. Of files without a row it takes only what it can prove to be its own: directories named by ids of ours, in our
-directories, older than this boot, on a volume whose database knows most of what is there.
+files. What a row says may go, goes, however much it is. Of files without a row it takes only what it can prove to be
+its own: directories named by ids of ours, in our directories, older than this boot, on a volume whose database knows
+most of what is there.
 """
 
 import asyncio
@@ -25,7 +26,8 @@ T = TypeVar("T")
 Gone = TypeVar("Gone")
 
 BATCH = 100  # rows in one transaction: others wait for the writer
-FEW = 20  # unknown directories that a few crashes explain, however little else is there
+FEW = 20  # unknown directories that a crash explains, however little else is there
+FEW_JOBS = FEW // 2  # that leave no row: each has two directories
 
 _logger = log.get(__name__)
 
@@ -49,6 +51,7 @@ class Pruner:
     async def prune(self) -> None:
         """One round. Raises VidProdError or OSError when it ends early; the next round takes it up."""
         began_s = time.monotonic()
+        await self._orphans()  # before more is let go: what two crashes left must not add up
         await self._sources()
         await self._segments()
         await self._jobs()
@@ -56,7 +59,7 @@ class Pruner:
         await self._rows(
             lambda db, before, n: db.answers.prune(before_ms=before, limit=n), self._config.idempotency_keep_s
         )
-        await self._orphans()
+        await self._work_dirs()
         await self._measure()
         _logger.debug("pruned", seconds=round(time.monotonic() - began_s, 3))
 
@@ -108,7 +111,7 @@ class Pruner:
                 self._blobs.delete_source(video_id)
             _logger.info("job pruned", job=job_id)
 
-        await self._all(lambda db: db.jobs.prunable(before_ms=before, limit=BATCH), let_go, remove)
+        await self._all(lambda db: db.jobs.prunable(before_ms=before, limit=FEW_JOBS), let_go, remove)
 
     async def _all(
         self,
@@ -150,20 +153,12 @@ class Pruner:
 
     async def _orphans(self) -> None:
         # not incoming/: it is swept before the first upload may begin, and uploads clear up after themselves since
-        await self._work_dirs()
-        # the disk first, then the rows: what is stored between the two is not taken for an orphan
-        videos, jobs = await asyncio.to_thread(lambda: (self._blobs.stored_videos(), self._blobs.stored_jobs()))
-        known_videos, known_jobs, lived = await self._store.read(
-            lambda db: (db.videos.ids(), db.jobs.ids(), db.events.last_id() > 0)
-        )
-        unknown = sorted((videos - known_videos) | (jobs - known_jobs))
-        if not unknown:
-            return
-        if not lived or (len(unknown) > FEW and len(unknown) > len(videos | jobs) // 2):
-            _logger.warning("the database does not know most of the media: nothing is removed", unknown=len(unknown))
-            return
-        for name in unknown:
-            await asyncio.to_thread(self._remove_orphan, name)
+        there = await asyncio.to_thread(lambda: self._blobs.stored_videos() | self._blobs.stored_jobs())
+        for name in sorted(await self._store.read(lambda db: _orphans(db, there))):
+            try:
+                await asyncio.to_thread(self._remove_orphan, name)
+            except OSError as error:  # the rest of the round does not wait for it
+                _logger.error("an orphan cannot be removed", name=name, error=str(error))
 
     def _remove_orphan(self, name: str) -> None:
         directory = self._blobs.root / "media" / name
@@ -190,6 +185,26 @@ class Pruner:
 
     async def _measure(self) -> None:
         metrics.disk_used_bytes.set(await asyncio.to_thread(self._blobs.used_bytes))
+
+
+def _orphans(db: Tables, there: set[str]) -> set[str]:
+    """Of the directories that are there, those that may go."""
+    unneeded = there - db.videos.ids() - db.jobs.ids()
+    unknown = {name for name in unneeded if not _is_known(db, name)}
+    lost_rows = not db.events.last_id() or (len(unknown) > FEW and len(unknown) > len(there) // 2)
+    if unknown and lost_rows:
+        _logger.warning("the database does not know most of the media: it is not removed", unknown=len(unknown))
+        return unneeded - unknown
+    return unneeded
+
+
+def _is_known(db: Tables, name: str) -> bool:
+    """Whether there is a row: of what belongs on the disk no more, it proves that the files were ours."""
+    try:
+        db.videos.get(name) if name.startswith("vid_") else db.jobs.get(name)
+    except NotFound:
+        return False
+    return True
 
 
 def _is_over(db: Tables, task_id: str) -> bool:
