@@ -190,7 +190,7 @@ async def test_a_child_that_is_silent_is_stalled(probe: Probe) -> None:
 
 async def test_saying_the_same_progress_again_is_a_stall(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS, step_floor_s=0.4, stall_factor=1) as host:
-        with pytest.raises(ChildDied, match=r"no progress after 0\.5 MB read") as caught:
+        with pytest.raises(ChildDied, match="no progress after 50 % of the reading") as caught:
             await host.run(probe("progress_then_stall"), nothing, media_s=100)
         assert caught.value.code == "child_stalled"
 
@@ -217,7 +217,7 @@ async def test_a_pause_of_the_machine_is_no_stall(probe: Probe) -> None:
         time.sleep(1.6)  # noqa: ASYNC251  # the daemon is paused with it
         os.killpg(worker, signal.SIGCONT)
         before = len(heard)
-        await eventually(lambda: running.done() or len(heard) > before + 4)
+        await eventually(lambda: running.done() or len(heard) > before + 1)  # told every 0.25 s
         assert not running.done()
         with pytest.raises(ChildDied, match="no progress"):  # and the time after it counts
             await running

@@ -54,12 +54,14 @@ PLAN = PlanRequest(source="/source", work_dir="/work", limits=Limits(), info=sou
 
 
 @pytest.mark.parametrize(
-    ("request_", "reached"), [(REQUEST, "after 12.5 MB read"), (PLAN, "at 12.5 s of media")], ids=["probe", "plan"]
+    ("request_", "reached"),
+    [(REQUEST, "after 25 % of the reading"), (PLAN, "at 2.5 s of media")],
+    ids=["probe", "plan"],
 )
 def test_a_stall_names_how_far_the_step_got_in_the_unit_it_counts(request_: StepRequest, reached: str) -> None:
     limits = allowance(request_, media_s=20, factor=8, floor_s=60)
     one = Watch(limits=limits, memory_bytes=500 * MIB, now_s=1000.0)
-    one.saw(progress(12_500_000), now_s=1000)
+    one.saw(progress(2_500_000), now_s=1000)
     one.judge(resident=0, now_s=1060.1)
     assert str(one.verdict) == f"no progress {reached} for 60 s"
 

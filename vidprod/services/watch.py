@@ -65,14 +65,14 @@ class Watch:
         self._limits = limits
         self._memory_bytes = memory_bytes
         self._began_s = self._grew_s = now_s
-        self._done_us = -1
+        self._done_us, self._total_us = -1, 0
 
     def saw(self, message: Progress | SegmentDone, *, now_s: float) -> None:
         """Media time that grows is progress, and so is a finished segment; talking is not."""
         if isinstance(message, SegmentDone):
             self._grew_s = now_s
         elif message.done_us > self._done_us:
-            self._done_us = message.done_us
+            self._done_us, self._total_us = message.done_us, message.total_us
             self._grew_s = now_s
 
     def leave_out(self, seconds: float, *, now_s: float) -> None:
@@ -105,7 +105,7 @@ class Watch:
         if self._done_us < 0:
             return "from the start"
         if self._limits.counts == "bytes":
-            return f"after {self._done_us / 1e6:.1f} MB read"
+            return f"after {100 * self._done_us / max(1, self._total_us):.0f} % of the reading"
         return f"at {self._done_us / 1e6:.1f} s of media"
 
     def _end(self, code: str, message: str) -> None:
