@@ -179,6 +179,15 @@ def test_a_daemon_that_says_no_is_quoted(volume: Path) -> None:
     assert "→ Send it again." in done.stderr
 
 
+def test_a_daemon_on_this_machine_is_not_asked_through_a_proxy(volume: Path) -> None:
+    with daemon_that_answers(volume, 202) as (port, asked):
+        done = vidprod(
+            "dead", "requeue", "--all", "--port", str(port), cwd=volume, HTTP_PROXY="http://127.0.0.1:1", NO_PROXY=""
+        )
+    assert done.returncode == 0, done.stderr
+    assert asked == [f"/v1/jobs/{JOB}/retry"]
+
+
 def test_a_daemon_that_cannot_be_reached_is_not_written_behind(volume: Path) -> None:
     with daemon_that_answers(volume, 202) as (_, asked):
         done = vidprod("dead", "requeue", "--all", "--port", "1", cwd=volume)

@@ -4,13 +4,17 @@ import hashlib
 import itertools
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import psutil
 import pytest
 
 from tests.cli.running import command, environment, vidprod
+from tests.media.synth import numbered
 
 
 def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) -> None:
@@ -46,9 +50,54 @@ def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> Non
         httpx.get(address)
 
 
+@pytest.fixture(scope="module")
+def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small: done within a second."""
+    return numbered(tmp_path_factory.mktemp("take") / "take.mp4", 90, size=(90, 160))
+
+
+@contextmanager
+def demonstrating(*arguments: str | Path, cwd: Path) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
+    """The demo in a session of its own, and what it says."""
+    process = subprocess.Popen(
+        command("demo", "--port", "0", *arguments),
+        cwd=cwd,
+        env=environment(TMPDIR=str(cwd), PYTHONUNBUFFERED="1"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process, process.stdout
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def daemons_of(cwd: Path) -> list[psutil.Process]:
+    """Those that work below `cwd`: none may be left."""
+    return [p for p in psutil.process_iter(["cmdline"]) if f"{cwd}/" in " ".join(p.info["cmdline"] or [])]
+
+
+def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(tmp_path: Path) -> None:
+    with demonstrating("--exit", "--seconds", "4", cwd=tmp_path) as (process, said):
+        assert any(line.startswith("The page: ") for line in said)
+        (daemon,) = [p for p in daemons_of(tmp_path) if "serve" in p.cmdline()]
+        daemon.kill()
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 3, told
+    assert "vidprod: the daemon at http://127.0.0.1:" in told
+    assert "does not answer as it should" in told
+    assert "Traceback" not in told
+
+
 def test_a_take_that_is_refused_ends_with_1_and_the_daemons_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.mp4").write_text("dear diary\n")
-    done = vidprod("demo", "--exit", "--take", "notes.mp4", "--port", "0", cwd=tmp_path)
+    arguments = ("demo", "--exit", "--take", "notes.mp4", "--port", "0")
+    done = vidprod(*arguments, cwd=tmp_path, HTTP_PROXY="http://127.0.0.1:1", NO_PROXY="")  # for other machines
     assert done.returncode == 1, done.stdout + done.stderr
     assert "not_a_video: " in done.stderr
     assert "it looks like text" in done.stderr

@@ -160,7 +160,9 @@ def _ask_the_daemon(config: Config, letter: Letter) -> None:
 
     daemon = address(config.host, config.port)
     try:
-        answer = httpx.post(f"{daemon}/v1/jobs/{letter.job.id}/retry", timeout=10.0)
+        answer = httpx.post(
+            f"{daemon}/v1/jobs/{letter.job.id}/retry", timeout=10.0, trust_env=False
+        )  # a proxy has another loopback
     except httpx.TransportError as error:
         raise Ending(
             f"a daemon works on {config.data_dir}, but {daemon} does not answer: {error}",

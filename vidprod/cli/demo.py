@@ -53,8 +53,9 @@ def command(ends: bool, port: int | None, seconds: int, take: Path | None, kept_
         source = take or _make_take(directory, seconds=seconds, console=console)
         with _daemon(directory, port=_free_port(port)) as address:
             console.print(f"The page: [bold]{address}[/]")
-            job = _send_and_watch(address, source, recipe={} if take else _RECIPE, console=console)
-            segments = _download(address, job, directory / "segments")
+            with _session(address) as client:
+                job = _send_and_watch(client, source, recipe={} if take else _RECIPE, console=console)
+                segments = _download(client, job, directory / "segments")
             _tell(segments, address=address, directory=directory, console=console)
             if not ends:
                 console.print("Serving until Ctrl-C.")
@@ -153,12 +154,23 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.stdout.close()
 
 
-def _send_and_watch(address: str, source: Path, *, recipe: dict[str, str], console: Console) -> dict[str, Any]:
+@contextlib.contextmanager
+def _session(address: str) -> Iterator[httpx.Client]:
+    """All that is asked of the daemon. When it goes away meanwhile, the demo ends."""
+    try:
+        with httpx.Client(base_url=address, timeout=60.0, trust_env=False) as client:  # a proxy has another loopback
+            yield client
+    except httpx.HTTPError as error:
+        raise Ending(
+            f"the daemon at {address} does not answer as it should: {error or type(error).__name__}",
+            hint="With --dir the demo keeps the daemon's log, daemon.log.",
+            exit_code=UNUSABLE,
+        ) from error
+
+
+def _send_and_watch(client: httpx.Client, source: Path, *, recipe: dict[str, str], console: Console) -> dict[str, Any]:
     """The job's status when it is over."""
-    with (
-        httpx.Client(base_url=address, timeout=30.0) as client,
-        Progress(*columns(), TimeElapsedColumn(), console=console) as progress,
-    ):
+    with Progress(*columns(), TimeElapsedColumn(), console=console) as progress:
         with progress.open(source, "rb", description=f"Uploading {source.name}") as file:
             answer = client.post("/upload", data=recipe, files={"file": (source.name, file)})
         if answer.status_code != httpx.codes.ACCEPTED:
@@ -186,23 +198,22 @@ def _show(event: Message, *, progress: Progress, bar: TaskID) -> None:
         progress.update(bar, completed=100, description="Done")
 
 
-def _download(address: str, status: dict[str, Any], directory: Path) -> list[tuple[dict[str, Any], Path]]:
+def _download(client: httpx.Client, status: dict[str, Any], directory: Path) -> list[tuple[dict[str, Any], Path]]:
     """Every segment with its file, whole: its bytes have the sha256 that the status tells."""
     directory.mkdir(exist_ok=True)
     made = []
-    with httpx.Client(base_url=address, timeout=60.0) as client:
-        for segment in status["segments"]:
-            digest = hashlib.sha256()
-            with client.stream("GET", segment["download_url"]) as answer:
-                answer.raise_for_status()
-                path = directory / _name_of(answer)
-                with path.open("wb") as file:
-                    for part in answer.iter_bytes():
-                        digest.update(part)
-                        file.write(part)
-            if digest.hexdigest() != segment["sha256"]:
-                raise Ending(f"{path.name} came with sha256 {digest.hexdigest()}, not {segment['sha256']}")
-            made.append((segment, path))
+    for segment in status["segments"]:
+        digest = hashlib.sha256()
+        with client.stream("GET", segment["download_url"]) as answer:
+            answer.raise_for_status()
+            path = directory / _name_of(answer)
+            with path.open("wb") as file:
+                for part in answer.iter_bytes():
+                    digest.update(part)
+                    file.write(part)
+        if digest.hexdigest() != segment["sha256"]:
+            raise Ending(f"{path.name} came with sha256 {digest.hexdigest()}, not {segment['sha256']}")
+        made.append((segment, path))
     if not made:
         raise Ending("the job completed without a segment")
     return made
