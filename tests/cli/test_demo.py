@@ -4,7 +4,8 @@ import hashlib
 import itertools
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -26,28 +27,6 @@ def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) 
     kept = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / "kept/data/media").rglob("seg_*.mp4")}
     assert {hashlib.sha256(path.read_bytes()).hexdigest() for path in segments} == kept
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
-
-
-def test_it_serves_until_ctrl_c_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        command("demo", "--seconds", "4", "--port", "0"),
-        cwd=tmp_path,
-        env=environment(TMPDIR=str(tmp_path), PYTHONUNBUFFERED="1"),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = list(itertools.takewhile(lambda line: line != "Serving until Ctrl-C.\n", process.stdout))
-    assert process.poll() is None, said
-    address = next(line.split()[-1] for line in said if line.startswith("The page: "))
-    assert httpx.get(f"{address}/v1/jobs").json()["jobs"][0]["state"] == "completed"
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
-    assert process.returncode == 0
-    assert list(tmp_path.iterdir()) == []
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(address)
 
 
 @pytest.fixture(scope="module")
@@ -75,11 +54,59 @@ def demonstrating(*arguments: str | Path, cwd: Path) -> Iterator[tuple["subproce
     finally:
         process.kill()
         process.communicate()
+        for left in daemons_of(cwd):
+            left.kill()
 
 
 def daemons_of(cwd: Path) -> list[psutil.Process]:
     """Those that work below `cwd`: none may be left."""
     return [p for p in psutil.process_iter(["cmdline"]) if f"{cwd}/" in " ".join(p.info["cmdline"] or [])]
+
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a service manager, a terminal that is closed
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+def test_it_serves_until_it_is_ended_and_leaves_nothing_behind(end: signal.Signals, take: Path, tmp_path: Path) -> None:
+    with demonstrating("--take", take, cwd=tmp_path) as (process, said):
+        lines = list(itertools.takewhile(lambda line: line != "Serving until Ctrl-C.\n", said))
+        assert process.poll() is None, lines
+        address = next(line.split()[-1] for line in lines if line.startswith("The page: "))
+        assert httpx.get(f"{address}/v1/jobs", trust_env=False).json()["jobs"][0]["state"] == "completed"
+        process.send_signal(end)
+        _, told = process.communicate(timeout=15)
+        assert daemons_of(tmp_path) == []
+    assert process.returncode == 0, told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
+@pytest.mark.parametrize("phase", ["making the take", "making segments"])
+def test_it_is_ended_before_it_serves_and_leaves_nothing_behind(
+    end: signal.Signals, phase: str, tmp_path: Path
+) -> None:
+    """Once only Ctrl-C ended the daemon too; the others left it behind with its port and its directory."""
+    seconds = "600" if phase == "making the take" else "4"
+    with demonstrating("--seconds", seconds, cwd=tmp_path) as (process, said):
+        if phase == "making the take":
+            wait_until(lambda: any("vidprod.media.sample" in p.cmdline() for p in daemons_of(tmp_path)))
+        else:
+            assert any(line.startswith("The page: ") for line in said)
+        process.send_signal(end)
+        if end is signal.SIGHUP:
+            process.send_signal(end)  # a shell repeats what its terminal says
+        _, told = process.communicate(timeout=15)
+        assert daemons_of(tmp_path) == []
+    assert process.returncode == 130, told
+    assert told == "vidprod: interrupted\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def wait_until(true: Callable[[], bool], *, timeout_s: float = 20) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(tmp_path: Path) -> None:

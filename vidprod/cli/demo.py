@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,6 +49,7 @@ def command(ends: bool, port: int | None, seconds: int, take: Path | None, kept_
     """Make a short take with picture and sound, start a daemon, upload the take over HTTP as a script would, show
     the progress, and say where the segments and the page are.
     """
+    _end_as_by_ctrl_c(signal.SIGTERM, signal.SIGHUP)
     console = Console(highlight=False)
     with _directory(kept_in) as directory:
         source = take or _make_take(directory, seconds=seconds, console=console)
@@ -60,6 +62,19 @@ def command(ends: bool, port: int | None, seconds: int, take: Path | None, kept_
             if not ends:
                 console.print("Serving until Ctrl-C.")
                 _wait_for_the_end()
+
+
+def _end_as_by_ctrl_c(*numbers: signal.Signals) -> None:
+    """Else a terminal that is closed, or a service manager, would leave the daemon behind with its port."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)  # a shell repeats the SIGHUP of its terminal: once is enough
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves it
+            signal.signal(number, end)
 
 
 @contextlib.contextmanager
@@ -247,9 +262,8 @@ def _tell(made: list[tuple[dict[str, Any], Path]], *, address: str, directory: P
 
 
 def _wait_for_the_end() -> None:
-    """Until Ctrl-C or SIGTERM: both are the way this is meant to end."""
+    """Until Ctrl-C, SIGTERM or SIGHUP: the ways this is meant to end."""
     with contextlib.suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         while True:
             signal.pause()
 
