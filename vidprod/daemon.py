@@ -71,7 +71,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
             store=store, blobs=blobs, host=host, config=config, boot_id=new_id("boot", now=booted_at), now=now_ms
         )
         await worker.rescue()
-        pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms, booted_at=booted_at)
+        pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms)
         timers = Timers()
         timers.every(config.prune_every_s, pruner.prune, name="prune")
         app = create_app(store, blobs, config, host.check, host.warm, now_ms)

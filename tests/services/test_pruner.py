@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from tests.services.workshop import Workshop, files_of, workshop_in
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.domain.ids import new_id
+from vidprod.domain.video import Video
 from vidprod.services.pruner import Pruner
 from vidprod.services.timers import Timers
 from vidprod.store.sqlite import Answer
@@ -26,15 +27,8 @@ async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
         yield workshop
 
 
-def pruner_of(workshop: Workshop, *, booted_in_ms: int = 60_000, **settings: Any) -> Pruner:
-    """A pruner of a daemon that booted after all that is there."""
-    return Pruner(
-        store=workshop.store,
-        blobs=workshop.blobs,
-        config=workshop.config,
-        now=workshop.now,
-        booted_at=workshop.now() + booted_in_ms,
-    )
+def pruner_of(workshop: Workshop) -> Pruner:
+    return Pruner(store=workshop.store, blobs=workshop.blobs, config=workshop.config, now=workshop.now)
 
 
 async def finished_job(workshop: Workshop) -> str:
@@ -116,13 +110,37 @@ async def test_what_a_crash_left_behind_goes(workshop: Workshop) -> None:
     assert workshop.blobs.work_dirs() == set()
 
 
-async def test_what_came_after_the_start_is_left_alone(workshop: Workshop) -> None:
-    """An upload's file has its name a moment before its row is written."""
+async def test_a_source_whose_row_is_not_written_yet_is_left_alone(workshop: Workshop) -> None:
+    """It was told from an orphan by the clock: one set back in that moment made it look older than the boot."""
     await finished_job(workshop)
-    fresh = workshop.root / "media" / new_id("vid", now=workshop.now())
-    fresh.mkdir()
-    await pruner_of(workshop, booted_in_ms=-60_000).prune()
-    assert fresh.exists()
+    video_id = new_id("vid", now=workshop.now())
+    async with workshop.blobs.receive(new_id("upl", now=workshop.now())) as incoming:
+        await incoming.write(b"x")
+        path = await incoming.commit(video_id, "mp4")
+        os.utime(path.parent, (0, 0))
+        await pruner_of(workshop).prune()
+        assert path.exists()
+        video = Video(
+            id=video_id, state="stored", filename="take.mp4", extension="mp4", size=1, created_at=workshop.now()
+        )
+        await workshop.store.write(lambda db: db.videos.add(video))
+    await pruner_of(workshop).prune()
+    assert path.exists()
+
+
+async def test_what_failed_to_be_removed_in_this_boot_goes_in_the_next_round(workshop: Workshop) -> None:
+    """It was taken for somebody's at work, until a restart."""
+    await finished_job(workshop)
+    pruner = pruner_of(workshop)
+    await pruner.prune()
+    async with workshop.blobs.receive(new_id("upl", now=workshop.now())) as incoming:
+        await incoming.write(b"x")
+        path = await incoming.commit(new_id("vid", now=workshop.now()), "mp4")
+    late = workshop.root / "media" / new_id("job", now=workshop.now())
+    late.mkdir()
+    await pruner.prune()
+    assert not path.exists()
+    assert not late.exists()
 
 
 async def test_an_upload_under_way_is_left_alone(workshop: Workshop) -> None:

@@ -147,7 +147,8 @@ class DiskBlobs:
 
     @asynccontextmanager
     async def receive(self, upload_id: str, *, expected: int | None = None) -> AsyncIterator[Incoming]:
-        """An upload's file. Who leaves without `commit` leaves nothing.
+        """An upload's file. Who leaves without `commit` leaves nothing; who commits records it before it leaves, or
+        deletes it: what no row knows then is an orphan.
 
         Args:
             expected: the announced size in bytes; it is set aside until it is written.
@@ -166,6 +167,10 @@ class DiskBlobs:
                 await incoming.discard()
             finally:
                 del self._open[upload_id]
+
+    def arriving_videos(self) -> set[str]:
+        """Ids of videos whose receivers are not left yet: they may have a directory before they have a row."""
+        return {incoming.video_id for incoming in self._open.values() if incoming.video_id is not None}
 
     def sweep_incoming(self) -> int:
         """Remove what a crash left half received. Returns how many."""

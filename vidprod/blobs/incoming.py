@@ -51,6 +51,7 @@ class Incoming:
         self._pushing: asyncio.Future[None] | None = None
         self.size = 0  # bytes taken
         self.committed = False
+        self.video_id: str | None = None  # what it becomes, from `commit` on
 
     @property
     def head(self) -> bytes:
@@ -81,6 +82,7 @@ class Incoming:
         await self._flush()
         await self._pushed_before()
         target = self._blobs.source_path(video_id, extension)
+        self.video_id = video_id
         try:
             with self._blobs.full_is_no_space(self.size):
                 await self._in_thread(lambda: self._make_durable(target))

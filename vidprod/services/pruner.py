@@ -2,15 +2,14 @@
 
 A row says that files may go before they do, so that a crash leaves files without a row and never a row without its
 files. What a row says may go, goes, however much it is. Of files without a row it takes only what it can prove to be
-its own: directories named by ids of ours, in our directories, older than this boot, on a volume whose database knows
-most of what is there.
+its own: directories named by ids of ours, in our directories, of no upload under way, on a volume whose database knows
+most of what is there. No clock is asked: it may be set back.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 from vidprod.blobs.disk import DiskBlobs
@@ -35,18 +34,11 @@ _logger = log.get(__name__)
 class Pruner:
     """Prunes, a round at a time."""
 
-    def __init__(
-        self, *, store: Store, blobs: DiskBlobs, config: Config, now: Callable[[], int], booted_at: int
-    ) -> None:
-        """
-        Args:
-            booted_at: unix ms; files that came later are somebody's who works at this moment.
-        """
+    def __init__(self, *, store: Store, blobs: DiskBlobs, config: Config, now: Callable[[], int]) -> None:
         self._store = store
         self._blobs = blobs
         self._config = config
         self._now = now
-        self._booted_at = booted_at
 
     async def prune(self) -> None:
         """One round. Raises VidProdError or OSError when it ends early; the next round takes it up."""
@@ -154,27 +146,21 @@ class Pruner:
     async def _orphans(self) -> None:
         # not incoming/: it is swept before the first upload may begin, and uploads clear up after themselves since
         there = await asyncio.to_thread(lambda: self._blobs.stored_videos() | self._blobs.stored_jobs())
+        # In this order: who had a directory and arrives no more has its row by now. A job has its own before any file.
+        there -= self._blobs.arriving_videos()
         for name in sorted(await self._store.read(lambda db: _orphans(db, there))):
-            try:
-                await asyncio.to_thread(self._remove_orphan, name)
-            except OSError as error:  # the rest of the round does not wait for it
-                _logger.error("an orphan cannot be removed", name=name, error=str(error))
+            await self._remove_orphan(name)
 
-    def _remove_orphan(self, name: str) -> None:
-        directory = self._blobs.root / "media" / name
-        if not self._is_older_than_this_boot(directory):
-            return
-        if name.startswith("vid_"):
-            self._blobs.delete_source(name)
-        else:
-            self._blobs.delete_media(name)
-        _logger.info("orphan removed", name=name)
-
-    def _is_older_than_this_boot(self, directory: Path) -> bool:
+    async def _remove_orphan(self, name: str) -> None:
+        if await self._store.read(lambda db: _is_needed(db, name)):
+            return  # again: the removals before it took a while, and the job was retried
+        delete = self._blobs.delete_source if name.startswith("vid_") else self._blobs.delete_media
         try:
-            return directory.lstat().st_mtime * 1000 < self._booted_at
-        except FileNotFoundError:
-            return False
+            await asyncio.to_thread(delete, name)
+        except OSError as error:  # the rest of the round does not wait for it
+            _logger.error("an orphan cannot be removed", name=name, error=str(error))
+        else:
+            _logger.info("orphan removed", name=name)
 
     async def _work_dirs(self) -> None:
         """Of tasks that are over, or are not there. One that may run again clears its own directory."""
@@ -205,6 +191,16 @@ def _is_known(db: Tables, name: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+def _is_needed(db: Tables, name: str) -> bool:
+    """Whether a row says that the files belong on the disk."""
+    try:
+        if name.startswith("vid_"):
+            return db.videos.get(name).state == "stored"
+        return db.jobs.get(name).media_deleted_at is None
+    except NotFound:
+        return False
 
 
 def _is_over(db: Tables, task_id: str) -> bool:
