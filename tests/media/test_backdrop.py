@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -37,6 +38,16 @@ def picture(shift: float, *, light: float = 0.0) -> Any:
     row = 120 + light + 60 * np.sin(2 * np.pi * x / 160)
     frame = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
     frame[: SIZE[1]] = np.clip(row, 16, 235)
+    return av.VideoFrame.from_ndarray(frame, format="yuv420p")
+
+
+def ramp(down: bool) -> Any:
+    """Brighter evenly from top to bottom, or from left to right as far as a vertical canvas shows of it."""
+    rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
+    shown = SIZE[1] * 9 / 16
+    part = (rows + 0.5) / SIZE[1] if down else (columns + 0.5 - SIZE[0] / 2) / shown + 0.5
+    frame = np.full((SIZE[1] * 3 // 2, SIZE[0]), 128, np.uint8)
+    frame[: SIZE[1]] = np.clip(np.round(40 + 160 * part), 16, 235)
     return av.VideoFrame.from_ndarray(frame, format="yuv420p")
 
 
@@ -77,6 +88,23 @@ def test_of_a_moving_picture_it_is_never_far_behind(info: VideoStreamInfo, tmp_p
     for index in range(longest, 90):
         shown_lately = exact[index - longest : index + 1]
         assert min(int(np.abs(painted[index] - one).max()) for one in shown_lately) <= 3
+
+
+def test_it_lies_where_a_copy_of_the_whole_would(info: VideoStreamInfo, tmp_path: Path) -> None:
+    """It was up to six rows off, stretched to its strip, and two columns, cut beside the middle."""
+    info = msgspec.structs.replace(info, color_space="bt709")
+    canvas = layout(*SIZE, frame="auto")
+    down, across = (
+        Painter(canvas, info, work_dir=tmp_path).paint(ramp(way)).to_ndarray()[: canvas.height].astype(float)
+        for way in (True, False)
+    )
+    above, below = slice(80, canvas.y), slice(canvas.y + canvas.picture_height, canvas.height - 80)
+    for strip in (above, below):
+        meant = 40 + 160 * (np.arange(canvas.height)[strip] + 0.5) / canvas.height
+        assert np.abs(down[strip].mean(axis=1) - meant).max() < 1
+        middle = across[strip, 80:-80].mean(axis=0)
+        assert middle.mean() == pytest.approx(120, abs=1)
+        assert middle[-1] - middle[0] == pytest.approx(160 * (canvas.width - 160) / canvas.width, rel=0.05)
 
 
 def test_a_cut_is_followed_at_once(info: VideoStreamInfo, tmp_path: Path) -> None:

@@ -98,10 +98,12 @@ class Painter:
         """From the small picture, `width` × `height`, to rows of the canvas: `strip` is how many, and the first."""
         canvas = self._canvas
         rows, top = strip
-        small_rows = max(2, round(height * rows / canvas.height / 2) * 2)
+        small_rows = min(height, -(-height * rows // canvas.height // 2) * 2)  # all that show, and at most one more
+        whole = round(small_rows * canvas.height / height / 2) * 2
         steps = [
             ("crop", f"{width}:{small_rows}:0:{0 if top == 0 else height - small_rows}"),
-            ("scale", f"{canvas.width}:{rows}:flags=bilinear"),
+            ("scale", f"{canvas.width}:{whole}:flags=bilinear"),
+            ("crop", f"{canvas.width}:{rows}:0:{0 if top == 0 else whole - rows}"),
         ]
         graph = _Graph()
         graph.sink(_chain(graph.graph, graph.part(width, height), steps))
@@ -123,8 +125,12 @@ class Painter:
             shown_height = Fraction(height, canvas.picture_height)
         if info.rotation in (90, 270):
             shown_width, shown_height = shown_height, shown_width
-        crop_width = max(2, min(picture.width, round(picture.width * shown_width)))
-        crop_height = max(2, min(picture.height, round(picture.height * shown_height)))
+        # FFmpeg crops at even places: the backdrop is rather a little out of proportion than off the middle.
+        step = 4 if covering else 1
+        crop_width, crop_height = (
+            max(2, size - round(size * (1 - part) / step) * step)
+            for size, part in ((picture.width, shown_width), (picture.height, shown_height))
+        )
         if (crop_width, crop_height) == (picture.width, picture.height):
             return []
         return [("crop", f"{crop_width}:{crop_height}")]
