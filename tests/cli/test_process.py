@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -268,3 +269,23 @@ def test_a_child_that_dies_costs_only_the_segment_it_was_making(long_take: Path,
     assert process.returncode == 0, told
     assert len(job_of(directory)["segments"]) == len(job_of(directory)["plan"]["segments"])
     assert (directory / first["file"]).stat().st_ino == inode
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "level"),
+    [("", {}, "WARNING"), ("", {"VIDPROD_LOG_LEVEL": "debug"}, "DEBUG"), ('log_level = "info"', {}, "INFO")],
+    ids=["default", "environment", "file"],
+)
+def test_the_log_has_the_level_that_is_asked_for_wherever_it_is_asked(
+    asked: str, environ: dict[str, str], level: str, tmp_path: Path
+) -> None:
+    """Once the level of this command's own went before the environment and the file."""
+    (tmp_path / "vidprod.toml").write_text(asked)
+    code = (
+        "import logging\nfrom vidprod.cli import main\nmain(['process', 'nothing.mp4'], standalone_mode=False)\n"
+        "print(logging.getLevelName(logging.getLogger().level))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(**environ), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == f"{level}\n", done.stderr

@@ -64,9 +64,10 @@ def command(takes: tuple[Path, ...], output: Path, force: bool, config_file: Pat
     from being done.
     """
     recipe = parse_recipe({name: text for name in Recipe.__struct_fields__ if (text := flags.pop(name)) is not None})
-    flags["log_level"] = flags["log_level"] or "warning"  # the progress bar tells what info would
-    config = load(config_file, flags).config
-    log.setup(config.log_format, config.log_level)
+    loaded = load(config_file, flags)
+    config = loaded.config
+    asked = loaded.sources["log_level"] != "default"
+    log.setup(config.log_format, config.log_level if asked else "warning")  # the progress bar tells what info would
     places = _places(takes, output)
     for path, directory in places.items():
         if directory.name != path.stem:
