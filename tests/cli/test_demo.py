@@ -109,6 +109,15 @@ def wait_until(true: Callable[[], bool], *, timeout_s: float = 20) -> None:
         time.sleep(0.02)
 
 
+def test_a_file_name_is_said_as_it_is(take: Path, tmp_path: Path) -> None:
+    """Once `[final]` was read as markup and left out, and `[/b]` ended in a traceback."""
+    named = tmp_path / "take [final] :smile: [b].mp4"
+    named.write_bytes(take.read_bytes())
+    done = vidprod("demo", "--exit", "--take", named, "--port", "0", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "take [final] :smile: [b]-01.mp4" in done.stdout
+
+
 def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(tmp_path: Path) -> None:
     with demonstrating("--exit", "--seconds", "4", cwd=tmp_path) as (process, said):
         assert any(line.startswith("The page: ") for line in said)

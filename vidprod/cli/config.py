@@ -64,5 +64,5 @@ def _print_table(loaded: Loaded) -> None:
         source = loaded.sources[name]
         table.add_row(name, setting.show(value), source, setting.reason, style="" if source == "default" else "bold")
     # into a file or a pipe a line stays whole, however narrow the terminal claims to be
-    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False, markup=False)
+    console = Console(width=None if sys.stdout.isatty() else 180, highlight=False, markup=False, emoji=False)
     console.print(table)

@@ -21,6 +21,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress, TaskID, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from vidprod.cli.bar import DOING, columns
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
@@ -50,11 +51,11 @@ def command(ends: bool, port: int | None, seconds: int, take: Path | None, kept_
     the progress, and say where the segments and the page are.
     """
     _end_as_by_ctrl_c(signal.SIGTERM, signal.SIGHUP)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)  # names of files are said as they are
     with _directory(kept_in) as directory:
         source = take or _make_take(directory, seconds=seconds, console=console)
         with _daemon(directory, port=_free_port(port)) as address:
-            console.print(f"The page: [bold]{address}[/]")
+            console.print(Text.assemble("The page: ", (address, "bold")))
             with _session(address) as client:
                 job = _send_and_watch(client, source, recipe={} if take else _RECIPE, console=console)
                 segments = _download(client, job, directory / "segments")
