@@ -20,10 +20,16 @@ COMMAND = [sys.executable, "-P", "-m", "vidprod.pipeline", "--steps", "tests.pip
 class Conversation:
     """A child at the other end of two pipes."""
 
-    def __init__(self, tmp_path: Path) -> None:
+    def __init__(self, tmp_path: Path, *, inherited: tuple[int, ...] = ()) -> None:
         self.tmp_path = tmp_path
         self.process = subprocess.Popen(
-            COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(), cwd="/", start_new_session=True
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment(),
+            cwd="/",
+            start_new_session=True,
+            pass_fds=inherited,
         )
 
     def hear(self) -> dict[str, Any]:
@@ -93,10 +99,9 @@ def test_a_worker_inherits_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("VIDPROD_SECRET_TOKEN", "do not tell")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do not tell")
     secret = os.open("/etc/hostname", os.O_RDONLY)
-    os.set_inheritable(secret, True)
-    conversation = Conversation(tmp_path)
+    conversation = Conversation(tmp_path, inherited=(secret,))
     try:
-        conversation.hear()
+        assert str(secret) in os.listdir(f"/proc/{conversation.hear()['pid']}/fd")
         conversation.ask("look_around")
         conversation.hear()
         seen = conversation.hear()["data"]
