@@ -34,7 +34,7 @@ class Sound:
         self._blocks: Iterator[tuple[int, Samples]] = iter(())
         self._at = -1  # the sample that the next block from the source is expected at; -1: not begun
         self._held: list[tuple[int, Samples]] = []
-        self.errors = 0
+        self._errors = 0
 
     def read(self, first: int, count: int) -> Samples:
         """Samples `first` … `first + count − 1` of the take, (2, count) float32 in −1 … 1.
@@ -91,7 +91,7 @@ class Sound:
                 try:
                     pieces = resampler.resample(block)
                 except (av.error.FFmpegError, ValueError):
-                    self.errors += 1
+                    self._errors += 1
                     continue
                 for piece in pieces:
                     yield at, piece.to_ndarray()
@@ -104,8 +104,8 @@ class Sound:
                 packet = next(packets, None)
                 blocks = [] if packet is None else packet.decode()
             except av.error.FFmpegError:
-                self.errors += 1
-                if self.errors > 100_000:
+                self._errors += 1
+                if self._errors > 100_000:
                     return
                 continue
             if packet is None:
