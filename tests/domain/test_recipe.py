@@ -30,7 +30,7 @@ def test_every_fault_is_told_at_once() -> None:
     assert "colour: no such option; there are " + ", ".join(OPTIONS) in sentence
 
 
-@pytest.mark.parametrize("text", ["[]", "{", '"x"', "12"])
+@pytest.mark.parametrize("text", ["[]", "{", '"x"', "12", '{"segment_s":' + "[" * 3000])
 def test_a_recipe_that_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(BadRecipe, match="recipe is not a JSON object"):
         parse_recipe({"recipe": text})

@@ -49,7 +49,7 @@ def parse_recipe(fields: Mapping[str, str]) -> Recipe:
     if (text := fields.get("recipe")) is not None:
         try:
             values = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise BadRecipe(f"recipe is not a JSON object: {error}", hint='Like recipe={"segment_s": 45}.') from error
     for name, value in fields.items():
         if name != "recipe":
