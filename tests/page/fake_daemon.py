@@ -20,12 +20,10 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from vidprod.web.guard import POLICY
+
 STATIC = Path(__file__).parents[2] / "static"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
 
 Json = dict[str, Any]
 

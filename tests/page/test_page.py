@@ -16,9 +16,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
-from tests.page.fake_daemon import POLICY
 from tests.page.test_for_everyone import audit
 from tests.page.test_uploading import pick
+from vidprod.web.guard import POLICY
 
 ROOT = Path(__file__).parents[2]
 WORK_MS = 60_000  # a short take on a busy machine

@@ -30,7 +30,7 @@ async def test_our_page_and_scripts_may(live: Live, headers: dict[str, str]) -> 
 async def test_a_browser_without_fetch_metadata_is_judged_by_its_origin(live: Live) -> None:
     ours = await live.client.put("/upload", content=mp4(1000), headers={"Origin": live.url})
     assert ours.status_code == 202
-    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{live.port + 1}"):
+    for origin in ("https://evil.example", "null", f"http://127.0.0.1:{live.port + 1}", "http://[", ""):
         theirs = await live.client.put("/upload", content=mp4(1000), headers={"Origin": origin})
         assert theirs.status_code == 403
 
@@ -101,13 +101,9 @@ async def test_an_orchestrator_may_ask_by_any_name(live: Live, path: str) -> Non
     assert (await live.client.get(path, headers={"Host": "pod-7.internal"})).status_code == 200
 
 
-async def test_a_host_is_told_back_shortened_and_in_plain_letters(live: Live) -> None:
-    async with RawClient(live.port) as client:
-        await client.send(b"GET /v1/jobs HTTP/1.1\r\nHost: <b>\xff" + b"x" * 500 + b"\r\n\r\n")
-        answer = await client.answer()
-    assert answer.startswith(b"HTTP/1.1 4")
-    assert b"x" * 101 not in answer
-    assert b"text/html" not in answer
+async def test_a_host_is_told_back_shortened(live: Live) -> None:
+    answer = await live.client.get("/v1/jobs", headers={"Host": "x" * 500})
+    assert answer.json()["detail"] == f"This daemon is not known as {'x' * 100!r}."
 
 
 async def test_two_hosts_in_one_request_are_no_way_around(live: Live) -> None:

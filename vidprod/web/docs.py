@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 import msgspec
-from litestar import Response
+from litestar import MediaType, Response
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.serialization import encode_json
@@ -40,6 +40,13 @@ async def get_style() -> Response[str]:
     return Response(_STYLE, media_type="text/css", headers={"Cache-Control": "no-cache"})
 
 
+class Document(OpenAPIRenderPlugin):
+    """The document where Litestar puts its own, which says less; programs look for it there."""
+
+    def render(self, request: HttpRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return encode_json(_document(request))
+
+
 class Page(OpenAPIRenderPlugin):
     """The document, readable."""
 
@@ -53,7 +60,7 @@ OPENAPI = OpenAPIConfig(
     description="A take goes in, finished vertical segments come out.",
     use_handler_docstrings=True,
     path="/docs",
-    render_plugins=[Page(path="/")],
+    render_plugins=[Page(path="/"), Document(path="/openapi.json", media_type=MediaType.JSON)],
 )
 
 

@@ -58,7 +58,7 @@ async def send_file(
         "ETag": f'"{etag}"',
         "Content-Disposition": disposition(filename, attachment=attachment),
     }
-    if _matches(request.headers.get("if-none-match"), etag):
+    if matches(request.headers.get("if-none-match"), etag):
         file.close()
         return Response(b"", status_code=304, headers=headers, media_type=media_type)
     try:
@@ -130,7 +130,8 @@ def _part(request: HttpRequest, *, size: int, etag: str) -> tuple[int, int] | No
     return start, end
 
 
-def _matches(header: str | None, etag: str) -> bool:
+def matches(header: str | None, etag: str) -> bool:
+    """Whether If-None-Match names `etag` (without quotes)."""
     if header is None:
         return False
     tags = {tag.strip().removeprefix("W/") for tag in header.split(",")}

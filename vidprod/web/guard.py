@@ -3,7 +3,6 @@
 import ipaddress
 from collections.abc import Iterable
 from typing import cast
-from urllib.parse import urlsplit
 
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
@@ -18,11 +17,10 @@ _FOR_ANY_HOST = frozenset({"/health", "/ready", "/metrics"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})  # none: typed, or from a bookmark
 
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
 _HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; object-src 'none'; "
-        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -112,7 +110,7 @@ def _is_ours(scope: HTTPScope) -> bool:
     if site is not None:
         return site in _OURS
     origin = headers.get(b"origin")
-    return origin is None or urlsplit(origin).netloc == headers.get(b"host")
+    return origin is None or origin.partition("://")[2] == headers.get(b"host")
 
 
 async def add_headers(message: Message, scope: Scope) -> None:

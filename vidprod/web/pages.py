@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from vidprod.errors import NotFound
 from vidprod.web.desk import HttpRequest
+from vidprod.web.files import matches
 from vidprod.web.reading import read
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -18,14 +19,8 @@ _MEDIA_TYPES = {
     ".html": "text/html",
     ".css": "text/css",
     ".js": "text/javascript",
-    ".json": "application/json",
     ".webmanifest": "application/manifest+json",
     ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".ico": "image/x-icon",
-    ".woff2": "font/woff2",
-    ".txt": "text/plain",
 }
 
 
@@ -56,9 +51,9 @@ async def get_icon(request: HttpRequest) -> Response[Any]:
 def _send(request: HttpRequest, name: str) -> Response[Any]:
     path, media_type = _found(name)
     content = path.read_bytes()  # a few kilobytes from the page cache: a thread would cost more
-    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}  # asked for again each time, sent only when it changed
-    if etag in request.headers.get("if-none-match", ""):
+    etag = hashlib.sha256(content).hexdigest()[:32]
+    headers = {"ETag": f'"{etag}"', "Cache-Control": "no-cache"}  # asked for again each time, sent only when it changed
+    if matches(request.headers.get("if-none-match"), etag):
         return Response(b"", status_code=304, headers=headers, media_type=media_type)
     return Response(content, headers=headers, media_type=media_type)
 

@@ -8,7 +8,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import KwargDefinition
 
-from vidprod.errors import StoreError, TryLater, Unavailable, VidProdError
+from vidprod.errors import Unavailable, VidProdError
 from vidprod.telemetry import log
 from vidprod.web.desk import HttpRequest
 from vidprod.web.uploads.admission import InFlight
@@ -39,7 +39,7 @@ def problem(
 
 def on_our_error(request: HttpRequest, error: VidProdError) -> Response[Problem]:
     """What the rooms raise says its status itself."""
-    if error.status == 500 or isinstance(error, StoreError):
+    if error.status == 500:
         return on_any_error(request, error)
     headers = {"Retry-After": str(after_s)} if (after_s := _retry_after_s(error)) else None
     return problem(error.status, str(error), code=error.code, hint=error.hint, headers=headers)
@@ -81,7 +81,7 @@ def on_any_error(request: HttpRequest, error: Exception) -> Response[Problem]:
 def _retry_after_s(error: VidProdError) -> int | None:
     if isinstance(error, InFlight):
         return 1
-    if isinstance(error, (Unavailable, TryLater)):
+    if isinstance(error, Unavailable):
         return 5
     return None
 
