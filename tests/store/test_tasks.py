@@ -260,7 +260,7 @@ async def test_a_step_of_a_job_is_never_there_twice(store: Store) -> None:
     await enqueue(store, job, "probe")
 
 
-async def test_dead_letters_are_listed_newest_first_page_by_page(store: Store) -> None:
+async def test_dead_letters_are_listed_newest_first(store: Store) -> None:
     dead = []
     for n in range(5):
         await upload(store, now=NOW + n)
@@ -268,9 +268,8 @@ async def test_dead_letters_are_listed_newest_first_page_by_page(store: Store) -
         dead.append(await discard(store, task, an_error(task)))
     await upload(store)
     expected = [task.id for task in reversed(dead)]
-    page = await store.read(lambda db: db.tasks.dead(limit=3))
-    rest = await store.read(lambda db: db.tasks.dead(limit=3, before=page[-1].id))
-    assert [task.id for task in page + rest] == expected
+    assert [task.id for task in await store.read(lambda db: db.tasks.dead(limit=3))] == expected[:3]
+    assert [task.id for task in await store.read(lambda db: db.tasks.dead(limit=9))] == expected
 
 
 async def test_what_was_refused_is_no_dead_letter(store: Store) -> None:

@@ -29,7 +29,7 @@ def test_resident_memory_is_read_when_asked() -> None:
 
 def test_a_state_of_the_queue_that_emptied_does_not_keep_its_last_value() -> None:
     metrics.set_queue({("render", "running"): 2, ("probe", "available"): 1}, oldest_available_age_ms=1500)
-    metrics.set_queue({("render", "running"): 1}, oldest_available_age_ms=None)
+    metrics.set_queue({("render", "running"): 1}, oldest_available_age_ms=0)
     found = samples()
     assert found["vidprod_queue_tasks|render|running"] == 1
     assert "vidprod_queue_tasks|probe|available" not in found

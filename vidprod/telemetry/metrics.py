@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from vidprod import __version__
+from vidprod.domain.task import TaskKind, TaskState
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each counter that nobody reads
 registry = CollectorRegistry()
@@ -88,12 +89,12 @@ build = Gauge("vidprod_build_info", "Always 1; the version is the label.", ["ver
 build.labels(version=__version__).set(1)
 
 
-def set_queue(depth: Mapping[tuple[str, str], int], *, oldest_available_age_ms: int | None) -> None:
+def set_queue(depth: Mapping[tuple[TaskKind, TaskState], int], *, oldest_available_age_ms: int) -> None:
     """Show the queue as it is now. A kind and state that is not in `depth` is at 0, not at its last value."""
     queue_tasks.clear()
     for (kind, state), count in depth.items():
         queue_tasks.labels(kind=kind, state=state).set(count)
-    queue_oldest_available_seconds.set((oldest_available_age_ms or 0) / 1000)
+    queue_oldest_available_seconds.set(oldest_available_age_ms / 1000)
 
 
 def render() -> tuple[bytes, str]:

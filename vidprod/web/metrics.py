@@ -19,9 +19,7 @@ async def get_metrics(desk: NamedDependency[Desk]) -> Response[bytes]:
     """Numbers in Prometheus' text format."""
     now = desk.now()
     depth, age_ms = await desk.store.read(lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now)))
-    metrics.set_queue(
-        {(str(kind), str(state)): n for (kind, state), n in depth.items()}, oldest_available_age_ms=age_ms
-    )
+    metrics.set_queue(depth, oldest_available_age_ms=age_ms)
     metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())
     body, media_type = metrics.render()

@@ -339,20 +339,15 @@ class Tasks(Table):
         """In the order they were enqueued."""
         return [_task(row) for row in self._all("select * from task where job_id = :id order by number", id=job_id)]
 
-    def dead(self, *, limit: int, before: str | None = None) -> list[Task]:
-        """Dead letters: tasks that were given up, the newest task first. What was refused is not among them.
-
-        Args:
-            before: the id of the last one seen; older ones follow.
-        """
+    def dead(self, *, limit: int) -> list[Task]:
+        """Dead letters: tasks that were given up, the newest task first. What was refused is not among them."""
         rows = self._all(
             """
             select * from task
-            where state = 'discarded' and errors ->> '$[#-1].refused' is not 1 and id < :before
+            where state = 'discarded' and errors ->> '$[#-1].refused' is not 1
             order by id desc
             limit :limit
             """,
-            before=before if before is not None else "tsk_~",
             limit=limit,
         )
         return [_task(row) for row in rows]
