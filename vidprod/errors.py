@@ -138,6 +138,13 @@ class SchemaTooNew(StoreError):
     code = "schema_too_new"
 
 
+class SchemaTooOld(StoreError):
+    """The database was written by an older version."""
+
+    code = "schema_too_old"
+    hint = "Start the daemon of this version: it brings the database up to date."
+
+
 class ForeignVolume(StoreError):
     """The volume holds media but no database."""
 

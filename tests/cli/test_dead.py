@@ -20,6 +20,8 @@ from vidprod.domain.job import FINAL, Fault, Job
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.task import AttemptError, Task
 from vidprod.domain.video import Video
+from vidprod.store.sqlite.connection import open_database, rows
+from vidprod.store.sqlite.migrate import migrate, shipped
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -282,3 +284,16 @@ def test_what_died_for_want_of_memory_is_done_once_there_is_more(tmp_path: Path)
         assert wait_until_over(client, job_id)["state"] == "completed"
         assert time.monotonic() - begun < 30
         assert vidprod("dead", "list", cwd=tmp_path).stdout == ""
+
+
+def test_a_database_of_an_older_version_is_left_as_it_is(tmp_path: Path) -> None:
+    """After an update, the daemon that still runs may be the older one."""
+    (tmp_path / "data").mkdir()
+    database = open_database(tmp_path / "data/vidprod.db")
+    migrate(database, now=NOW, migrations=shipped()[:1])
+    for words in (["list"], ["show", "tsk_" + "0" * 26], ["requeue", "--all"]):
+        done = vidprod("dead", *words, cwd=tmp_path)
+        assert done.returncode == 3
+        assert "schema_too_old: the database is without 0002_dead_letters.sql" in done.stderr
+        assert "Start the daemon of this version" in done.stderr
+    assert rows(database, "select version from schema_migration") == [{"version": 1}]

@@ -6,10 +6,10 @@ import apsw
 import pytest
 
 from tests.store.given import NOW, upload
-from vidprod.errors import SchemaTooNew, StoreError
+from vidprod.errors import SchemaTooNew, SchemaTooOld, StoreError
 from vidprod.store.sqlite import Store
 from vidprod.store.sqlite.connection import open_database, rows
-from vidprod.store.sqlite.migrate import Migration, migrate, shipped
+from vidprod.store.sqlite.migrate import Migration, check, migrate, shipped
 
 FIRST = Migration(version=1, name="0001_a.sql", sql="create table a (x integer) strict; insert into a values (1);")
 SECOND = Migration(version=2, name="0002_b.sql", sql="create table b (x integer) strict; insert into b values (2);")
@@ -136,3 +136,11 @@ async def test_a_database_that_is_up_to_date_is_opened_without_waiting_for_its_w
 async def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="unable to open"):
         await Store.open(tmp_path / "nowhere" / "vidprod.db", now=NOW)
+
+
+def test_a_check_changes_nothing(connection: apsw.Connection) -> None:
+    with pytest.raises(SchemaTooOld, match=shipped()[0].name):
+        check(connection)
+    assert tables(connection) == []
+    migrate(connection, now=NOW)
+    check(connection)

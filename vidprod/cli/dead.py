@@ -145,7 +145,7 @@ def _letter(db: Tables, task: Task) -> Letter:
 
 
 async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
-    async with await Store.open(_database(config), now=now_ms()) as store:
+    async with await Store.open(_database(config), now=now_ms(), migrates=False) as store:  # a daemon may be at work
         return await store.read(fn)
 
 

@@ -10,7 +10,7 @@ from importlib import resources
 import apsw
 import msgspec
 
-from vidprod.errors import SchemaTooNew, StoreError
+from vidprod.errors import SchemaTooNew, SchemaTooOld, StoreError
 from vidprod.store.sqlite.connection import APPLICATION_ID, Row, rows, transaction, translated
 
 _LEDGER = """
@@ -62,6 +62,13 @@ def migrate(connection: apsw.Connection, *, now: int, migrations: Sequence[Migra
         return []  # nothing is written to a database that is up to date
     transaction(connection, lambda: _claim_file(connection))
     return [one.name for one in known if _apply(connection, one, known=known, now=now)]
+
+
+def check(connection: apsw.Connection) -> None:
+    """Whether the database is of this version. Raises SchemaTooOld, SchemaTooNew or StoreError."""
+    known = shipped()
+    if pending := transaction(connection, lambda: _pending(connection, known), begin="begin"):
+        raise SchemaTooOld(f"the database is without {', '.join(one.name for one in pending)}")
 
 
 def _claim_file(connection: apsw.Connection) -> None:

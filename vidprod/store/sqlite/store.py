@@ -15,7 +15,7 @@ from vidprod.store.feed import Feed
 from vidprod.store.sqlite import guard
 from vidprod.store.sqlite.checkpoint import Checkpoint
 from vidprod.store.sqlite.connection import Connection, rows, transaction
-from vidprod.store.sqlite.migrate import migrate
+from vidprod.store.sqlite.migrate import check, migrate
 from vidprod.store.sqlite.reserve import RESERVE_BYTES, Reserve
 from vidprod.store.sqlite.table import Outcome
 from vidprod.store.sqlite.tables import Tables
@@ -42,36 +42,44 @@ class Store:
 
     @classmethod
     async def open(
-        cls, path: Path | str, *, now: int, vfs: str | None = None, reserve_bytes: int = RESERVE_BYTES
+        cls,
+        path: Path | str,
+        *,
+        now: int,
+        migrates: bool = True,
+        vfs: str | None = None,
+        reserve_bytes: int = RESERVE_BYTES,
     ) -> "Store":
         """Open or create the database, and bring it to this version. From here on `sqlite3.connect` raises.
 
         Args:
             now: unix ms, recorded with the migrations that are applied.
+            migrates: False beside a daemon that may be older: a database that is behind is left as it is.
             vfs: the SQLite VFS to go through, for faults put there on purpose.
             reserve_bytes: of `reserve.bin` beside the database; see `write`.
 
         Raises:
             NoSpace: the volume is too full even without the reserve.
             SchemaTooNew: a newer version wrote it.
+            SchemaTooOld: an older one did, and it is not to be changed.
             StoreError: it cannot be opened, is not ours, or ran another text of a migration.
         """
         path = _absolute(path)
         guard.stand()
         reserve = Reserve(path.with_name("reserve.bin"), size=reserve_bytes)
         try:
-            return await cls._open(path, now=now, vfs=vfs, reserve=reserve)
+            return await cls._open(path, now=now, migrates=migrates, vfs=vfs, reserve=reserve)
         except NoSpace:  # a full volume must not keep the daemon, and with it all deletions, from starting
             if not reserve.free():
                 raise
-        return await cls._open(path, now=now, vfs=vfs, reserve=reserve)
+        return await cls._open(path, now=now, migrates=migrates, vfs=vfs, reserve=reserve)
 
     @classmethod
-    async def _open(cls, path: Path, *, now: int, vfs: str | None, reserve: Reserve) -> "Store":
+    async def _open(cls, path: Path, *, now: int, migrates: bool, vfs: str | None, reserve: Reserve) -> "Store":
         async with AsyncExitStack() as opened:
             opened.enter_context(guard.keep_out(path))
             writer = await opened.enter_async_context(Connection(path, vfs=vfs))
-            await writer.run(lambda connection: migrate(connection, now=now))
+            await writer.run(lambda connection: migrate(connection, now=now) if migrates else check(connection))
             readers = [
                 await opened.enter_async_context(Connection(path, vfs=vfs, query_only=True)) for _ in range(READERS)
             ]
