@@ -116,6 +116,7 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "job list": lambda db: db.jobs.list(limit=20),
     "job prunable": lambda db: db.jobs.prunable(before_ms=NOW, limit=5),
     "job media_prunable": lambda db: db.jobs.media_prunable(before_ms=NOW, limit=5),
+    "segments count": lambda db: db.segments.count(JOB),
     "segments of_job": lambda db: db.segments.of_job(JOB),
     "segments reopen": lambda db: db.segments.reopen(JOB),
     "events after": lambda db: db.events.after(5),

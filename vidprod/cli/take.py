@@ -16,6 +16,7 @@ from vidprod.config import Config
 from vidprod.domain.job import Fault
 from vidprod.domain.plan import Plan
 from vidprod.domain.recipe import Recipe
+from vidprod.domain.segment import segment_name
 from vidprod.domain.sniff import HEAD_BYTES, sniff
 from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
 from vidprod.domain.task import STEP_WEIGHT, STEPS
@@ -106,8 +107,7 @@ class Take:
         """The segment's files, whole and synced, get their names; then job.json says so."""
         assert job.plan is not None
         planned = next(segment for segment in job.plan.segments if segment.index == done.index)
-        digits = max(2, len(str(len(job.plan.segments))))
-        name = f"{self._directory.name}-{done.index + 1:0{digits}}"
+        name = segment_name(self._directory.name, done.index, of=len(job.plan.segments))
         files = files_made(work_dir, done.stem)
         for suffix, path in reversed(files.items()):  # the video last: where it is, the rest is
             path.rename(self._directory / f"{name}{suffix}")

@@ -52,3 +52,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     rendition: Rendition | None = None
     ready_at: int | None = None
     deleted_at: int | None = None
+
+
+def segment_name(take: str, index: int, *, of: int) -> str:
+    """What segment `index` (0, 1, …) of the `of` of a take is called: its place from 1, so that names sort."""
+    return f"{take}-{index + 1:0{max(2, len(str(of)))}}"

@@ -23,8 +23,7 @@ from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, checked
 from vidprod.web.files import disposition
 from vidprod.web.reading import read
-from vidprod.web.segments import segment_filename
-from vidprod.web.uploads.receive import stem_of
+from vidprod.web.segments import segment_filename, stem_of
 
 _PIECE_BYTES = 256 << 10
 _UTF8 = 1 << 11  # general purpose bit 11: the name is UTF-8
@@ -63,14 +62,15 @@ async def get_archive(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Str
 def _entries(desk: Desk, db: Tables, job_id: str) -> tuple[str, list[Entry]]:
     job = db.jobs.get(job_id)
     video = db.videos.get(job.video_id)
+    segments = db.segments.of_job(job_id)
     entries = [
         Entry(
             path=desk.blobs.segment_path(job_id, segment.id, ".mp4"),
-            name=segment_filename(video, segment, ".mp4"),
+            name=segment_filename(video, segment, ".mp4", of=len(segments)),
             size=segment.rendition.size,
             at_ms=segment.ready_at or job.created_at,
         )
-        for segment in db.segments.of_job(job_id)
+        for segment in segments
         if segment.rendition is not None and segment.deleted_at is None
     ]
     if not entries:

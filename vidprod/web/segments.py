@@ -1,5 +1,6 @@
 """The files of a segment: the video, its poster and its sprite."""
 
+from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
 from litestar import Response
@@ -7,14 +8,13 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from vidprod.blobs.disk import SegmentSuffix
-from vidprod.domain.segment import Segment
+from vidprod.domain.segment import Segment, segment_name
 from vidprod.domain.video import Video
 from vidprod.errors import NotFound
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.files import send_file
 from vidprod.web.reading import read
-from vidprod.web.uploads.receive import stem_of
 
 
 class _Kind(NamedTuple):
@@ -41,7 +41,7 @@ async def get_file(
     if kind not in _KINDS:
         raise NotFound(f"A segment has no {kind[:30]!r}; it has {', '.join(_KINDS)}.")
     suffix, media_type = _KINDS[kind]
-    segment, video = await desk.store.read(lambda db: _found(db, checked(segment_id, "seg")))
+    segment, video, of = await desk.store.read(lambda db: _found(db, checked(segment_id, "seg")))
     rendition = segment.rendition
     if rendition is None:
         raise NotFound(f"The segment {segment_id} is {segment.state}: it has no file yet.", code="not_ready")
@@ -53,16 +53,21 @@ async def get_file(
         media_type=media_type,
         # a poster and a sprite are made with their video: its bytes stand for theirs
         etag=rendition.sha256 if kind == "video" else f"{rendition.sha256}-{kind}",
-        filename=segment_filename(video, segment, suffix),
+        filename=segment_filename(video, segment, suffix, of=of),
         attachment=download,
     )
 
 
-def _found(db: Tables, segment_id: str) -> tuple[Segment, Video]:
+def _found(db: Tables, segment_id: str) -> tuple[Segment, Video, int]:
     segment = db.segments.get(segment_id)
-    return segment, db.videos.get(db.jobs.get(segment.job_id).video_id)
+    return segment, db.videos.get(db.jobs.get(segment.job_id).video_id), db.segments.count(segment.job_id)
 
 
-def segment_filename(video: Video, segment: Segment, suffix: SegmentSuffix) -> str:
-    """What a segment's file is saved as: the take's name and the segment's place, from 1."""
-    return f"{stem_of(video.filename)}-{segment.index + 1:02d}{suffix}"
+def segment_filename(video: Video, segment: Segment, suffix: SegmentSuffix, *, of: int) -> str:
+    """What a segment's file is saved as; its job has `of`."""
+    return segment_name(stem_of(video.filename), segment.index, of=of) + suffix
+
+
+def stem_of(filename: str) -> str:
+    """A file name without its extension."""
+    return PurePath(filename).stem or filename

@@ -66,6 +66,10 @@ class Segments(Table):
             for row in self._all('select * from segment where job_id = :job_id order by "index"', job_id=job_id)
         ]
 
+    def count(self, job_id: str) -> int:
+        """How many the job has, finished or not."""
+        return int(self._value("select count(*) from segment where job_id = :job_id", job_id=job_id))
+
     def ready(self, segment_id: str, rendition: Rendition, *, now: int) -> Segment:
         """pending → ready. Not fenced by itself: hold the task in the same transaction (`tasks.hold`).
 

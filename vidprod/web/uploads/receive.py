@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import PurePath
 from typing import Protocol
 
 import msgspec
@@ -297,8 +296,3 @@ def _measured() -> Iterator[None]:
         raise
     finally:
         metrics.uploads.labels(outcome=outcome).inc()
-
-
-def stem_of(filename: str) -> str:
-    """A file name without its extension."""
-    return PurePath(filename).stem or filename
