@@ -139,10 +139,11 @@ def make_source(path: Path, *, film: Path | None, seconds: int, size: str, rate:
         "hevc": ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=error", "-tag:v", "hvc1"],
     }[codec]
     sound = ["-map", "0:a:0"] if film else ["-map", "1:a:0"]
+    colours = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"]  # or only ours converts
     width, height = size.split("x")
     ffmpeg(
         *picture, *tone, "-t", str(seconds), "-map", "0:v:0", *sound, "-vf", f"scale={width}:{height}",
-        "-r", str(rate), *options, "-g", str(rate * 2), "-pix_fmt", "yuv420p", "-c:a", "aac", str(path),
+        "-r", str(rate), *options, "-g", str(rate * 2), "-pix_fmt", "yuv420p", *colours, "-c:a", "aac", str(path),
     )  # fmt: skip
 
 
