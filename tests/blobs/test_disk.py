@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from vidprod.blobs.disk import DiskBlobs, amount
+from vidprod.blobs.disk import SEGMENT_SUFFIXES, DiskBlobs, SegmentSuffix, amount
 from vidprod.blobs.incoming import BUFFER_BYTES
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, NotFound, Unavailable
@@ -256,10 +256,11 @@ async def test_a_full_disk_under_a_finished_segment_is_no_space(
 ) -> None:
     task_id = _id("tsk")
     blobs.make_work_dir(task_id)
-    (blobs.work_dir(task_id) / "000.mp4").write_bytes(b"video")
+    video = blobs.work_dir(task_id) / "000.mp4"
+    video.write_bytes(b"video")
     full(call, errno.ENOSPC)
     with pytest.raises(NoSpace):
-        blobs.adopt(blobs.work_dir(task_id), "000", _id("job"), _id("seg"))
+        blobs.adopt({".mp4": video}, _id("job"), _id("seg"))
 
 
 async def test_a_full_disk_under_a_work_directory_is_no_space(
@@ -370,18 +371,19 @@ def test_an_extension_cannot_climb(tmp_path: Path) -> None:
     blobs.close()
 
 
-def _work(blobs: DiskBlobs, task_id: str, stem: str) -> Path:
+def _made(blobs: DiskBlobs, task_id: str) -> dict[SegmentSuffix, Path]:
     work_dir = blobs.work_dir(task_id)
     work_dir.mkdir(exist_ok=True)
-    for suffix in (".mp4", ".jpg", ".sprite.jpg"):
-        (work_dir / f"{stem}{suffix}").write_bytes(suffix.encode())
-    return work_dir
+    files = {suffix: work_dir / f"000{suffix}" for suffix in SEGMENT_SUFFIXES}
+    for suffix, path in files.items():
+        path.write_bytes(suffix.encode())
+    return files
 
 
 async def test_adopted_segments_are_in_their_place_and_a_second_time_changes_nothing(blobs: DiskBlobs) -> None:
     task_id, job_id, segment_id = _id("tsk"), _id("job"), _id("seg")
     for _ in range(2):  # the second: a crash after the rename, before the row
-        blobs.adopt(_work(blobs, task_id, "000"), "000", job_id, segment_id)
+        blobs.adopt(_made(blobs, task_id), job_id, segment_id)
     assert blobs.segment_path(job_id, segment_id, ".mp4").read_bytes() == b".mp4"
     assert blobs.segment_path(job_id, segment_id, ".sprite.jpg").read_bytes() == b".sprite.jpg"
     assert list(blobs.work_dir(task_id).iterdir()) == []
@@ -389,16 +391,15 @@ async def test_adopted_segments_are_in_their_place_and_a_second_time_changes_not
 
 
 async def test_a_segment_without_its_video_is_not_adopted(blobs: DiskBlobs) -> None:
-    task_id = _id("tsk")
-    work_dir = _work(blobs, task_id, "000")
-    (work_dir / "000.mp4").unlink()
+    files = _made(blobs, _id("tsk"))
+    files[".mp4"].unlink()
     with pytest.raises(FileNotFoundError):
-        blobs.adopt(work_dir, "000", _id("job"), _id("seg"))
+        blobs.adopt(files, _id("job"), _id("seg"))
 
 
 async def test_deleting_twice_is_no_error(blobs: DiskBlobs) -> None:
     task_id, job_id, segment_id = _id("tsk"), _id("job"), _id("seg")
-    blobs.adopt(_work(blobs, task_id, "000"), "000", job_id, segment_id)
+    blobs.adopt(_made(blobs, task_id), job_id, segment_id)
     for _ in range(2):
         blobs.delete_media(job_id)
         blobs.delete_work(task_id)

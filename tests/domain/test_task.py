@@ -1,8 +1,10 @@
 """Tasks: how long a failed attempt waits, and what a step is worth."""
 
+from itertools import pairwise
+
 import pytest
 
-from vidprod.domain.task import PRIORITY_RANK, STEP_WEIGHT, STEPS, backoff_ms
+from vidprod.domain.task import PRIORITY_RANK, STEP_WEIGHT, STEPS, backoff_ms, job_percent
 
 
 def test_the_wait_doubles_and_stays_within_a_tenth() -> None:
@@ -21,6 +23,13 @@ def test_the_wait_never_exceeds_ten_minutes_and_a_tenth_however_often_it_failed(
 def test_the_steps_of_a_job_add_up_to_the_whole() -> None:
     assert set(STEP_WEIGHT) == set(STEPS)
     assert sum(STEP_WEIGHT.values()) == 100
+
+
+def test_a_job_goes_on_where_the_step_before_ended() -> None:
+    assert job_percent("probe", 0.0) == 0
+    assert [job_percent(before, 1.0) == job_percent(step, 0.0) for before, step in pairwise(STEPS)] == [True, True]
+    assert job_percent("render", 0.5) == 100 - STEP_WEIGHT["render"] / 2
+    assert job_percent(STEPS[-1], 1.0) == 100
 
 
 def test_high_goes_before_normal_before_low() -> None:

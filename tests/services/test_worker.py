@@ -440,7 +440,7 @@ async def test_without_the_fence_the_late_attempt_would_overwrite(workshop: Work
     work_dir = workshop.blobs.work_dir(task.id)
     work_dir.mkdir()
     (work_dir / "0000.mp4").write_bytes(b"late")
-    workshop.blobs.adopt(work_dir, "0000", job_id, segment.id)  # without asking first
+    workshop.blobs.adopt({".mp4": work_dir / "0000.mp4"}, job_id, segment.id)  # without asking first
     assert files_of(workshop, job_id)[segment.id + ".mp4"] == b"late"
 
 

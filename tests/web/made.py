@@ -4,6 +4,7 @@ import hashlib
 import time
 
 from tests.web.conftest import Live
+from vidprod.blobs.disk import SegmentSuffix
 from vidprod.domain.ids import new_id
 from vidprod.domain.segment import Rendition, Segment, Sprite
 from vidprod.domain.task import STEPS
@@ -62,10 +63,15 @@ def _put_files(live: Live, job_id: str, segment_id: str, index: int) -> None:
     task_id = new_id("tsk", now=now_ms())
     work_dir = live.blobs.work_dir(task_id)
     work_dir.mkdir()
-    (work_dir / "000.mp4").write_bytes(segment_bytes(index))
-    (work_dir / "000.jpg").write_bytes(b"poster %d" % index)
-    (work_dir / "000.sprite.jpg").write_bytes(b"sprite %d" % index)
-    live.blobs.adopt(work_dir, "000", job_id, segment_id)
+    contents: dict[SegmentSuffix, bytes] = {
+        ".mp4": segment_bytes(index),
+        ".jpg": b"poster %d" % index,
+        ".sprite.jpg": b"sprite %d" % index,
+    }
+    files = {suffix: work_dir / f"000{suffix}" for suffix in contents}
+    for suffix, path in files.items():
+        path.write_bytes(contents[suffix])
+    live.blobs.adopt(files, job_id, segment_id)
     live.blobs.delete_work(task_id)
 
 

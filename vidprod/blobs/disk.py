@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -203,19 +203,18 @@ class DiskBlobs:
 
     # finished segments
 
-    def adopt(self, work_dir: Path, stem: str, job_id: str, segment_id: str) -> None:
-        """Move a finished segment's synced files out of the work directory to their place, durably. Blocking.
+    def adopt(self, files: Mapping[SegmentSuffix, Path], job_id: str, segment_id: str) -> None:
+        """Move a finished segment's synced files out of a work directory to their place, durably. Blocking.
 
-        What a crash made of an earlier call is overwritten. The video must be there; pictures may be missing.
+        What a crash made of an earlier call is overwritten.
         Raises NoSpace when a full volume has no room for the names.
         """
         directory = self.segment_path(job_id, segment_id, ".mp4").parent
         with self.full_is_no_space():
             directory.mkdir(mode=0o700, exist_ok=True)
             for suffix in reversed(SEGMENT_SUFFIXES):  # the video last: where it is, the rest is
-                source = work_dir / f"{stem}{suffix}"
-                if suffix == ".mp4" or source.exists():
-                    source.rename(self.segment_path(job_id, segment_id, suffix))
+                if suffix in files:
+                    files[suffix].rename(self.segment_path(job_id, segment_id, suffix))
             sync_directory(directory)
             sync_directory(self._media)
 

@@ -19,10 +19,10 @@ from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import segment_name
 from vidprod.domain.sniff import HEAD_BYTES, sniff
 from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
-from vidprod.domain.task import STEP_WEIGHT, STEPS
+from vidprod.domain.task import job_percent
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import ChildDied, NotAVideo, NotFound, VidProdError
-from vidprod.services.attempt import LEAST_BYTES_PER_SECOND, limits_of
+from vidprod.services.attempt import limits_of, media_s_before_probe
 from vidprod.services.child import ChildHost
 from vidprod.services.made import files_made
 from vidprod.services.watch import kind_of
@@ -76,8 +76,7 @@ class Take:
         ask = _Asking(host, on_progress, crashes=self._config.max_crashes)
         if job.info is None:
             probe = ProbeRequest(source=source, work_dir=work, limits=self._limits)
-            media_s = min(job.source.size / LEAST_BYTES_PER_SECOND, self._config.max_duration_s)
-            job.info = await ask(lambda: probe, MediaInfo, media_s=media_s)
+            job.info = await ask(lambda: probe, MediaInfo, media_s=media_s_before_probe(job.source.size, self._config))
             job_file.save(job, self._directory)
         info, media_s = job.info, job.info.duration_us / 1e6
         if job.plan is None:
@@ -158,18 +157,17 @@ class _Asking:
         self, request: StepRequest, *, media_s: float, on_segment: Callable[[SegmentDone], None]
     ) -> dict[str, Any]:
         kind = kind_of(request)
-        before = sum(STEP_WEIGHT[step] for step in STEPS[: STEPS.index(kind)])
-        self._on_progress(kind, before)
+        self._on_progress(kind, job_percent(kind, 0.0))
 
         async def hear(message: Progress | SegmentDone) -> None:
             if isinstance(message, SegmentDone):
                 on_segment(message)
             else:
                 share = message.done_us / message.total_us if message.total_us else 0.0
-                self._on_progress(kind, before + STEP_WEIGHT[kind] * min(share, 1.0))
+                self._on_progress(kind, job_percent(kind, min(share, 1.0)))
 
         data = await self._host.run(request, hear, media_s=media_s)
-        self._on_progress(kind, before + STEP_WEIGHT[kind])
+        self._on_progress(kind, job_percent(kind, 1.0))
         return data
 
 

@@ -67,6 +67,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.errors) and self.errors[-1].refused
 
 
+def job_percent(step: TaskKind, fraction: float) -> float:
+    """How far a job is, 0 … 100, whose step `step` is done to `fraction` (0 … 1)."""
+    return sum(STEP_WEIGHT[before] for before in STEPS[: STEPS.index(step)]) + STEP_WEIGHT[step] * fraction
+
+
 def backoff_ms(attempt: int, *, jitter: float) -> int:
     """How long to wait after failed attempt `attempt` (1, 2, …): 2, 4, 8 … s, at most 10 min, ± 10 %.
 

@@ -18,7 +18,7 @@ from vidprod.domain.job import Job
 from vidprod.domain.plan import Plan
 from vidprod.domain.segment import Segment
 from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
-from vidprod.domain.task import STEP_WEIGHT, STEPS, Task
+from vidprod.domain.task import Task, job_percent
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.errors import ClaimLost, NotFound, Refused, VidProdError
 from vidprod.services.child import ChildHost
@@ -73,7 +73,7 @@ class Attempt:
             try:
                 outcome = await self._guarded()
             except asyncio.CancelledError:
-                outcome = await self._give_back()
+                outcome = "given_back" if await give_back(self.task, self._store, now=self._now()) else "lost"
                 raise
             finally:
                 metrics.attempts.labels(kind=self.task.kind, outcome=outcome).inc()
@@ -174,7 +174,7 @@ class Attempt:
     def _media_s(self) -> float:
         if self._video.info is not None:
             return self._video.info.duration_us / 1e6
-        return float(min(self._video.size / LEAST_BYTES_PER_SECOND, self._room.config.max_duration_s))
+        return media_s_before_probe(self._video.size, self._room.config)
 
     # hearing
 
@@ -186,13 +186,12 @@ class Attempt:
             await self._tell_progress(min(1.0, message.done_us / message.total_us) if message.total_us > 0 else 0.0)
 
     async def _tell_progress(self, fraction: float) -> None:
-        done = sum(STEP_WEIGHT[step] for step in STEPS[: STEPS.index(self.task.kind)])
         self._store.feed.progress(
             self.task.job_id,
             {
                 "step": self.task.kind,
                 "progress": round(fraction * 100, 2),
-                "job_progress": round(done + STEP_WEIGHT[self.task.kind] * fraction, 2),
+                "job_progress": round(job_percent(self.task.kind, fraction), 2),
             },
         )
         await self._unless_full(lambda db: db.tasks.set_progress(self.task, fraction))
@@ -203,8 +202,8 @@ class Attempt:
         # the fence before the files move: an attempt that lost its claim must not overwrite what another finished
         await self._store.write(lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now()))
         blobs = self._room.blobs
-        await asyncio.to_thread(files_made, self._work_dir, done.stem)
-        await asyncio.to_thread(blobs.adopt, self._work_dir, done.stem, self.task.job_id, segment.id)
+        files = await asyncio.to_thread(files_made, self._work_dir, done.stem)
+        await asyncio.to_thread(blobs.adopt, files, self.task.job_id, segment.id)
 
         await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
         self._todo = [other for other in self._todo if other.index != segment.index]
@@ -266,17 +265,6 @@ class Attempt:
             return "postponed" if waits_for_room(told) else "retried"
         return "refused" if told.refused else "discarded"
 
-    async def _give_back(self) -> str:
-        try:
-            await self._store.write(lambda db: db.tasks.give_back(self.task, now=self._now()), urgent=True)
-        except ClaimLost:
-            return "lost"
-        except VidProdError as error:
-            _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
-            return "lost"
-        _logger.info("the task is given back")
-        return "given_back"
-
     async def _clean_up(self, *, lost: bool) -> None:
         await asyncio.to_thread(self._room.blobs.delete_work, self.task.id)
         if lost and await self._job_is_gone():
@@ -322,6 +310,24 @@ class Attempt:
             raise
         except VidProdError as error:
             _logger.warning("not written", error=str(error))
+
+
+async def give_back(task: Task, store: Store, *, now: int) -> bool:
+    """Running → available, no attempt used up. False where that is not to be had; raises nothing."""
+    try:
+        await store.write(lambda db: db.tasks.give_back(task, now=now), urgent=True)
+    except ClaimLost:
+        return False
+    except VidProdError as error:
+        _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
+        return False
+    _logger.info("the task is given back", job=task.job_id, step=task.kind)
+    return True
+
+
+def media_s_before_probe(size: int, config: Config) -> float:
+    """How many seconds a take of `size` bytes has at most, for the time limit of its probe."""
+    return min(size / LEAST_BYTES_PER_SECOND, float(config.max_duration_s))
 
 
 def limits_of(config: Config) -> Limits:
