@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -425,6 +425,25 @@ async def test_a_machine_that_slept_past_the_lease_goes_on(tmp_path: Path) -> No
         workshop.store.feed.nudge.set()  # the child that is free looks for work before the other's lease is renewed
         assert (await workshop.end_of(job_id)).state == "completed"
         assert [task.errors for task in await workshop.tasks(job_id)] == [[], [], []]
+
+
+class _OfTheLoop(dict[str, Any]):
+    """Attempts that say who looked at them."""
+
+    looked: ClassVar[set[str]] = set()
+
+    def values(self) -> Any:
+        self.looked.add(threading.current_thread().name)
+        return super().values()
+
+
+async def test_attempts_are_looked_at_only_where_they_change(tmp_path: Path) -> None:
+    async with workshop_in(tmp_path / "data", children=2) as workshop:
+        worker = await workshop.start()
+        worker._attempts = _OfTheLoop()
+        for job_id in [await workshop.submit(segments=1) for _n in range(3)]:
+            await workshop.end_of(job_id)
+    assert _OfTheLoop.looked == {threading.current_thread().name}
 
 
 async def test_without_the_fence_the_late_attempt_would_overwrite(workshop: Workshop) -> None:

@@ -152,6 +152,17 @@ async def test_a_heartbeat_moves_the_lease_and_progress_is_kept(store: Store) ->
     assert (kept.lease_until, kept.progress) == (NOW + 20_000 + LEASE_MS, 0.25)
 
 
+async def test_only_a_lease_that_is_over_is_renewed_and_only_for_who_holds_it(store: Store) -> None:
+    for _ in range(3):
+        await upload(store)
+    slept, awake = await claim(store), await claim(store, now=NOW + 1)
+    stale = msgspec.structs.replace(await claim(store), lease_token="another's")
+    now = NOW + LEASE_MS
+    await store.write(lambda db: db.tasks.renew([slept, awake, stale], lease_ms=LEASE_MS, now=now))
+    tasks = await store.read(lambda db: [db.tasks.get(task.id) for task in (slept, awake, stale)])
+    assert [task.lease_until for task in tasks] == [now + LEASE_MS, awake.lease_until, stale.lease_until]
+
+
 async def test_a_retry_waits_its_backoff_and_keeps_every_error(store: Store) -> None:
     await upload(store)
     now = NOW

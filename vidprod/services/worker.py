@@ -12,8 +12,8 @@ from collections.abc import Callable
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.task import Task
-from vidprod.errors import ClaimLost, VidProdError
-from vidprod.services.attempt import Attempt, Room
+from vidprod.errors import VidProdError
+from vidprod.services.attempt import Attempt, Room, give_back
 from vidprod.services.child import ChildHost
 from vidprod.services.outcome import fail_job, poisoned
 from vidprod.store.sqlite import Store, Tables
@@ -92,7 +92,8 @@ class Worker:
 
     async def _claim(self) -> Task | None:
         token = secrets.token_hex(16)
-        claiming = asyncio.create_task(self._store.write(lambda db: self._claim_one(db, token)))
+        held = [task for task, _ in self._attempts.values()]  # here: the writing thread must not look at what changes
+        claiming = asyncio.create_task(self._store.write(lambda db: self._claim_one(db, token, held)))
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -100,14 +101,14 @@ class Worker:
             # reason must not take the place of being cancelled.
             with contextlib.suppress(VidProdError):
                 if (task := await claiming) is not None:
-                    await self._give_back(task)
+                    await give_back(task, self._store, now=self._now())
             raise
 
-    def _claim_one(self, db: Tables, token: str) -> Task | None:
+    def _claim_one(self, db: Tables, token: str, held: list[Task]) -> Task | None:
         now = self._now()
         lease_ms = int(self._config.lease_s * 1000)
         # Whoever is here to claim sees that they live: a machine that slept, or could not write, let their leases end.
-        db.tasks.renew((held for held, _ in self._attempts.values()), lease_ms=lease_ms, now=now)
+        db.tasks.renew(held, lease_ms=lease_ms, now=now)
         expired = db.tasks.expired(now=now, max_rescues=self._config.max_crashes)
         self._fail_jobs_of_discarded(db, expired, now=now)
         task = db.tasks.claim(boot_id=self._boot_id, token=token, lease_ms=lease_ms, now=now)
@@ -121,14 +122,6 @@ class Worker:
             if task.state == "discarded":
                 fail_job(db, task, poisoned(task.rescues + 1, task.errors[-1].message), now=now)
 
-    async def _give_back(self, task: Task) -> None:
-        try:
-            await self._store.write(lambda db: db.tasks.give_back(task, now=self._now()), urgent=True)
-        except ClaimLost:
-            return
-        except VidProdError as error:
-            _logger.warning("the task cannot be given back; the next start frees it", error=str(error))
-
     async def _end_older_attempt(self, task: Task) -> None:
         """Its job was cancelled and tried again before it has ended: two must not work in one directory."""
         if task.id not in self._attempts:
@@ -138,7 +131,7 @@ class Worker:
         try:
             await asyncio.wait({older})
         except asyncio.CancelledError:  # we are stopping, and no attempt has the claim yet that would give it back
-            await self._give_back(task)
+            await give_back(task, self._store, now=self._now())
             raise
 
     async def _until_something_is_due(self) -> float | None:

@@ -137,12 +137,13 @@ class Tasks(Table):
         )
 
     def renew(self, tasks: Iterable[Task], *, lease_ms: int, now: int) -> None:
-        """As `heartbeat`, for those of `tasks` that are still claimed so."""
+        """As `heartbeat`, for those of `tasks` whose lease is over and that nobody else took since."""
         self._run(
             """
             update task
             set lease_until = :now + :lease_ms
-            where state = 'running' and lease_token in (select value from json_each(:tokens) as wanted)
+            where state = 'running' and lease_until <= :now
+                and lease_token in (select value from json_each(:tokens) as wanted)
             """,
             tokens=to_json([task.lease_token for task in tasks]),
             now=now,
