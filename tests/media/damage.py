@@ -94,6 +94,19 @@ def spoil_pictures(path: Path, *, from_s: float, to_s: float) -> Path:
     return path
 
 
+def spoil_sound(path: Path, *, from_s: float, to_s: float) -> Path:
+    """Bytes that are no AAC in place of every block of sound in these seconds; the index and the pictures are whole."""
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(audio=0) if packet.size]
+        spoilt = [packet for packet in packets if from_s <= (packet.pts or 0) * packet.time_base < to_s]
+        places = [(packet.pos, packet.size) for packet in spoilt]
+    with path.open("r+b") as file:
+        for place, size in places:
+            file.seek(place or 0)
+            file.write(b"\xff" * size)
+    return path
+
+
 def misleading_cues(path: Path) -> None:
     """Halve each time in a Matroska file's cues: who seeks by them comes out at twice the time."""
     data = path.read_bytes()

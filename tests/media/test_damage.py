@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -69,6 +70,29 @@ def test_a_take_that_is_mostly_damage_is_refused(tmp_path: Path, make_segments: 
     with pytest.raises(Refused, match="of 480 pieces are damaged") as refusal:
         make_segments(source, segment_s=4.0, snap="none")
     assert refusal.value.code == "undecodable"
+
+
+def silent_s(done: Finished) -> list[float]:
+    """How much of each segment's sound is silent for damage, as its warning says; 0 without one."""
+    told = []
+    for rendition in done.renditions:
+        words = [warning.split()[-7] for warning in rendition.warnings if "of the sound are silent" in warning]
+        told.append(float(words[0]) if words else 0.0)
+    return told
+
+
+@pytest.mark.parametrize("recipe", [{}, {"video": "copy", "loudness": "on"}], ids=["encoded", "copied"])
+def test_every_segment_whose_sound_is_damaged_says_so(
+    tmp_path: Path, make_segments: MakeSegments, recipe: dict[str, Any]
+) -> None:
+    style = replace(PLAIN, options={"preset": "ultrafast", "x264-params": "scenecut=0"}, gop=30)
+    source = synth.numbered(tmp_path / "take.mp4", 16 * 30, style=style, sound=synth.Sound(synth.noise(16.0)))
+    damage.spoil_sound(source, from_s=7.0, to_s=13.0)
+    recipe = {"snap": "none", **recipe}
+    done = make_segments(source, segment_s=4.0, **recipe)
+    assert silent_s(done) == pytest.approx([0.0, 1.0, 4.0, 1.0], abs=0.1)
+    alone = make_segments(source, segment_s=4.0, todo=[1], **recipe)
+    assert silent_s(alone) == silent_s(done)[1:2]
 
 
 def test_a_slide_show_does_not_stand_still(tmp_path: Path, make_segments: MakeSegments) -> None:

@@ -89,6 +89,7 @@ AUDIO_DECODERS = frozenset(
 
 _TO_ENTRIES = ("trak", "mdia", "minf", "stbl", "stsd")  # from an ISO file's index
 
+_MOST_BOXES = 1_000_000  # in one row: a take in fragments of a picture each, for hours
 TELL_EVERY_S = 0.5  # how far a reader is
 INCOMPLETE_HINT = "Copy the file from the device again and check that it plays to its end, then send it once more."
 
@@ -175,7 +176,9 @@ class Box(NamedTuple):
 
 def boxes_of(file: BinaryIO, at: int, end: int) -> Iterator[Box]:
     """The boxes between two offsets, one behind the other, until they stop making sense."""
-    while at + 8 <= end:
+    for _ in range(_MOST_BOXES):
+        if at + 8 > end:
+            return
         file.seek(at)
         head = file.read(16)
         length = int.from_bytes(head[:4], "big")

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from vidprod.media.limiter import Limiter
-from vidprod.media.sound import RATE, Meter, Samples, audio_frame, blocks
+from vidprod.media.sound import RATE, Meter, Samples, Sound, audio_frame, blocks
 
 TARGET_LUFS = -14.0
 TOLERANCE_LU = 0.5  # the promise is 1; the rest is for other people's meters
@@ -22,6 +22,7 @@ _BIT_RATE = 128_000
 _MOST_DRIVE_DB = 60.0  # what the limiter may be driven with, to reach the target on sound with high peaks
 _OVERSHOOT_DB = 1.2  # what the codec adds to a peak, most often; where it is more, all is coded a second time
 _TRIES = 8
+_LOST_S = 0.1  # of damage in a segment; what is shorter may as well be how the recording begins
 
 
 class Mastered(msgspec.Struct):
@@ -31,6 +32,18 @@ class Mastered(msgspec.Struct):
     loudness_lufs: float | None
     true_peak_dbtp: float | None
     warnings: list[str]
+
+
+def master_segment(sound: Sound, *, begins: Fraction, duration: Fraction, normalize: bool) -> Mastered:
+    """Codes the sound of a segment, in seconds of the take. What was damaged is among the warnings.
+
+    Calls go forward in `sound`, as those of its `read`.
+    """
+    first, count = int(begins * RATE), int(duration * RATE)
+    done = master(sound.read(first, count), duration=duration, normalize=normalize)
+    if (lost_s := sound.lost(first, count) / RATE) >= _LOST_S:
+        done.warnings.insert(0, f"the take is damaged here: {lost_s:.2f} s of the sound are silent")
+    return done
 
 
 def master(samples: Samples, *, duration: Fraction, normalize: bool) -> Mastered:

@@ -18,7 +18,7 @@ from vidprod.media.container import open_source, packets_of
 from vidprod.media.encode import MUXER, rendition_of, sha256, sync
 from vidprod.media.keyframes import INTERLEAVED_US
 from vidprod.media.lanes import Lane, PictureLane, SoundLane
-from vidprod.media.master import Mastered, master
+from vidprod.media.master import Mastered, master_segment
 from vidprod.media.sound import RATE, Sound
 from vidprod.media.stills import stills_of
 from vidprod.media.timebase import fraction, to_us
@@ -130,8 +130,8 @@ class _Output:
         self._mux = self._container.mux_one
         self._waiting: list[Any] = []
         if not cutter.copies_sound:
-            samples = cutter.track.read(segment.in_us * RATE // 1_000_000, int(seconds * RATE))
-            self.sound = master(samples, duration=seconds, normalize=cutter.normalize)
+            begins = Fraction(segment.in_us, 1_000_000)
+            self.sound = master_segment(cutter.track, begins=begins, duration=seconds, normalize=cutter.normalize)
             self._waiting = list(reversed(self.sound.packets))
             self._spoken: Any = self._container.add_stream("aac", rate=RATE, layout="stereo")
 

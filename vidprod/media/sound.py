@@ -1,6 +1,6 @@
 """The sound of a take as one steady track: 48 kHz stereo, gaps filled, on the output's clock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ _SLIP = round(0.012 * RATE)  # samples a block may lie off its time before silen
 # packet to packet, so up to here the sound is decoded from the beginning (a few seconds' work); beyond, it is sought.
 _DECODE_THROUGH_S = 1200
 
+_MOST_ERRORS = 100_000
+
 Samples = NDArray[np.float32]
 
 
@@ -35,6 +37,7 @@ class Sound:
         self._at = -1  # the sample that the next block from the source is expected at; -1: not begun
         self._held: list[tuple[int, Samples]] = []
         self._errors = 0
+        self._lost: list[tuple[int, int]] = []  # samples, half-open, of which no packet could be decoded
 
     def read(self, first: int, count: int) -> Samples:
         """Samples `first` … `first + count − 1` of the take, (2, count) float32 in −1 … 1.
@@ -59,6 +62,11 @@ class Sound:
             np.nan_to_num(out, copy=False)
         return np.clip(out, -8.0, 8.0, out=out)
 
+    def lost(self, first: int, count: int) -> int:
+        """How many of the samples `first` … `first + count − 1`, which were read, are silent for damage."""
+        self._lost = [piece for piece in self._lost if piece[1] > first]
+        return sum(max(0, min(end, first + count) - max(start, first)) for start, end in self._lost)
+
     def _until(self, end: int) -> Iterator[tuple[int, Samples]]:
         for start, block in self._held:
             yield start, block
@@ -82,8 +90,15 @@ class Sound:
                 container.seek(int(before / time_base), stream=stream, backward=True)
             resampler, at = _resampler(), 0
             expected: Fraction | None = None  # exact: at 44.1 kHz a block of AAC is 1114.56 samples long
-            for block in self._decode(container, stream):
-                due = None if block.pts is None else round((block.pts * time_base - origin) * RATE)
+
+            def sample(pts: int | None) -> int | None:
+                return None if pts is None else round((pts * time_base - origin) * RATE)
+
+            def damaged(packet: Any) -> None:
+                self._lose(sample(packet.pts), (packet.duration or 0) * time_base * RATE)
+
+            for block in self._decode(container, stream, damaged=damaged):
+                due = sample(block.pts)
                 if expected is None or (due is not None and abs(due - expected) > _SLIP):
                     at, resampler = (due if due is not None else 0), _resampler()
                     expected = Fraction(at)
@@ -91,26 +106,31 @@ class Sound:
                 try:
                     pieces = resampler.resample(block)
                 except (av.error.FFmpegError, ValueError):
-                    self._errors += 1
+                    self._lose(due, Fraction(block.samples * RATE, block.sample_rate))
                     continue
                 for piece in pieces:
                     yield at, piece.to_ndarray()
                     at += piece.samples
 
-    def _decode(self, container: Any, stream: Any) -> Iterator[Any]:
+    def _decode(self, container: Any, stream: Any, *, damaged: Callable[[Any], None]) -> Iterator[Any]:
         packets = container.demux(stream)
-        while True:
+        while self._errors < _MOST_ERRORS:
+            packet = None
             try:
                 packet = next(packets, None)
                 blocks = [] if packet is None else packet.decode()
             except av.error.FFmpegError:
                 self._errors += 1
-                if self._errors > 100_000:
-                    return
+                if packet is not None:
+                    damaged(packet)
                 continue
             if packet is None:
                 return
             yield from blocks
+
+    def _lose(self, at: int | None, samples: Fraction) -> None:
+        if at is not None:
+            self._lost.append((at, at + round(samples)))
 
 
 def _resampler() -> Any:

@@ -17,9 +17,9 @@ from vidprod.media.container import open_source
 from vidprod.media.encode import SegmentWriter
 from vidprod.media.filters import Painter
 from vidprod.media.frames import Pictures
-from vidprod.media.master import Mastered, master
+from vidprod.media.master import Mastered, master_segment
 from vidprod.media.remux import Cutter
-from vidprod.media.sound import RATE, Sound
+from vidprod.media.sound import Sound
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
 _SAY_EVERY_S = 0.5  # while a picture is waited for
@@ -302,6 +302,5 @@ class _Sounds:
         rate = Fraction(request.plan.fps)
         sound = Sound(Path(request.source), request.info, limits=request.limits)
         for segment in self._todo:
-            first = int(segment.first_frame / rate * RATE)
-            duration = segment.frames / rate
-            yield master(sound.read(first, int(duration * RATE)), duration=duration, normalize=request.recipe.normalize)
+            begins, duration = segment.first_frame / rate, segment.frames / rate
+            yield master_segment(sound, begins=begins, duration=duration, normalize=request.recipe.normalize)
