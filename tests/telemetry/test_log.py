@@ -38,11 +38,11 @@ def test_job_and_attempt_are_on_every_line_said_inside() -> None:
     out = json_log()
     with log.bind(job="job_1", attempt=2):
         log.get("vidprod.services.worker").info("step.started", step="probe")
-        logging.getLogger("_granian").warning("worker %d", 7)
+        logging.getLogger("a_library").warning("worker %d", 7)
     log.get("vidprod").info("outside")
     inside, foreign, outside = said(out)
     assert (inside["event"], inside["job"], inside["attempt"], inside["step"]) == ("step.started", "job_1", 2, "probe")
-    assert (foreign["event"], foreign["logger"], foreign["job"]) == ("worker 7", "_granian", "job_1")
+    assert (foreign["event"], foreign["logger"], foreign["job"]) == ("worker 7", "a_library", "job_1")
     assert "job" not in outside
     assert inside["level"] == "info"
     assert str(inside["timestamp"]).endswith("Z")

@@ -14,7 +14,7 @@ from typing import Any
 import av
 from av.video.frame import PictureType
 
-from vidprod.domain.segment import Rendition
+from vidprod.domain.segment import Rendition, Sprite
 from vidprod.media.master import Mastered
 from vidprod.media.sound import RATE
 from vidprod.media.stills import Stills
@@ -130,8 +130,7 @@ class SegmentWriter:
             self._sound,
             duration_us=int(self._written * 1_000_000 / self._rate),
             frames=self._written,
-            width=self._size[0],
-            height=self._size[1],
+            size=self._size,
             fps=str(self._rate),
             sha256=sha256(self._path),
             video_codec="h264",
@@ -139,19 +138,37 @@ class SegmentWriter:
         )
 
 
-def rendition_of(path: Path, sound: Mastered | None, **facts: Any) -> Rendition:
-    """What a finished file is. `sound`: what was made for it, None where it was copied; `facts`: the rest."""
+def rendition_of(
+    path: Path,
+    sound: Mastered | None,
+    *,
+    duration_us: int,
+    frames: int,
+    size: tuple[int, int],
+    fps: str,
+    sha256: str,
+    video_codec: str,
+    sprite: Sprite,
+) -> Rendition:
+    """What a finished file is. `sound`: what was made for it, None where it was copied; `size`: of the picture."""
 
     def told(level: float | None) -> float | None:
         return None if level is None else round(level, 2)
 
     return Rendition(
+        duration_us=duration_us,
+        frames=frames,
+        width=size[0],
+        height=size[1],
+        fps=fps,
         size=path.stat().st_size,
+        sha256=sha256,
+        video_codec=video_codec,
         audio_codec="aac",
         loudness_lufs=None if sound is None else told(sound.loudness_lufs),
         true_peak_dbtp=None if sound is None else told(sound.true_peak_dbtp),
+        sprite=sprite,
         warnings=[] if sound is None else sound.warnings,
-        **facts,
     )
 
 

@@ -58,8 +58,7 @@ def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases"
             writer.add_picture(canvas)
             if not writer.has_sound and sounds.ready:  # the pictures of the first segment need not wait for its sound
                 writer.add_sound(sounds.next())
-            if done % 8 == 1:
-                tell(done)
+            tell(done)
         if not writer.has_sound:
             writer.add_sound(sounds.next())
         rendition = writer.finish()
