@@ -9,6 +9,7 @@ import { SegmentCard } from "./segment-card.js";
 import { STATE, STEP, bytes, clock, count, percent, plainName, rate, when } from "./words.js";
 
 const WORKING = new Set(["queued", "processing"]);
+const TO_COME = new Set(["waiting", "available", "running"]); // of a step
 
 export class JobCard {
   #segments = new Map(); // segment id → SegmentCard
@@ -24,8 +25,10 @@ export class JobCard {
     this.show(job, { quiet: true });
   }
 
-  /** The job as it is now. */
-  show(job, { quiet = false } = {}) {
+  /**
+   * The job as an answer has it. `behind`: a note came since it was asked for, which may know more of what is under way.
+   */
+  show(job, { quiet = false, behind = false } = {}) {
     const before = this.job;
     this.job = job;
     const working = WORKING.has(job.state);
@@ -34,8 +37,8 @@ export class JobCard {
     setText(this.facts, facts(job).join(" · "));
     setHidden(this.overall, !working);
     setHidden(this.steps, !working && job.state !== "failed");
-    this.#overall(job.progress);
-    this.#steps(job);
+    this.#overall(working && behind ? Math.max(job.progress, this.overallBar.value) : job.progress);
+    this.#steps(job, { behind });
     this.#problem(job.error && { title: job.error.message, hint: job.error.hint });
     this.#notes(job);
     this.#ready(job);
@@ -117,10 +120,11 @@ export class JobCard {
     setText(this.overallFigure, `${whole} %`);
   }
 
-  #steps(job) {
+  #steps(job, { behind }) {
     for (const [name, row] of this.stepRows) {
-      const step = job.steps.find((one) => one.name === name);
-      this.#step(row, step ?? { state: "waiting", progress: 0 });
+      const step = job.steps.find((one) => one.name === name) ?? { state: "waiting", progress: 0 };
+      if (behind && row.state === "running" && step.progress < row.progress && TO_COME.has(step.state)) continue;
+      this.#step(row, step);
     }
   }
 

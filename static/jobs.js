@@ -17,6 +17,7 @@ export class Jobs {
   #looks = new Map(); // job id → {timer, running, again}
   #deleted = new Set();
   #seen = new Map(); // job id → when its newest known answer was asked for
+  #noted = new Map(); // job id → when its last note came, on the same clock
   #asked = 0;
   #cursor = null;
   #loaded = false;
@@ -47,7 +48,10 @@ export class Jobs {
 
   /** A transient note: `{job_id, step, progress, job_progress}`. */
   progress(note) {
-    this.#cards.get(note.job_id)?.progress(note);
+    const card = this.#cards.get(note.job_id);
+    if (!card) return;
+    card.progress(note);
+    this.#noted.set(note.job_id, ++this.#asked);
   }
 
   /** Asks for a job's status soon; many calls make one request, and never two at a time. */
@@ -153,7 +157,7 @@ export class Jobs {
       this.#cards.set(id, card);
       this.#insert(card);
     } else {
-      card.show(job);
+      card.show(job, { behind: (this.#noted.get(id) ?? 0) > asked });
     }
     this.#seen.set(id, asked);
     this.#around();
@@ -186,6 +190,7 @@ export class Jobs {
     card.remove();
     this.#cards.delete(id);
     this.#seen.delete(id);
+    this.#noted.delete(id);
   }
 
   #trouble(problem) {

@@ -81,6 +81,26 @@ def test_progress_notes_move_the_bars_without_a_request(page: Page, far: FakeDae
     assert len(far.seen) == before
 
 
+def test_an_answer_that_a_note_overtook_does_not_move_the_bars_back(page: Page, far: FakeDaemon) -> None:
+    job = working(far)
+    far.emit("job.created", job)
+    shown = card(page, job)
+    expect(shown.get_by_role("progressbar")).to_have_js_property("value", 20)
+    looks = len(far.requests("GET", f"/status/{job}"))
+    far.status_goes.clear()
+    far.ready(job, 0)
+    far.wait_for(lambda: len(far.requests("GET", f"/status/{job}")) == looks + 1)
+    far.note(job, "render", 61.5, 65.4)
+    expect(shown.get_by_role("progressbar")).to_have_js_property("value", 65)
+    far.status_goes.set()
+    expect(shown.locator(".segment")).to_have_count(1)
+    expect(shown.get_by_role("progressbar")).to_have_js_property("value", 65)
+    expect(shown.locator('[aria-current="step"]')).to_contain_text("61 %")
+    far.step(job, "render", "running", 12.0, attempt=2)  # begun again: the next answer is the truth
+    far.emit("step.retrying", job)
+    expect(shown.locator('[aria-current="step"]')).to_contain_text("12 %")
+
+
 def test_notes_that_come_late_or_broken_change_nothing(page: Page, far: FakeDaemon) -> None:
     job = working(far)
     far.emit("job.created", job)

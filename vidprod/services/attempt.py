@@ -186,6 +186,8 @@ class Attempt:
             await self._tell_progress(min(1.0, message.done_us / message.total_us) if message.total_us > 0 else 0.0)
 
     async def _tell_progress(self, fraction: float) -> None:
+        # Written first: who asks for the status because of the note must not be told less.
+        await self._unless_full(lambda db: db.tasks.set_progress(self.task, fraction))
         self._store.feed.progress(
             self.task.job_id,
             {
@@ -194,7 +196,6 @@ class Attempt:
                 "job_progress": round(job_percent(self.task.kind, fraction), 2),
             },
         )
-        await self._unless_full(lambda db: db.tasks.set_progress(self.task, fraction))
 
     async def _adopt(self, done: SegmentDone) -> None:
         """A finished segment's files move to their place, and then its row says so."""
