@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import psutil
@@ -16,6 +16,7 @@ import pytest
 
 from tests.cli.running import command, environment, vidprod
 from tests.media.synth import numbered
+from vidprod.cli import demo
 
 
 def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) -> None:
@@ -100,6 +101,20 @@ def test_it_is_ended_before_it_serves_and_leaves_nothing_behind(
     assert process.returncode == 130, told
     assert told == "vidprod: interrupted\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_in_the_moment_a_process_is_started_ends_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, started = subprocess.Popen, []
+
+    def start(*arguments: Any, **how: Any) -> Any:
+        started.append(usual(*arguments, **how))
+        signal.raise_signal(signal.SIGINT)
+        return started[0]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with pytest.raises(KeyboardInterrupt), demo._started(["sleep", "60"], stop=demo._kill):
+        pytest.fail("it came late")
+    assert started[0].returncode == -signal.SIGKILL
 
 
 def wait_until(true: Callable[[], bool], *, timeout_s: float = 20) -> None:

@@ -456,6 +456,7 @@ async def test_without_the_fence_the_late_attempt_would_overwrite(workshop: Work
     stale = msgspec.structs.replace(task, lease_token="late")
     with pytest.raises(ClaimLost):
         await workshop.store.write(lambda db: db.tasks.heartbeat(stale, lease_ms=1000, now=workshop.now()))
+    await eventually(lambda: workshop.blobs.work_dirs() == set())  # the attempt clears up after the job is over
     work_dir = workshop.blobs.work_dir(task.id)
     work_dir.mkdir()
     (work_dir / "0000.mp4").write_bytes(b"late")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,6 +32,7 @@ from vidprod.domain.job import FINAL
 
 READY_TIMEOUT_S = 20.0
 STOP_TIMEOUT_S = 12.0
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RECIPE = {"segment_s": "12"}  # shorter than the default, so that a take made in seconds shows cuts
 
 
@@ -94,15 +95,14 @@ def _directory(kept_in: Path | None) -> Iterator[Path]:
 def _make_take(directory: Path, *, seconds: int, console: Console) -> Path:
     """In a process of its own: codecs stay out of this one, as out of the daemon."""
     path = directory / "take.mp4"
-    with console.status(f"Making a take of {seconds} s …"):
-        made = subprocess.run(
-            [sys.executable, "-m", "vidprod.media.sample", str(path), "--seconds", str(seconds)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-    if made.returncode != 0:
-        raise Ending("the take could not be made", hint=_last_line(made.stderr), exit_code=UNUSABLE)
+    command = [sys.executable, "-m", "vidprod.media.sample", str(path), "--seconds", str(seconds)]
+    with (
+        console.status(f"Making a take of {seconds} s …"),
+        _started(command, stop=_kill, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as making,
+    ):
+        _, told = making.communicate()
+    if making.returncode != 0:
+        raise Ending("the take could not be made", hint=_last_line(told.decode(errors="replace")), exit_code=UNUSABLE)
     console.print(f"The take: {path}, {seconds} s, {path.stat().st_size / 1e6:.1f} MB")
     return path
 
@@ -128,20 +128,50 @@ def _daemon(directory: Path, *, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "vidprod", "serve", "--port", str(port), "--data-dir", str(directory / "data")]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("VIDPROD_")}
     environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)  # this very code, installed or not
-    with told.open("ab") as log:
-        process = subprocess.Popen(
+    with (
+        told.open("ab") as log,
+        _started(
             command,
+            stop=_stop,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
             cwd=directory,  # a vidprod.toml where the demo was called is not the demo's
             env=environ,
             start_new_session=True,  # Ctrl-C is for this process, which then ends the daemon in order
-        )
-    try:
+        ) as process,
+    ):
         yield _ready_address(process, told=told)
-    finally:
-        _stop(process)
+
+
+@contextlib.contextmanager
+def _started(
+    command: list[str], *, stop: Callable[["subprocess.Popen[bytes]"], None], **how: Any
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that `stop` ends, whatever happens. Ctrl-C in the middle of Popen would lose what it has started."""
+    came: list[int] = []
+    usual = {number: signal.getsignal(number) for number in _ENDS}
+    for number, handler in usual.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: came.append(number))
+    try:
+        process = subprocess.Popen(command, **how)
+    except BaseException:
+        _restore(usual)
+        raise
+    with process:
+        try:
+            _restore(usual)
+            for one in came:
+                signal.raise_signal(one)
+            yield process
+        finally:
+            stop(process)
+
+
+def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def _ready_address(process: "subprocess.Popen[bytes]", *, told: Path) -> str:
@@ -159,15 +189,17 @@ def _ready_address(process: "subprocess.Popen[bytes]", *, told: Path) -> str:
     raise Ending("the daemon did not start", hint=_last_line(told.read_text(errors="replace")), exit_code=UNUSABLE)
 
 
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait()
+
+
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(timeout=STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+        _kill(process)
 
 
 @contextlib.contextmanager
