@@ -3,12 +3,17 @@
 import hashlib
 import itertools
 import re
+from collections.abc import Iterator
 from fractions import Fraction
+from itertools import zip_longest
+from math import inf
 from pathlib import Path
 
 import av
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.media import readers, synth
 from tests.media.conftest import Finished, MakeSegments
@@ -106,25 +111,30 @@ def test_a_minute_at_29_97_is_the_last_whole_frame_before_60_s(tmp_path: Path, m
     assert done.plan.segments[0].frames == 1798
 
 
-def content(path: Path) -> str:
-    """A digest of the pictures as decoded and of the sound as coded."""
-    digest = hashlib.sha256()
+def sounds(path: Path) -> list[tuple[int | None, bytes]]:
+    """The sound as coded, with its times."""
     with av.open(str(path)) as container:
-        for packet in container.demux():
-            digest.update(f"{packet.stream.type} {packet.pts}".encode())
-            if packet.stream.type == "audio":
-                digest.update(bytes(packet))
-            else:
-                for picture in packet.decode():
-                    assert isinstance(picture, av.VideoFrame)
-                    digest.update(picture.to_ndarray().tobytes())
-    return digest.hexdigest()
+        return [(packet.pts, bytes(packet)) for packet in container.demux(audio=0)]
+
+
+def pictures(path: Path) -> Iterator[tuple[int | None, NDArray[np.float32]]]:
+    """The pictures as decoded, with their times."""
+    with av.open(str(path)) as container:
+        for picture in container.decode(video=0):
+            yield picture.pts, picture.to_ndarray().astype(np.float32)
+
+
+def unlike(path: Path, other: Path) -> float:
+    """The mean square of how far the least alike of their pictures differ, of 255²; infinite where times do."""
+    pairs = list(zip_longest(pictures(path), pictures(other), fillvalue=(None, np.zeros(1, np.float32))))
+    return max(float(((a - b) ** 2).mean()) if at == then else inf for (at, a), (then, b) in pairs)
 
 
 def test_a_segment_made_alone_after_a_crash_shows_and_sounds_the_same(
     tmp_path: Path, make_segments: MakeSegments
 ) -> None:
-    """Not to the byte: x264 with a bounded rate and two threads asks how large the other thread's frame has become."""
+    """Not to the bit: x264 with a bounded rate and two threads asks how large the other thread's frame has become, and
+    quantises a little otherwise in one run of fifty. 30 dB is far less than from one picture to the next here."""
     speech = with_pauses(noise(10.4), [(3.3, 3.5), (6.8, 7.0)])
     source = synth.numbered(tmp_path / "take.mp4", 312, sound=Sound(speech))
     whole = make_segments(source, segment_s=4.0)
@@ -134,7 +144,9 @@ def test_a_segment_made_alone_after_a_crash_shows_and_sounds_the_same(
     for todo in ([1], [last], [0, last]):
         again = make_segments(source, segment_s=4.0, todo=todo)
         assert again.plan == whole.plan
-        assert [content(path) for path in again.segments] == [content(whole.segments[index]) for index in todo]
+        for path, index in zip(again.segments, todo, strict=True):
+            assert sounds(path) == sounds(whole.segments[index])
+            assert unlike(path, whole.segments[index]) < 255**2 / 1e3
         for made, before in zip(again.renditions, (whole.renditions[index] for index in todo), strict=True):
             assert msgspec.structs.replace(made, size=before.size, sha256=before.sha256) == before
 
