@@ -21,7 +21,7 @@ SILENCE_LUFS = -70.0  # ITU-R BS.1770: blocks under this do not count
 class Decoded:
     """What came out of the decoders. Times in seconds as the container's presentation times say."""
 
-    frame_times: list[Fraction] = field(default_factory=list)
+    frame_times: list[Fraction] = field(default_factory=list)  # in the order the decoder gives the pictures out
     frame_duration: Fraction = Fraction(0)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     formats: set[str] = field(default_factory=set)
@@ -37,7 +37,7 @@ class Decoded:
 
     @property
     def video_end(self) -> Fraction | None:
-        return self.frame_times[-1] + self.frame_duration if self.frame_times else None
+        return max(self.frame_times) + self.frame_duration if self.frame_times else None
 
 
 def decode_all(path: Path) -> Decoded:
@@ -45,7 +45,6 @@ def decode_all(path: Path) -> Decoded:
     found = Decoded()
     _decode_pictures(path, found)
     _decode_sound(path, found)
-    found.frame_times.sort()
     return found
 
 

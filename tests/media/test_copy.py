@@ -242,6 +242,14 @@ def test_a_take_whose_picture_comes_after_its_sound_is_copied(
     assert sum(1 for path in done.segments for _ in readers.pictures(path)) == (231 if todo is None else 111)
 
 
+def test_an_avi_with_b_frames_is_not_copied(tmp_path: Path, make_segments: MakeSegments) -> None:
+    """Its copy showed pictures in the order of the file: four steps forward, three back."""
+    source = synth.numbered(tmp_path / "take.avi", 300, style=closed(B_FRAMES))
+    with pytest.raises(Refused, match="does not say when its pictures are shown") as refusal:
+        make_segments(source, video="copy")
+    assert refusal.value.code == "copy_times"
+
+
 def test_a_copy_of_a_take_whose_index_is_off_starts_from_its_beginning(
     tmp_path: Path, make_segments: MakeSegments
 ) -> None:

@@ -37,10 +37,22 @@ def test_the_segments_hold_every_source_frame_once_and_in_order(
         ("take.ts", PLAIN),
         ("take.mov", replace(PLAIN, options={"preset": "veryfast", "x264-params": "open-gop=1:bframes=3"}, gop=24)),
         ("take.avi", replace(PLAIN, codec="mjpeg", pix_fmt="yuvj420p", options={}, full_range=True)),
+        ("take.avi", replace(PLAIN, options={"preset": "veryfast", "x264-params": "bframes=3:b-adapt=0"})),
+        ("take.avi", replace(PLAIN, codec="mpeg4", options={"bf": "2", "b": "4M"})),
         ("take.mp4", replace(PLAIN, codec="libx265", options={"preset": "ultrafast", "x265-params": "log-level=none"})),
         ("take.webm", replace(PLAIN, codec="libvpx", options={"deadline": "realtime", "cpu-used": "8", "b": "2M"})),
     ],
-    ids=["b-frames", "matroska", "transport stream", "open GOP", "motion JPEG", "HEVC", "VP8"],
+    ids=[
+        "b-frames",
+        "matroska",
+        "transport stream",
+        "open GOP",
+        "motion JPEG",
+        "AVI with b-frames",
+        "MPEG-4 with b-frames",
+        "HEVC",
+        "VP8",
+    ],
 )
 def test_no_frame_is_lost_or_doubled_at_the_cuts_whatever_the_source_is_made_of(
     tmp_path: Path, make_segments: MakeSegments, name: str, style: synth.Style
@@ -51,6 +63,8 @@ def test_no_frame_is_lost_or_doubled_at_the_cuts_whatever_the_source_is_made_of(
     assert len(done.segments) == 2
     assert read_numbers(done, PORTRAIT) == list(range(192))
     assert done.faults() == []
+    alone = make_segments(source, segment_s=3.5, snap="none", todo=[1])
+    assert read_numbers(alone, PORTRAIT) == read_numbers(done, PORTRAIT)[-done.plan.segments[1].frames :]
 
 
 def test_three_segments_hold_every_frame_once(tmp_path: Path, make_segments: MakeSegments) -> None:

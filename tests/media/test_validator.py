@@ -18,13 +18,14 @@ from vidprod.domain.segment import Sprite
 
 GOOD = Recipe(seconds=3.2)
 NEGATIVE_OFFSETS = {"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0"}
+B_FRAMES = Recipe(x264="bframes=2:scenecut=0:open-gop=0", container=NEGATIVE_OFFSETS)
 
 
 @pytest.mark.parametrize(
     "recipe",
     [
         GOOD,
-        Recipe(x264="bframes=2:scenecut=0:open-gop=0", container=NEGATIVE_OFFSETS),
+        B_FRAMES,
         Recipe(rate=Fraction(30000, 1001), gop=59),
         Recipe(rate=Fraction(24000, 1001), gop=48, seconds=3.2),
         Recipe(size=(608, 1080), seconds=3.2),
@@ -114,6 +115,7 @@ SPOILED: list[tuple[str, str, Recipe]] = [
     ("boxes", "no movie at all", GOOD),
     ("audio-codec", "AAC Main", GOOD),
     ("rotation", "upside down in tkhd alone", GOOD),
+    ("picture-order", "B-frames without offsets", B_FRAMES),
 ]
 
 
@@ -168,6 +170,7 @@ PATCHES: dict[tuple[str, str], Callable[[bytes], bytes]] = {
     ("boxes", "no movie at all"): lambda _: b"The quick brown fox",
     ("audio-codec", "AAC Main"): say_aac_main,
     ("rotation", "upside down in tkhd alone"): turn_upside_down,
+    ("picture-order", "B-frames without offsets"): lambda data: data.replace(b"ctts", b"free"),
 }
 
 

@@ -230,6 +230,8 @@ def _judge_rate(track: Track, decoded: Decoded, verdict: Verdict, expect: Expect
         verdict.against("frame-count", f"{len(track.sizes)} samples gave {len(decoded.frame_times)} pictures")
     if expect.frames is not None and len(decoded.frame_times) != expect.frames:
         verdict.against("frame-count", f"{len(decoded.frame_times)} pictures, not {expect.frames}")
+    if any(later <= earlier for earlier, later in itertools.pairwise(decoded.frame_times)):
+        verdict.against("picture-order", "pictures come out of the decoder in an order that is not that of their times")
     if expect.copied or not track.deltas:
         return
     runs = track.deltas

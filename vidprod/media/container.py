@@ -12,6 +12,7 @@ import av.error
 import av.logging
 
 from vidprod.domain.step import Limits
+from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
 
 # FFmpeg's own callback writes to standard error. PyAV's would call into Python from codec threads, and a thread that is
@@ -253,3 +254,11 @@ def can_decode(stream: Any) -> bool:
     if stream.type == "video":
         return name in VIDEO_DECODERS
     return name in AUDIO_DECODERS or name.startswith("pcm_")
+
+
+def orders_by_file(stream: Any, info: MediaInfo) -> bool:
+    """Whether the times of the stream's packets say where they lie in the file and not when they are shown.
+
+    An AVI knows no more, and FFmpeg gives its places out as times. That is the same but for B-frames.
+    """
+    return info.container == "avi" and bool(stream.codec_context.has_b_frames)

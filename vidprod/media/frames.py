@@ -8,6 +8,7 @@ import av.error
 
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
+from vidprod.media.container import orders_by_file
 from vidprod.media.filters import Deinterlacer
 from vidprod.media.timebase import fraction, to_us
 
@@ -85,6 +86,7 @@ class Pictures:
 
     def _decode(self) -> Iterator[Any]:
         packets = self._container.demux(self._stream)
+        ordered = _Ordered() if orders_by_file(self._stream, self._info) else None
         while True:
             try:
                 packet = next(packets, None)
@@ -99,7 +101,10 @@ class Pictures:
             except av.error.FFmpegError:
                 self.errors += 1
                 continue
-            yield from pictures
+            for picture in pictures:
+                if ordered is not None:
+                    ordered.put_right(picture)
+                yield picture
         self._check_whole()
 
     def _check_whole(self) -> None:
@@ -112,3 +117,19 @@ class Pictures:
                 code="undecodable",
                 hint="Copy the file from the device again; if it stays damaged, cut the take before that second.",
             )
+
+
+class _Ordered:
+    """Gives pictures that come in the order they are shown, with times in the order of the file, rising ones."""
+
+    def __init__(self) -> None:
+        self._ahead: int | None = None  # of the decoder
+
+    def put_right(self, picture: Any) -> None:
+        """The first keeps its time; the others are as far from it as the packets that brought them out."""
+        if picture.pts is None or picture.dts is None:  # at the end: it follows the one before
+            picture.pts = None
+            return
+        if self._ahead is None:
+            self._ahead = picture.dts - picture.pts
+        picture.pts = picture.dts - self._ahead

@@ -14,10 +14,11 @@ from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Limits
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
-from vidprod.media.container import open_source, packets_of
+from vidprod.media.container import open_source, orders_by_file, packets_of
 from vidprod.media.master import FRAME
 from vidprod.media.timebase import MOST_REORDERED, fraction, to_us
 
+ENCODE_INSTEAD = "Leave video=copy away: the take is then encoded as the platforms want it."
 COPIED = ("h264", "hevc")  # what Instagram and TikTok take in MP4
 SAME_TIME_US = 5_000  # a block of sound that is less off the end of the one before it follows without a gap
 INTERLEAVED_US = 3_000_000  # how far from the pictures of its time a block of sound may lie in the file
@@ -46,8 +47,16 @@ def keyframe_cuts(
         raise Refused(
             f"the picture is coded as {info.video.codec}; video=copy takes {' and '.join(COPIED)}",
             code="copy_codec",
-            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+            hint=ENCODE_INSTEAD,
         )
+    with open_source(path, limits=limits) as container:
+        if orders_by_file(container.streams[info.video.index], info):
+            raise Refused(
+                "the AVI does not say when its pictures are shown, and they lie in another order; "
+                "video=copy cannot keep it",
+                code="copy_times",
+                hint=ENCODE_INSTEAD,
+            )
     longest = int(segment_s * 1_000_000)
     with suppress(Refused):  # it may be told of a keyframe that does not count
         if (cuts := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
@@ -57,7 +66,7 @@ def keyframe_cuts(
         raise Refused(
             "no picture says that the take can be cut before it; video=copy cannot be done",
             code="copy_no_keyframe",
-            hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+            hint=ENCODE_INSTEAD,
         )
     shown = sorted(times)
     before = [0, *(bisect_left(shown, time) for time in clean[1:]), len(shown)]

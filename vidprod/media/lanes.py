@@ -10,7 +10,7 @@ from typing import Any
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.video import MediaInfo
 from vidprod.errors import Refused
-from vidprod.media.keyframes import SAME_TIME_US
+from vidprod.media.keyframes import ENCODE_INSTEAD, SAME_TIME_US
 from vidprod.media.master import FRAME
 from vidprod.media.timebase import MOST_REORDERED, fraction, to_us
 
@@ -200,7 +200,7 @@ class _DecodeClock:
             raise Refused(
                 "the times of the pictures run backwards; video=copy cannot put them in order",
                 code="copy_times",
-                hint="Leave video=copy away: the take is then encoded as the platforms want it.",
+                hint=ENCODE_INSTEAD,
             )
         self._last = packet.dts = dts
         return packet
