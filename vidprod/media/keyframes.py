@@ -49,14 +49,6 @@ def keyframe_cuts(
             code="copy_codec",
             hint=ENCODE_INSTEAD,
         )
-    with open_source(path, limits=limits) as container:
-        if orders_by_file(container.streams[info.video.index], info):
-            raise Refused(
-                "the AVI does not say when its pictures are shown, and they lie in another order; "
-                "video=copy cannot keep it",
-                code="copy_times",
-                hint=ENCODE_INSTEAD,
-            )
     longest = int(segment_s * 1_000_000)
     with suppress(Refused):  # it may be told of a keyframe that does not count
         if (cuts := _cuts_by_index(path, info, longest=longest, limits=limits)) is not None:
@@ -111,6 +103,8 @@ def _cuts_by_index(path: Path, info: MediaInfo, *, longest: int, limits: Limits)
     """
     with open_source(path, limits=limits) as container:
         stream: Any = container.streams[info.video.index]
+        if orders_by_file(stream, info):
+            return None
         base = fraction(stream.time_base) or Fraction(1, 90000)
         entries = stream.index_entries
         first = next(container.demux(stream), None)
@@ -171,6 +165,13 @@ def _times(
     latest = info.start_us
     with open_source(path, limits=limits) as container:
         stream = container.streams[info.video.index]
+        if orders_by_file(stream, info):
+            raise Refused(
+                "the AVI does not say when its pictures are shown, and they lie in another order; "
+                "video=copy cannot keep it",
+                code="copy_times",
+                hint=ENCODE_INSTEAD,
+            )
         base = fraction(stream.time_base) or Fraction(1, 90000)
         sound = None if info.audio is None else _SoundTimes(container.streams[info.audio.index], info)
         wanted = {stream.index} if info.audio is None else {stream.index, info.audio.index}
