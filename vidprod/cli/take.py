@@ -163,8 +163,7 @@ class _Asking:
             if isinstance(message, SegmentDone):
                 on_segment(message)
             else:
-                share = message.done_us / message.total_us if message.total_us else 0.0
-                self._on_progress(kind, job_percent(kind, min(share, 1.0)))
+                self._on_progress(kind, job_percent(kind, message.fraction))
 
         data = await self._host.run(request, hear, media_s=media_s)
         self._on_progress(kind, job_percent(kind, 1.0))

@@ -80,6 +80,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress", tag_fi
     done_us: int
     total_us: int
 
+    @property
+    def fraction(self) -> float:
+        """0 … 1."""
+        return min(1.0, self.done_us / self.total_us) if self.total_us > 0 else 0.0
+
 
 class SegmentDone(msgspec.Struct, frozen=True, kw_only=True, tag="segment", tag_field="type"):
     """A segment's files are whole and synced in the work directory: `<stem>.mp4`, `<stem>.jpg`, `<stem>.sprite.jpg`."""

@@ -183,7 +183,7 @@ class Attempt:
             await self._adopt(message)
         elif time.monotonic() - self._told_at_s >= PROGRESS_EVERY_S or message.done_us >= message.total_us:
             self._told_at_s = time.monotonic()
-            await self._tell_progress(min(1.0, message.done_us / message.total_us) if message.total_us > 0 else 0.0)
+            await self._tell_progress(message.fraction)
 
     async def _tell_progress(self, fraction: float) -> None:
         # Written first: who asks for the status because of the note must not be told less.
