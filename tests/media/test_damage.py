@@ -1,5 +1,6 @@
 """A take that is damaged somewhere: what cannot be decoded is bridged, and the segments it is missed in say so."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,15 @@ def take(path: Path, *, seconds: int = 16) -> Path:
     return synth.numbered(path, seconds * 30, style=style)
 
 
+def seconds(done: Finished, pattern: str) -> list[float]:
+    """What each segment's first warning of this pattern says; 0 without one."""
+    found = [re.search(pattern, "\n".join(rendition.warnings)) for rendition in done.renditions]
+    return [float(match[1]) if match else 0.0 for match in found]
+
+
 def still_s(done: Finished) -> list[float]:
-    """How long the picture of each segment stands still, as its warning says; 0 without one."""
-    told = []
-    for rendition in done.renditions:
-        words = [warning.split()[-2] for warning in rendition.warnings if "stands still" in warning]
-        told.append(float(words[0]) if words else 0.0)
-    return told
+    """How long the picture of each segment stands still."""
+    return seconds(done, r"stands still for ([\d.]+) s\b")
 
 
 def told(done: Finished) -> list[Rendition]:
@@ -73,12 +76,8 @@ def test_a_take_that_is_mostly_damage_is_refused(tmp_path: Path, make_segments: 
 
 
 def silent_s(done: Finished) -> list[float]:
-    """How much of each segment's sound is silent for damage, as its warning says; 0 without one."""
-    told = []
-    for rendition in done.renditions:
-        words = [warning.split()[-7] for warning in rendition.warnings if "of the sound are silent" in warning]
-        told.append(float(words[0]) if words else 0.0)
-    return told
+    """How much of each segment's sound is silent for damage."""
+    return seconds(done, r"([\d.]+) s of the sound are silent\b")
 
 
 @pytest.mark.parametrize("recipe", [{}, {"video": "copy", "loudness": "on"}], ids=["encoded", "copied"])
