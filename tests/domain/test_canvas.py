@@ -40,6 +40,11 @@ def test_a_tall_phone_screen_loses_nothing_at_its_ends() -> None:
     assert (canvas.picture_height, canvas.background) == (1920, "blur")
 
 
+@pytest.mark.parametrize("frame", ["face", "blur"])
+def test_without_a_face_the_frame_is_the_usual_one(frame: str) -> None:
+    assert [layout(*size, frame=frame) for size in SIZES] == [layout(*size, frame="auto") for size in SIZES]
+
+
 def test_fill_crops_the_sides_of_a_landscape_take() -> None:
     canvas = layout(1920, 1080, frame="fill")
     assert canvas.background == "none"

@@ -1,8 +1,11 @@
 """Recipes: what form fields and query parameters ask for."""
 
+import msgspec
 import pytest
 
+from tests.domain.test_plan import source as stored
 from vidprod.domain.recipe import OPTIONS, Recipe, parse_recipe
+from vidprod.domain.video import MediaInfo
 from vidprod.errors import BadRecipe
 
 
@@ -61,3 +64,70 @@ def test_loudness_is_mended_unless_it_is_off_or_the_pixels_are_copied(
     loudness: str, video: str, normalize: bool
 ) -> None:
     assert parse_recipe({"loudness": loudness, "video": video}).normalize is normalize
+
+
+def test_a_number_turns_the_eyes_that_far() -> None:
+    for asked in ({"gaze": "0.8"}, {"recipe": '{"gaze": 0.8}'}, {"gaze": "0.8", "gaze_strength": "0.80"}):
+        assert parse_recipe(asked) == Recipe(gaze="on", gaze_strength=0.8)
+    assert parse_recipe({"recipe": '{"gaze": 0.8}', "gaze_strength": "0.5"}).gaze_strength == 0.5
+    assert not parse_recipe({"gaze": "0"}).corrects
+
+
+@pytest.mark.parametrize("text", ["1.1", "-0.1", "nan", "yes", ""])
+def test_what_is_no_strength_is_no_gaze(text: str) -> None:
+    with pytest.raises(BadRecipe, match=f"^gaze={text!r}: must be on, off or a number from 0 to 1$"):
+        parse_recipe({"gaze": text})
+
+
+def test_two_strengths_are_one_too_many() -> None:
+    with pytest.raises(BadRecipe, match=r"^gaze=0.8 and gaze_strength=0.5: say one of them$"):
+        parse_recipe({"gaze": "0.8", "gaze_strength": "0.5"})
+
+
+@pytest.mark.parametrize("of", ["gaze", "head"])
+def test_a_fade_ends_where_it_begins_or_later(of: str) -> None:
+    assert getattr(parse_recipe({f"{of}_fade_from_deg": "25", f"{of}_fade_to_deg": "25"}), f"{of}_fade_to_deg") == 25
+    with pytest.raises(BadRecipe, match=f"^{of}_fade_from_deg=40: must not be above {of}_fade_to_deg=3[02]$"):
+        parse_recipe({f"{of}_fade_from_deg": "40"})
+
+
+def test_what_is_not_asked_for_is_as_in_the_recipe_before() -> None:
+    before = Recipe(segment_s=20, gaze_strength=0.5, look_away_deg=0)
+    assert parse_recipe({"gaze": "off"}, base=before) == Recipe(
+        segment_s=20, gaze="off", gaze_strength=0.5, look_away_deg=0
+    )
+    with pytest.raises(BadRecipe, match=r"^segment_s: no such option; there are gaze$"):
+        parse_recipe({"segment_s": "30"}, base=before, options=["gaze"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "corrects", "follows"),
+    [
+        ({}, True, True),
+        ({"frame": "face", "gaze": "off"}, False, True),
+        ({"frame": "blur"}, True, False),
+        ({"frame": "fill", "gaze": "0"}, False, False),
+        ({"video": "copy"}, False, False),
+    ],
+)
+def test_faces_are_looked_for_where_something_is_done_for_them(
+    asked: dict[str, str], corrects: bool, follows: bool
+) -> None:
+    recipe = parse_recipe(asked)
+    assert (recipe.corrects, recipe.follows(shaped(1920, 1080))) == (corrects, follows)
+    assert recipe.tracks(shaped(1920, 1080)) == (corrects or follows)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "follows"),
+    [(1920, 1080, True), (1080, 1080, True), (1080, 1440, True), (1080, 1920, False), (1088, 1920, False),
+     (608, 1080, False), (720, 1600, False)],
+)  # fmt: skip
+def test_a_crop_follows_only_in_what_is_wider_than_it(width: int, height: int, follows: bool) -> None:
+    assert Recipe().follows(shaped(width, height)) is follows
+
+
+def shaped(width: int, height: int) -> MediaInfo:
+    """A source of this size."""
+    source = stored(None)
+    return msgspec.structs.replace(source, video=msgspec.structs.replace(source.video, width=width, height=height))

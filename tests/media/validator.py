@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 from tests.media.bitstream import Sps, VideoEntry, nal_units, parse_audio_entry, parse_sps, parse_video_entry
 from tests.media.boxes import IDENTITY_MATRIX, BadBoxes, Movie, Track, read_movie
@@ -36,7 +35,7 @@ MIN_SOURCE_TAG_CHARACTERS = 6  # shorter values of a source's tags turn up in an
 class Expect:
     """What this segment was meant to be."""
 
-    frame: Literal["auto", "fill", "original"] = "auto"
+    frame: str = "auto"
     copied: bool = False  # video=copy: the source's own packets
     normalized: bool = True
     longest_s: float = 60.0
@@ -363,7 +362,7 @@ def main(arguments: list[str]) -> int:
     """Judge files and print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.media.validator", description=__doc__)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--frame", choices=("auto", "fill", "original"), default="auto")
+    parser.add_argument("--frame", choices=("auto", "face", "blur", "fill", "original"), default="auto")
     parser.add_argument("--copied", action="store_true", help="the job was video=copy")
     parser.add_argument("--no-loudness", action="store_true")
     parser.add_argument("--source", type=Path, help="the take the segments were made of")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipeline.fake_steps import breed, look_around, start_threads
+from tests.pipeline.fake_steps import _attempt, breed, look_around, start_threads
 from vidprod.domain.step import Limits, ProbeRequest
 from vidprod.pipeline import sandbox
 
@@ -99,6 +99,21 @@ def test_a_step_cannot_read_what_is_not_its_own(request_: ProbeRequest) -> None:
     relative = seen.pop("pyproject.toml")
     assert set(seen.values()) == DENIED
     assert relative == "FileNotFoundError"  # it stands in its work directory, not in the project
+
+
+def test_a_step_reads_one_more_file_where_it_is_given_one(request_: ProbeRequest, tmp_path: Path) -> None:
+    """The track of the faces lies beside the source, not in the work directory."""
+    track, beside = tmp_path / "faces.track", tmp_path / "another"
+    track.write_bytes(b"eyes")
+    beside.write_bytes(b"not yours")
+
+    def read(*_: Any) -> list[str]:
+        sandbox.enter(
+            source=Path(request_.source), work_dir=Path(request_.work_dir), limits=request_.limits, also=[track]
+        )
+        return [_attempt(track.read_bytes), _attempt(lambda: track.write_bytes(b"x")), _attempt(beside.read_bytes)]
+
+    assert in_a_fork(read) == ["done", "PermissionError", "PermissionError"]
 
 
 def test_without_the_sandbox_it_can_read_everything(request_: ProbeRequest) -> None:

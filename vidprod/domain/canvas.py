@@ -14,8 +14,8 @@ def layout(width: int, height: int, *, frame: str) -> Canvas:
     """The canvas for a picture of `width` × `height` square pixels, upright.
 
     Args:
-        frame: "auto": portrait fills 9:16, landscape sits over a blurred copy; "fill": the centre is cropped to fill;
-            "original": the picture's own shape, at most 1920 a side.
+        frame: "auto", "face", "blur": portrait fills 9:16, landscape sits over a blurred copy; "fill": the centre is
+            cropped to fill; "original": the picture's own shape, at most 1920 a side.
     """
     if frame == "original":
         return _original(width, height)

@@ -37,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     fps: str  # "30000/1001", constant, of every segment
     canvas: Canvas
+    close: Canvas | None = None  # while the crop follows a face; None: it never does
     segments: list[PlannedSegment]
     source_loudness_lufs: float | None = None  # integrated over the take; None without sound
     copies_sound: bool = False  # with video=copy; else it is made anew

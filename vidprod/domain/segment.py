@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from vidprod.domain.gaze import Compare, FramingReport, GazeReport
+
 SegmentState = Literal["pending", "ready", "failed"]
 
 
@@ -37,6 +39,11 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True):
     true_peak_dbtp: float | None
     sprite: Sprite | None
     warnings: list[str] = []
+    gaze: GazeReport | None = None  # None: nothing of it was asked for
+    framing: FramingReport | None = None
+    compare: Compare | None = None
+    synthetic: bool = False  # what it shows did not happen so: platforms want to be told
+    synthetic_reason: str | None = None
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):

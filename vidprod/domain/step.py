@@ -45,6 +45,28 @@ class PlanRequest(msgspec.Struct, frozen=True, kw_only=True, tag="plan", tag_fie
     recipe: Recipe
 
 
+class TrackRequest(msgspec.Struct, frozen=True, kw_only=True, tag="track", tag_field="step"):
+    """Find and follow the faces. Writes `faces.track` in the work directory. Result: Tracked."""
+
+    source: str
+    work_dir: str
+    limits: Limits
+    info: MediaInfo
+    recipe: Recipe
+    plan: Plan
+    time_factor: float  # it may take so many times what the plain encode takes
+
+
+class Tracked(msgspec.Struct, frozen=True, kw_only=True):
+    """What following the faces came to."""
+
+    faces: int
+    pictures: int
+    with_face: int  # of the pictures
+    reason: str | None = None  # why there is no track file, in words for the user: "mediapipe is not installed"
+    warnings: list[str] = []
+
+
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, tag="render", tag_field="step"):
     """Encode the segments `todo` (indexes into the plan) in one pass. Says SegmentDone for each; result: nothing."""
 
@@ -55,9 +77,15 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, tag="render", tag
     recipe: Recipe
     plan: Plan
     todo: list[int]
+    track: str | None = None  # the file of the track step
+    no_track: str | None = None  # why there is none, in words for the user, where one was wanted
+    time_factor: float = 3.0  # editing eyes may take so many times what the plain encode takes
+    explain: bool = False  # also write `<stem>.explain.png`: strips that show what was done to the eyes
 
 
-StepRequest = ProbeRequest | PlanRequest | RenderRequest
+StepRequest = ProbeRequest | PlanRequest | TrackRequest | RenderRequest
+
+TRACK_FILE = "faces.track"  # of the track step, in its work directory
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="type"):
@@ -87,7 +115,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress", tag_fi
 
 
 class SegmentDone(msgspec.Struct, frozen=True, kw_only=True, tag="segment", tag_field="type"):
-    """A segment's files are whole and synced in the work directory: `<stem>.mp4`, `<stem>.jpg`, `<stem>.sprite.jpg`."""
+    """A segment's files are whole and synced in the work directory: `<stem>.mp4`, and of pictures those that could be
+    made: `<stem>.jpg`, `<stem>.sprite.jpg`, `<stem>.gaze.jpg`."""
 
     index: int
     stem: str

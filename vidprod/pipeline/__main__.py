@@ -30,6 +30,7 @@ from vidprod.domain.step import (
     Failure,
     Hello,
     Progress,
+    RenderRequest,
     Result,
     Say,
     SegmentDone,
@@ -231,7 +232,12 @@ class _Voice:
 
 def _answer(request: StepRequest, *, steps: Steps, says: int) -> Result | Failure:
     try:
-        sandbox.enter(source=Path(request.source), work_dir=Path(request.work_dir), limits=request.limits)
+        sandbox.enter(
+            source=Path(request.source),
+            also=[Path(request.track)] if isinstance(request, RenderRequest) and request.track else [],
+            work_dir=Path(request.work_dir),
+            limits=request.limits,
+        )
         voice = _Voice(says)
         result = steps[type(request)](request, voice)
         voice.say_held()

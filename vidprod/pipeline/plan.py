@@ -34,6 +34,7 @@ def run(request: PlanRequest, say: Say) -> Plan:
     return Plan(
         fps=str(rate),
         canvas=layout(video.width, video.height, frame=recipe.frame),
+        close=layout(video.width, video.height, frame="fill") if recipe.follows(info) else None,
         segments=segments,
         source_loudness_lufs=listener.loudness(),
         warnings=_warnings(segments),

@@ -1,5 +1,5 @@
-"""The walls around one request: after `enter` this process reads its source and its libraries, writes its work
-directory, and reaches nothing else.
+"""The walls around one request: after `enter` this process reads its source (and the track of its faces) and its
+libraries, writes its work directory, and reaches nothing else.
 
 Landlock (files, TCP, signals), a small seccomp filter (no sockets, no processes, no looking into others),
 `no_new_privs` and resource limits. What the kernel lacks is left out, and `available` says so.
@@ -12,7 +12,7 @@ import platform
 import resource
 import struct
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import vidprod
@@ -51,8 +51,12 @@ def die_with_parent(signal_number: int, *, parent_pid: int) -> None:
         os._exit(1)
 
 
-def enter(*, source: Path, work_dir: Path, limits: Limits) -> None:
-    """Shut this process in, for good. What it will import or load later must lie in the library directories."""
+def enter(*, source: Path, work_dir: Path, limits: Limits, also: Sequence[Path] = ()) -> None:
+    """Shut this process in, for good. What it will import or load later must lie in the library directories.
+
+    Args:
+        also: files it may read besides its source.
+    """
     _offer_to_the_oom_killer()
     os.umask(0o077)
     os.chdir(work_dir)
@@ -60,7 +64,7 @@ def enter(*, source: Path, work_dir: Path, limits: Limits) -> None:
     set_limits(limits)
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl(PR_SET_NO_NEW_PRIVS)")
     if abi := _landlock_abi():
-        _restrict_files_and_tcp(abi, source=source, work_dir=work_dir)
+        _restrict_files_and_tcp(abi, files=[source, *also], work_dir=work_dir)
     if (machine := _machine()) is not None and _kernel_has_seccomp():
         _install_filter(machine)
 
@@ -104,11 +108,11 @@ def _landlock_abi() -> int:
     return max(0, abi)
 
 
-def _restrict_files_and_tcp(abi: int, *, source: Path, work_dir: Path) -> None:
+def _restrict_files_and_tcp(abi: int, *, files: Sequence[Path], work_dir: Path) -> None:
     handled = _handled_rights(abi)
     ruleset = _create_ruleset(abi, handled)
     try:
-        for path in readable(source):
+        for path in (*files, *readable()):
             _allow_beneath(ruleset, path, _READING & handled)
         _allow_beneath(ruleset, Path("/dev/null"), (_READ_FILE | _WRITE_FILE) & handled)
         _allow_beneath(ruleset, work_dir, _WORKING & handled)
@@ -117,12 +121,11 @@ def _restrict_files_and_tcp(abi: int, *, source: Path, work_dir: Path) -> None:
         os.close(ruleset)
 
 
-def readable(source: Path) -> Iterator[Path]:
-    """What the child may read: its source, Python's and the system's libraries, what the machine is like.
+def readable() -> Iterator[Path]:
+    """What any child may read: Python's and the system's libraries, what the machine is like.
 
     Never the directory the project stands in: the data directory often lies below it.
     """
-    yield source
     yield Path(vidprod.__file__).parent
     for name in ("stdlib", "platstdlib", "purelib", "platlib"):
         yield Path(sysconfig.get_path(name))
