@@ -32,6 +32,13 @@ def layout(width: int, height: int, *, frame: str) -> Canvas:
     return _place(canvas_width, canvas_height, _even(width * scale), _even(height * scale), fills=fills)
 
 
+def over_blur(width: int, height: int, *, inside: Canvas) -> Canvas:
+    """The canvas of the same size as `inside` on which the whole picture lies over its blurred copy."""
+    by_width, by_height = Fraction(inside.width, width), Fraction(inside.height, height)
+    scale = min(MAX_ENLARGE, by_width, by_height)
+    return _place(inside.width, inside.height, _even(width * scale), _even(height * scale), fills=False)
+
+
 def _is_portrait(width: int, height: int) -> bool:
     """Taller than wide, but not narrower than 9:16: a tall phone screen would lose its top and bottom."""
     return width < height and Fraction(width, height) >= Fraction(9, 16) * Fraction(97, 100)

@@ -1,5 +1,9 @@
-"""From a decoded picture to a canvas: upright, scaled, cropped or over its blurred copy, BT.709 and 8 bit."""
+"""From a decoded picture to a canvas: upright, scaled, cropped or over its blurred copy, BT.709 and 8 bit.
 
+A crop may move: see `_Slide`.
+"""
+
+import math
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ _BLUR_SIGMA = 2.5  # pixels there, 20 on the canvas
 _UNSEEN = 2  # at any place of it, for any time: nobody sees that
 _UNNOTICED, _UNNOTICED_RMS = 8, 1.5  # at the worst place, and over all, while it is behind by no more than
 _BEHIND_S = Fraction(1, 8)
+_SPARE = 32  # pixels of the source beside a crop that moves: what the scaler sees, and 17 even places to begin at
 _MATRIX = {"bt709": 1, "smpte170m": 6, "bt2020": 9}  # ITU-T H.273
 _TRANSPOSE = {90: "clock", 270: "cclock"}
 
@@ -30,20 +35,27 @@ Step = tuple[str, str]
 class Painter:
     """Turns decoded pictures into canvases, one for one. Rebuilds its graphs where a stream changes size midway."""
 
-    def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path) -> None:
-        """`work_dir` takes the lookup table that an HDR source needs."""
+    def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path, moves: bool = False) -> None:
+        """
+        Args:
+            work_dir: takes the lookup table that an HDR source needs.
+            moves: the canvas is a crop, which is told for each picture where it is.
+        """
         self._canvas = canvas
         self._info = info
+        self._moves = moves
+        self._slide: _Slide | None = None
         self._cube = None if info.hdr is None else cube(work_dir, info.hdr)
         self._shape: tuple[int, int, str] | None = None
         self._front: _Graph
         self._backdrop: _Backdrop | None = None
 
-    def paint(self, picture: Any, *, afresh: bool = False) -> Any:
+    def paint(self, picture: Any, *, afresh: bool = False, place: float = 0.5) -> Any:
         """The canvas for `picture`: yuv420p, BT.709 limited range, canvas size. Takes the picture over.
 
         Args:
             afresh: whatever was painted before must not be seen in this canvas.
+            place: where a crop that moves is, as seen upright: 0 leftmost or topmost, 1 rightmost or lowest.
         """
         # One meaning for every picture: the probe decided on the matrix; primaries and transfer are left to the table.
         picture.colorspace = _MATRIX[self._info.color_space or "bt709"]
@@ -54,19 +66,48 @@ class Painter:
             self._build(picture)
             self._shape = shape
         behind = [] if self._backdrop is None else self._backdrop.parts(picture, afresh=afresh)
+        if self._slide is not None:
+            self._slide.put(place)
         return self._front.run(picture, *behind)[0]
 
     def _build(self, picture: Any) -> None:
         canvas = self._canvas
-        self._front, self._backdrop = _Graph(), None
+        self._front, self._backdrop, self._slide = _Graph(), None, None
         source = self._front.source(picture)
-        if canvas.background == "none":
+        if self._moves:
+            self._build_sliding(picture, source)
+        elif canvas.background == "none":
             crop = self._crop_to(canvas.width, canvas.height, picture)
-            end = _chain(self._front.graph, source, [*crop, *self._scale(canvas.width, canvas.height)])
+            end = _chain(self._front.graph, source, [*crop, *self._scale(canvas.width, canvas.height), *self._turn()])
             self._front.sink(end)
         else:
             self._build_over_blur(picture, source)
         self._front.configure()
+
+    def _build_sliding(self, picture: Any, source: Node) -> None:
+        canvas, info = self._canvas, self._info
+        sideways = info.rotation in (90, 270)
+        across = canvas.picture_width - canvas.width >= canvas.picture_height - canvas.height  # as seen upright
+        coded_across = across != sideways
+        backwards = info.rotation in ((90, 180) if across else (180, 270))
+        self._slide = slide = _Slide(
+            source=picture.width if coded_across else picture.height,
+            scaled=canvas.picture_width if across else canvas.picture_height,
+            shown=canvas.width if across else canvas.height,
+            axis="x" if coded_across else "y",
+            backwards=backwards != (across and info.mirrored),
+        )
+        graph = self._front.graph
+        kept = (canvas.picture_width, canvas.height) if across else (canvas.width, canvas.picture_height)
+        taken = list(self._crop_size(*kept, picture))
+        taken[0 if coded_across else 1] = slide.taken
+        coarse = _chain(graph, source, [("crop", f"{taken[0]}:{taken[1]}")])
+        size = (slide.made, canvas.height) if across else (canvas.width, slide.made)
+        scaled = _chain(graph, coarse, self._scale(*size))
+        shown = (canvas.height, canvas.width) if sideways else (canvas.width, canvas.height)
+        fine = _chain(graph, scaled, [("crop", f"{shown[0]}:{shown[1]}:exact=1")])
+        slide.move(coarse, fine)
+        self._front.sink(_chain(graph, fine, self._turn()))
 
     def _build_over_blur(self, picture: Any, source: Node) -> None:
         canvas, front = self._canvas, self._front
@@ -75,6 +116,7 @@ class Painter:
         blurred: list[Step] = [
             *self._crop_to(canvas.width, canvas.height, picture, covering=True),
             *self._scale(width, height),
+            *self._turn(),
             ("gblur", f"sigma={_BLUR_SIGMA}:steps=2"),
         ]
         small.sink(_chain(small.graph, small.source(picture), blurred))
@@ -85,7 +127,8 @@ class Painter:
             strips = [(above, 0), (below, canvas.height - below)]
         enlarged = [self._enlarged(strip, width, height) for strip in strips]
         self._backdrop = _Backdrop(small, enlarged, patience=int(Fraction(self._info.usual_rate) * _BEHIND_S))
-        scaled = _chain(front.graph, source, self._scale(canvas.picture_width, canvas.picture_height))
+        upright = [*self._scale(canvas.picture_width, canvas.picture_height), *self._turn()]
+        scaled = _chain(front.graph, source, upright)
         behind = [front.part(canvas.width, rows) for rows, _ in strips]
         if len(behind) == 2:
             whole = front.join("vstack", "3", [behind[0], scaled, behind[1]])
@@ -116,6 +159,13 @@ class Painter:
         Args:
             covering: for the background, which covers the canvas whatever the picture in front does.
         """
+        crop_width, crop_height = self._crop_size(width, height, picture, covering=covering)
+        if (crop_width, crop_height) == (picture.width, picture.height):
+            return []
+        return [("crop", f"{crop_width}:{crop_height}")]
+
+    def _crop_size(self, width: int, height: int, picture: Any, *, covering: bool = False) -> tuple[int, int]:
+        """How much of the coded picture is seen on `width` × `height` of the canvas."""
         info, canvas = self._info, self._canvas
         if covering:
             scale = max(Fraction(width, info.width), Fraction(height, info.height))
@@ -131,12 +181,10 @@ class Painter:
             max(2, size - round(size * (1 - part) / step) * step)
             for size, part in ((picture.width, shown_width), (picture.height, shown_height))
         )
-        if (crop_width, crop_height) == (picture.width, picture.height):
-            return []
-        return [("crop", f"{crop_width}:{crop_height}")]
+        return crop_width, crop_height
 
     def _scale(self, width: int, height: int) -> list[Step]:
-        """To `width` × `height` as seen upright, and to BT.709, 8 bit, limited range."""
+        """To `width` × `height` as seen upright, though not turned yet, and to BT.709, 8 bit, limited range."""
         info = self._info
         sideways = info.rotation in (90, 270)
         size = f"{height}:{width}" if sideways else f"{width}:{height}"
@@ -153,8 +201,13 @@ class Painter:
             ]
         else:
             steps = [("scale", f"{size}:flags=bicubic:{source}:{target}")]
-        steps += [("format", "yuv420p"), ("setsar", "1")]
-        if sideways:
+        return [*steps, ("format", "yuv420p"), ("setsar", "1")]
+
+    def _turn(self) -> list[Step]:
+        """Upright, from as it was coded."""
+        info = self._info
+        steps: list[Step] = []
+        if info.rotation in (90, 270):
             steps.append(("transpose", _TRANSPOSE[info.rotation]))
         elif info.rotation == 180:
             steps += [("hflip", ""), ("vflip", "")]
@@ -194,6 +247,67 @@ class _Backdrop:
         if most <= _UNSEEN:
             return False
         return most > _UNNOTICED or self._age > self._patience or float((change**2).mean()) > _UNNOTICED_RMS**2
+
+
+class _Slide:
+    """A crop that moves along one axis more smoothly than by whole pixels, at the cost of one that stands.
+
+    The source is cropped at an even place (its chroma has half the resolution) with some pixels to spare, scaled, and
+    cropped again on the canvas, at an even place there. Each even place of the first crop lies at another fraction of
+    a pixel of the canvas, unless the scale is a simple ratio: of those in the spare the best is taken.
+    """
+
+    _AT_ODD = 0.34  # pixels of the canvas: at an odd place chroma is off by half of its own; at 4/3 even ones do
+
+    def __init__(self, *, source: int, scaled: int, shown: int, axis: str, backwards: bool) -> None:
+        """
+        Args:
+            source: size of the coded picture along the axis, pixels; `scaled`: its size when scaled to the canvas.
+            shown: size of the canvas.
+            axis: of the coded picture, "x" or "y".
+            backwards: it runs against what is seen upright.
+        """
+        self._shown, self._axis, self._backwards = shown, axis, backwards
+        scale = scaled / source
+        least = -(-int(shown / scale) // 2) * 2 + 2
+        sizes = [taken for taken in range(least + _SPARE // 2, least + _SPARE + 1, 2) if taken <= source]
+        sizes = sizes or [source // 2 * 2]
+        made = {taken: max(shown, round(taken * scale / 2) * 2) for taken in sizes}
+        self.taken = min(sizes, key=lambda taken: (abs(made[taken] / taken / scale - 1), -taken))  # of the source
+        self.made = made[self.taken]  # of it, scaled
+        self._scale = self.made / self.taken
+        self._last = (source - self.taken) // 2 * 2
+        self._crops: tuple[Node, Node]
+        self._places: tuple[int, int] | None = None
+
+    def move(self, coarse: Node, fine: Node) -> None:
+        """The two crops that it moves."""
+        self._crops = (coarse, fine)
+
+    def put(self, place: float) -> None:
+        """To `place`, 0 … 1 of the way."""
+        places = self._nearest(1 - place if self._backwards else place)
+        if places != self._places:
+            for crop, at in zip(self._crops, places, strict=True):
+                crop.process_command(self._axis, str(at))
+            self._places = places
+
+    def _nearest(self, place: float) -> tuple[int, int]:
+        """Where both crops begin."""
+        spare = self.made - self._shown
+        wanted = place * (self._last * self._scale + spare)
+        lowest = max(0, math.ceil((wanted - spare) / self._scale / 2) * 2)
+        best, least = (0, 0), math.inf
+        for coarse in range(min(lowest, self._last), self._last + 1, 2):
+            left = wanted - coarse * self._scale
+            if left < -1:
+                break
+            for fine in (round(left / 2) * 2, round(left)):
+                at = min(max(fine, 0), spare)
+                off = abs(left - at) + (self._AT_ODD if at % 2 else 0)
+                if off < least - 1e-9:
+                    best, least = (coarse, at), off
+        return best
 
 
 class _Graph:
