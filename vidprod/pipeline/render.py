@@ -1,7 +1,6 @@
 """The step that makes the segments: one pass over the take, each segment whole and synced before the next begins."""
 
 import queue
-import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import ceil
@@ -20,6 +19,7 @@ from vidprod.media.frames import Pictures
 from vidprod.media.master import Mastered, master_segment
 from vidprod.media.remux import Cutter
 from vidprod.media.sound import Sound
+from vidprod.pipeline.ahead import Ahead
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
 _SAY_EVERY_S = 0.5  # while a picture is waited for
@@ -88,52 +88,6 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
         tell(todo[-1].out_us)
 
 
-class _Ahead:
-    """A thread that makes things a few ahead of whoever takes them; its errors reach the taker."""
-
-    def __init__(self, make: Callable[[], Iterator[Any]], *, ahead: int, name: str) -> None:
-        self._make = make
-        self._ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()  # a token for each thing that may still wait
-        for _ in range(ahead):
-            self._room.put(None)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            for thing in self._make():
-                self._room.get()
-                if self._stop.is_set():
-                    return
-                self._ready.put(thing)
-                del thing  # a canvas is megabytes; the next is made before this name is given away
-            self._ready.put(None)
-        except BaseException as error:  # whatever it is, it belongs to the taker
-            self._ready.put(error)
-
-    @property
-    def ready(self) -> bool:
-        """Whether `take` would return, or raise, at once."""
-        return not self._ready.empty()
-
-    def take(self, *, timeout_s: float | None = None) -> Any:
-        """The next thing; None at the end. Raises queue.Empty when there is none in time."""
-        thing = self._ready.get(timeout=timeout_s)
-        if isinstance(thing, BaseException):
-            raise thing
-        self._room.put(None)
-        return thing
-
-    def close(self) -> None:
-        self._stop.set()
-        self._room.put(None)
-        self._thread.join()
-
-
 class _Canvases:
     """The canvases of the segments to make, frame by frame, decoded and painted in a thread of their own."""
 
@@ -144,7 +98,7 @@ class _Canvases:
         video = request.info.video
         large = video.coded_width * video.coded_height > _LARGE
         self._threads = 1 if large else request.limits.threads
-        self._ahead = _Ahead(self._paint, ahead=_AHEAD, name="pictures")
+        self._ahead = Ahead(self._paint, ahead=_AHEAD, name="pictures")
         self._pictures: Pictures | None = None
         self._canvas: Any = None
         self._left = 0  # frames that still show `_canvas`
@@ -276,7 +230,7 @@ class _Sounds:
     def __init__(self, request: RenderRequest, todo: list[PlannedSegment]) -> None:
         self._request = request
         self._todo = todo
-        self._ahead = _Ahead(self._master, ahead=1, name="sound")
+        self._ahead = Ahead(self._master, ahead=1, name="sound")
 
     def __enter__(self) -> "_Sounds":
         self._ahead.start()
