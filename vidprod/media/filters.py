@@ -194,13 +194,13 @@ class Painter:
         steps: list[Step]
         if self._cube is not None:
             steps = [
-                ("scale", f"{size}:flags=bicubic:{source}"),
+                ("scale", f"{size}:flags={self._scaler}:{source}"),
                 ("format", "gbrp10le"),
                 ("lut3d", f"file={_quoted(str(self._cube))}:interp=tetrahedral"),
                 ("scale", f"{size}:{target}"),
             ]
         else:
-            steps = [("scale", f"{size}:flags=bicubic:{source}:{target}")]
+            steps = [("scale", f"{size}:flags={self._scaler}:{source}:{target}")]
         return [*steps, ("format", "yuv420p"), ("setsar", "1")]
 
     def _turn(self) -> list[Step]:
