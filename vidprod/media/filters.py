@@ -35,13 +35,17 @@ Step = tuple[str, str]
 class Painter:
     """Turns decoded pictures into canvases, one for one. Rebuilds its graphs where a stream changes size midway."""
 
-    def __init__(self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path, moves: bool = False) -> None:
+    def __init__(
+        self, canvas: Canvas, info: VideoStreamInfo, *, work_dir: Path, moves: bool = False, scaler: str = "bicubic"
+    ) -> None:
         """
         Args:
             work_dir: takes the lookup table that an HDR source needs.
             moves: the canvas is a crop, which is told for each picture where it is.
+            scaler: one of FFmpeg's.
         """
         self._canvas = canvas
+        self._scaler = scaler
         self._info = info
         self._moves = moves
         self._slide: _Slide | None = None
