@@ -81,6 +81,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     step_floor_s: Annotated[
         float, _is("seconds", "shortest time limit of a step, so that a short take on a busy machine passes", ge=1)
     ] = 60.0
+    gaze_time_factor: Annotated[
+        float,
+        _is(
+            "factor",
+            "tracking and editing eyes may take at most so many times what the plain encode takes; "
+            "then segments are made without",
+            ge=0.1,
+        ),
+    ] = 3.0
 
     lease_s: Annotated[
         float, _is("seconds", "a running task unheard of for so long is free again; renewed at a third of it", ge=0.1)

@@ -219,7 +219,7 @@ def test_a_wrong_recipe_is_refused_before_anything_is_read(tmp_path: Path) -> No
     done = vidprod("process", "nothing.mp4", "--segment-s", "90", "--frame", "round", cwd=tmp_path)
     assert done.returncode == 2
     assert "bad_recipe: segment_s='90'" in done.stderr
-    assert "frame='round': must be one of auto, fill, original" in done.stderr
+    assert "frame='round': must be one of auto, face, blur, fill, original" in done.stderr
 
 
 def test_an_interrupted_run_ends_its_child_and_goes_on_the_next_time(long_take: Path, tmp_path: Path) -> None:

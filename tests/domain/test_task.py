@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from vidprod.domain.task import PRIORITY_RANK, STEP_WEIGHT, STEPS, backoff_ms, job_percent
+from vidprod.domain.task import KINDS, OPTIONAL, PRIORITY_RANK, STEPS, backoff_ms, job_percent, step_weights
 
 
 def test_the_wait_doubles_and_stays_within_a_tenth() -> None:
@@ -20,16 +20,21 @@ def test_the_wait_never_exceeds_ten_minutes_and_a_tenth_however_often_it_failed(
     assert backoff_ms(1000, jitter=0.999) <= 660_000
 
 
-def test_the_steps_of_a_job_add_up_to_the_whole() -> None:
-    assert set(STEP_WEIGHT) == set(STEPS)
-    assert sum(STEP_WEIGHT.values()) == 100
+def test_every_kind_but_a_remake_is_a_step_and_faces_are_not_always_followed() -> None:
+    assert set(KINDS) - set(STEPS) == {"remake"}
+    assert tuple(step_weights(tracks=True)) == STEPS
+    assert set(STEPS) - set(step_weights(tracks=False)) == {"track"} == OPTIONAL
 
 
-def test_a_job_goes_on_where_the_step_before_ended() -> None:
-    assert job_percent("probe", 0.0) == 0
-    assert [job_percent(before, 1.0) == job_percent(step, 0.0) for before, step in pairwise(STEPS)] == [True, True]
-    assert job_percent("render", 0.5) == 100 - STEP_WEIGHT["render"] / 2
-    assert job_percent(STEPS[-1], 1.0) == 100
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_job_goes_on_where_the_step_before_ended(tracks: bool) -> None:
+    weights = step_weights(tracks=tracks)
+    assert sum(weights.values()) == 100
+    assert job_percent("probe", 0.0, tracks=tracks) == 0
+    for before, step in pairwise(weights):
+        assert job_percent(before, 1.0, tracks=tracks) == job_percent(step, 0.0, tracks=tracks)
+    assert job_percent("render", 0.5, tracks=tracks) == 100 - weights["render"] / 2
+    assert job_percent("render", 1.0, tracks=tracks) == 100
 
 
 def test_high_goes_before_normal_before_low() -> None:

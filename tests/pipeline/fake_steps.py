@@ -1,6 +1,6 @@
 """Small steps for tests of what runs steps: the source is a JSON script that says what each step does.
 
-{"segments": 3, "probe": "pass", "plan": "pass", "render": "crash_after_the_first"}
+{"segments": 3, "probe": "pass", "plan": "pass", "track": "pass", "render": "crash_after_the_first"}
 """
 
 import ctypes
@@ -20,9 +20,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from vidprod.domain.gaze import Compare, GazeReport
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
 from vidprod.domain.segment import Rendition
-from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, RenderRequest, Say, SegmentDone
+from vidprod.domain.step import (
+    TRACK_FILE,
+    PlanRequest,
+    ProbeRequest,
+    Progress,
+    RenderRequest,
+    Say,
+    SegmentDone,
+    Tracked,
+    TrackRequest,
+)
 from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.errors import Refused, TryLater
 
@@ -278,9 +289,38 @@ def _plan(request: PlanRequest, say: Say) -> Any:
     )
 
 
+def _track(request: TrackRequest, say: Say) -> Any:
+    script = script_of(request)
+    if (behaviour := script.get("track", "pass")) != "pass":
+        return _behaviour(behaviour)(request, say)
+    total = len(request.plan.segments) * SEGMENT_US
+    say(Progress(done_us=total // 2, total_us=total))
+    Path(request.work_dir, TRACK_FILE).write_text("eyes")
+    say(Progress(done_us=total, total_us=total))
+    return Tracked(faces=1, pictures=30, with_face=30, warnings=list(script.get("track_warnings", [])))
+
+
+def be_too_slow(request: TrackRequest, say: Say) -> Any:
+    reason = f"it would take longer than {request.time_factor:g} times the encode"
+    return Tracked(faces=0, pictures=0, with_face=0, reason=reason)
+
+
+def forget_the_track(*_: Any) -> Any:
+    return Tracked(faces=1, pictures=30, with_face=30)
+
+
+def link_the_track(request: TrackRequest, say: Say) -> Any:
+    Path(request.work_dir, TRACK_FILE).symlink_to("/etc/passwd")
+    return Tracked(faces=1, pictures=30, with_face=30)
+
+
 def _render(request: RenderRequest, say: Say) -> Any:
     script = script_of(request)
     behaviour = script.get("render", "pass")
+    if "while_correcting" in script and request.track is not None and request.no_track is None:
+        return _behaviour(script["while_correcting"])(request, say)
+    if "while_following" in script and request.track is not None:
+        return _behaviour(script["while_following"])(request, say)
     total = len(request.plan.segments)
     pause_s = script.get("pause_s", 0.0)
     for place, index in enumerate(request.todo):
@@ -299,8 +339,12 @@ def _render(request: RenderRequest, say: Say) -> Any:
 
 def _segment(request: RenderRequest, index: int) -> SegmentDone:
     stem = f"{index:04d}"
-    data = hashlib.sha256(f"{request.info.sha256} {index}".encode()).digest() * 100
-    for ending in (".mp4", ".jpg", ".sprite.jpg"):
+    corrects = request.recipe.corrects and request.track is not None and request.no_track is None
+    strength = request.recipe.gaze_strength if corrects else 0.0
+    eyes = f" {Path(request.track).read_text()} {strength}" if corrects and request.track is not None else ""
+    data = hashlib.sha256(f"{request.info.sha256} {index}{eyes}".encode()).digest() * 100
+    explains = (".explain.png",) if request.explain and corrects else ()
+    for ending in (".mp4", ".jpg", ".sprite.jpg", *((".gaze.jpg",) if corrects else ()), *explains):
         with open(Path(request.work_dir, stem + ending), "wb") as file:
             file.write(data)
             os.fsync(file.fileno())
@@ -320,8 +364,25 @@ def _segment(request: RenderRequest, index: int) -> SegmentDone:
             loudness_lufs=None,
             true_peak_dbtp=None,
             sprite=None,
+            gaze=GazeReport(
+                strength=request.recipe.gaze_strength,
+                corrected=0.84 if corrects else 0.0,
+                faded=0.0,
+                left_alone={"blink": 0.16} if corrects else {"no_face": 1.0},
+                mean_deg=11.0 if corrects else None,
+                largest_deg=19.0 if corrects else None,
+                reason=request.no_track,
+            ),
+            compare=Compare(rows=1, tile_width=90, tile_height=30, at_s=[0.5]) if corrects else None,
+            synthetic=corrects,
+            synthetic_reason="the speaker's eyes were turned to the lens in 84 % of the frames" if corrects else None,
         ),
     )
 
 
-STEPS: dict[type, Callable[[Any, Say], Any]] = {ProbeRequest: _probe, PlanRequest: _plan, RenderRequest: _render}
+STEPS: dict[type, Callable[[Any, Say], Any]] = {
+    ProbeRequest: _probe,
+    PlanRequest: _plan,
+    TrackRequest: _track,
+    RenderRequest: _render,
+}

@@ -56,8 +56,12 @@ class Workshop:
                 await self._running
             self._running = None
 
-    async def submit(self, *, priority: Priority = "normal", **script: Any) -> str:
-        """A video whose bytes say what happens to it, a job, and its first task."""
+    async def submit(self, *, priority: Priority = "normal", recipe: Recipe | None = None, **script: Any) -> str:
+        """A video whose bytes say what happens to it, a job, and its first task.
+
+        Args:
+            recipe: without one nothing is done for faces.
+        """
         now = self.now()
         source = json.dumps(script).encode()
         video = Video(
@@ -76,7 +80,7 @@ class Workshop:
             video_id=video.id,
             state="queued",
             priority=priority,
-            recipe=Recipe(),
+            recipe=recipe or Recipe(gaze="off", frame="blur"),
             created_at=now,
         )
 

@@ -31,6 +31,8 @@ NONSENSE = [
     ("task", "priority = 'high'"),
     ("task", "kind = ''"),
     ("task", "kind = 'Probe'"),
+    ("task", "kind = 'remake'"),  # of no segment
+    ("task", "segment_id = (select id from segment)"),  # of a step
     ("task", "progress = 1.01"),
     ("task", "progress = -0.1"),
     ("task", "progress = 'half'"),
@@ -72,6 +74,8 @@ NONSENSE = [
     ("segment", "out_us = in_us"),
     ("segment", "in_us = -1"),
     ("segment", '"index" = -1'),
+    ("segment", "making = 0"),
+    ("segment", "recipe = 'null'"),
     # a video
     ("video", "state = 'deleted'"),
     ("video", "deleted_at = 5"),
@@ -125,11 +129,12 @@ async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) ->
         ("task", "attempt = 3, max_attempts = 3, priority = 1, kind = 'render', progress = 1.0"),
         ("task", "state = 'available', attempt = 2, lease_token = null, lease_until = null, boot_id = null"),
         ("task", "state = 'discarded', finalized_at = 5"),
+        ("task", "kind = 'remake', segment_id = (select id from segment)"),
         ("job", "state = 'processing', started_at = 5"),
         ("job", "state = 'failed', finished_at = 6, error = '{}'"),
         ("job", "media_deleted_at = 7"),
         ("segment", "state = 'ready', ready_at = 5, rendition = '{}'"),
-        ("segment", "deleted_at = 6"),
+        ("segment", "deleted_at = 6, making = 2, recipe = '{}'"),
         ("video", "state = 'deleted', deleted_at = 8, extension = 'mp4', info = '{}'"),
         ("event", "type = 'job.made', data = '{}'"),
         ("answer", "key = 'k2'"),
@@ -140,8 +145,13 @@ async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) ->
 
 async def test_rows_that_others_refer_to_stay(store: Store) -> None:
     await one_of_each(store)
-    assert len(await store.read(lambda db: db.jobs._all("pragma foreign_key_list(task)"))) == 1
-    for statement in ("delete from video", "update job set video_id = 'vid_x'", "update task set job_id = 'job_x'"):
+    assert len(await store.read(lambda db: db.jobs._all("pragma foreign_key_list(task)"))) == 2
+    for statement in (
+        "delete from video",
+        "update job set video_id = 'vid_x'",
+        "update task set job_id = 'job_x'",
+        "update task set kind = 'remake', segment_id = 'seg_x'",
+    ):
         with pytest.raises(Exception, match="FOREIGN KEY"):
             await sql(store, statement)
 

@@ -7,7 +7,7 @@ import pytest
 from tests.web.conftest import Live
 from tests.web.made import complete, now_ms, start
 from vidprod.domain.job import Fault
-from vidprod.domain.task import AttemptError
+from vidprod.domain.task import AttemptError, TaskKind
 from vidprod.store.sqlite import Tables
 from vidprod.web.views import moment
 
@@ -29,15 +29,40 @@ async def test_a_new_job_shows_what_will_be_done(live: Live) -> None:
     assert [(step["name"], step["state"]) for step in job["steps"]] == [
         ("probe", "available"),
         ("plan", "waiting"),
+        ("track", "waiting"),
         ("render", "waiting"),
     ]
-    assert [step["errors"] for step in job["steps"]] == [[], [], []]
+    assert [step["errors"] for step in job["steps"]] == [[], [], [], []]
     assert job["segments"] == []
     assert job["error"] is None
     assert job["events_url"] == f"/v1/events/stream?job_id={job_id}"
     assert job["created_at"].endswith("Z")
     assert "T" in job["created_at"]
     assert (await live.client.get(f"/v1/jobs/{job_id}")).json() == job
+
+
+@pytest.mark.parametrize("asked", [{"gaze": "off", "frame": "blur"}, {"video": "copy"}, {"gaze": "0", "frame": "fill"}])
+async def test_a_job_that_does_nothing_for_faces_does_not_look_for_them(live: Live, asked: dict[str, str]) -> None:
+    job = await _status(live, await live.upload(**asked))
+    assert [step["name"] for step in job["steps"]] == ["probe", "plan", "render"]
+
+
+async def test_a_job_from_before_faces_were_followed_shows_no_step_for_it(live: Live) -> None:
+    job_id = await live.upload()
+
+    def at_its_render(db: Tables) -> None:
+        db.jobs.start(job_id, now=now_ms())
+        for kind in ("probe", "plan"):
+            task = db.tasks.claim(boot_id="b", token="t", lease_ms=1000, now=now_ms())
+            assert task is not None
+            db.tasks.complete(task, now=now_ms())
+            following: TaskKind = "plan" if kind == "probe" else "render"
+            db.tasks.enqueue(following, job_id=job_id, priority="normal", run_at=now_ms(), max_attempts=5, now=now_ms())
+
+    await live.store.write(at_its_render)
+    job = await _status(live, job_id)
+    assert [step["name"] for step in job["steps"]] == ["probe", "plan", "render"]
+    assert job["progress"] == 10.0
 
 
 async def test_a_running_job_shows_how_far_it_is(live: Live) -> None:
@@ -153,7 +178,7 @@ async def test_cancelling_ends_job_and_tasks_and_tells_the_feed(live: Live) -> N
             event = await anext(feed)
     assert answer.status_code == 200
     assert answer.json()["state"] == "cancelled"
-    assert [step["state"] for step in answer.json()["steps"]] == ["cancelled"] * 3
+    assert [step["state"] for step in answer.json()["steps"]] == ["cancelled"] * 4
     assert getattr(event, "type", None) == "job.cancelled"
     again = await live.client.post(f"/v1/jobs/{job_id}/cancel")
     assert again.status_code == 409
@@ -193,9 +218,9 @@ async def test_a_failed_job_goes_on_at_the_step_that_failed(live: Live) -> None:
     await live.store.write(fail_in_the_plan)
     failed = await _status(live, job_id)
     assert failed["error"] == {"code": "undecodable", "message": "no frame after 4 s", "hint": "Export it anew."}
-    assert [step["state"] for step in failed["steps"]] == ["completed", "discarded", "cancelled"]
+    assert [step["state"] for step in failed["steps"]] == ["completed", "discarded", "cancelled", "cancelled"]
     tried = (await live.client.post(f"/v1/jobs/{job_id}/retry")).json()
-    assert [step["state"] for step in tried["steps"]] == ["completed", "available", "waiting"]
+    assert [step["state"] for step in tried["steps"]] == ["completed", "available", "waiting", "waiting"]
     assert tried["error"] is None
 
 

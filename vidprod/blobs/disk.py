@@ -1,7 +1,10 @@
 """Blobs on one volume. Every name is made here from ids of ours; a client's file name never becomes a path.
 
-incoming/<upload id>.part        media/<video id>/source.<ext>
-work/<task id>/…                 media/<job id>/<segment id>.mp4 .jpg .sprite.jpg
+incoming/<upload id>.part        media/<video id>/source.<ext> faces.track
+work/<task id>/…                 media/<job id>/<segment id>.mp4 .jpg .sprite.jpg .gaze.jpg
+
+A segment that is made again gets names of its own, <segment id>-2.mp4 and so on: who reads the old file reads it to its
+end, and what a crash leaves between the files and their row is no mix of two.
 """
 
 import errno
@@ -20,8 +23,8 @@ from vidprod.blobs.incoming import Incoming, sync_directory
 from vidprod.domain.ids import is_id
 from vidprod.errors import NoSpace, NotFound, Unavailable
 
-SegmentSuffix = Literal[".mp4", ".jpg", ".sprite.jpg"]
-SEGMENT_SUFFIXES: tuple[SegmentSuffix, ...] = (".mp4", ".jpg", ".sprite.jpg")
+SegmentSuffix = Literal[".mp4", ".jpg", ".sprite.jpg", ".gaze.jpg"]
+SEGMENT_SUFFIXES: tuple[SegmentSuffix, ...] = (".mp4", ".jpg", ".sprite.jpg", ".gaze.jpg")
 
 _THREADS = 4  # they wait for the disk: more would only cost memory
 _WINDOWS_BYTES = 8 << 20  # of all uploads together; thrice that may be dirty, well below what a small machine allows
@@ -188,8 +191,13 @@ class DiskBlobs:
             raise NotFound(f"There is no source with the extension {extension!r}.")
         return self._media / _checked(video_id, "vid") / f"source.{extension}"
 
-    def segment_path(self, job_id: str, segment_id: str, suffix: SegmentSuffix) -> Path:
-        return self._media / _checked(job_id, "job") / f"{_checked(segment_id, 'seg')}{suffix}"
+    def track_path(self, video_id: str) -> Path:
+        """Of the faces in a source. It lies beside it, and goes with it."""
+        return self._media / _checked(video_id, "vid") / "faces.track"
+
+    def segment_path(self, job_id: str, segment_id: str, suffix: SegmentSuffix, *, making: int = 1) -> Path:
+        name = _checked(segment_id, "seg") + (f"-{making}" if making > 1 else "")
+        return self._media / _checked(job_id, "job") / f"{name}{suffix}"
 
     def work_dir(self, task_id: str) -> Path:
         """The media child's directory for one task. Not made here."""
@@ -203,7 +211,7 @@ class DiskBlobs:
 
     # finished segments
 
-    def adopt(self, files: Mapping[SegmentSuffix, Path], job_id: str, segment_id: str) -> None:
+    def adopt(self, files: Mapping[SegmentSuffix, Path], job_id: str, segment_id: str, *, making: int = 1) -> None:
         """Move a finished segment's synced files out of a work directory to their place, durably. Blocking.
 
         What a crash made of an earlier call is overwritten.
@@ -214,9 +222,19 @@ class DiskBlobs:
             directory.mkdir(mode=0o700, exist_ok=True)
             for suffix in reversed(SEGMENT_SUFFIXES):  # the video last: where it is, the rest is
                 if suffix in files:
-                    files[suffix].rename(self.segment_path(job_id, segment_id, suffix))
+                    files[suffix].rename(self.segment_path(job_id, segment_id, suffix, making=making))
             sync_directory(directory)
             sync_directory(self._media)
+
+    def adopt_track(self, file: Path, video_id: str) -> None:
+        """Move the track of a source's faces out of a work directory to its place, durably. Blocking.
+
+        Raises NoSpace when a full volume has no room for the name.
+        """
+        path = self.track_path(video_id)
+        with self.full_is_no_space():
+            file.rename(path)
+            sync_directory(path.parent)
 
     # going
 
@@ -227,6 +245,12 @@ class DiskBlobs:
     def delete_media(self, job_id: str) -> None:
         """Every segment of a job. Blocking; that they are gone already is no error."""
         _remove(self._media / _checked(job_id, "job"))
+
+    def delete_makings_before(self, making: int, *, job_id: str, segment_id: str) -> None:
+        """The files of a segment that later ones took the place of. Blocking; that they are gone is no error."""
+        for earlier in range(1, making):
+            for suffix in SEGMENT_SUFFIXES:
+                self.segment_path(job_id, segment_id, suffix, making=earlier).unlink(missing_ok=True)
 
     def delete_work(self, task_id: str) -> None:
         """Blocking; that it is gone already is no error."""

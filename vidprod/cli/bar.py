@@ -2,7 +2,12 @@
 
 from rich.progress import BarColumn, ProgressColumn, TextColumn
 
-DOING = {"probe": "looking at it", "plan": "listening for pauses", "render": "making segments"}
+DOING = {
+    "probe": "looking at it",
+    "plan": "listening for pauses",
+    "track": "following faces",
+    "render": "making segments",
+}
 
 
 def columns() -> tuple[ProgressColumn, ...]:

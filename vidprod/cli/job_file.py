@@ -12,10 +12,11 @@ import msgspec
 from vidprod.blobs.incoming import sync_directory
 from vidprod.domain.job import Fault
 from vidprod.domain.plan import Plan, PlannedSegment
-from vidprod.domain.recipe import Recipe
+from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.domain.segment import Rendition
+from vidprod.domain.step import Tracked
 from vidprod.domain.video import MediaInfo
-from vidprod.errors import Conflict
+from vidprod.errors import Conflict, NotFound
 
 NAME = "job.json"
 WORK = ".work"  # of the media child
@@ -47,7 +48,16 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     poster: str | None  # pictures may be missing
     sprite_file: str | None
+    compare_file: str | None = None  # before and after
+    explain_file: str | None = None  # strips that show what was done to the eyes
+    recipe: Recipe | None = None  # what it was made with, where it was made again
     rendition: Rendition
+
+    @property
+    def files(self) -> list[str]:
+        """All it has, the video first."""
+        names = (self.file, self.poster, self.sprite_file, self.compare_file, self.explain_file)
+        return [name for name in names if name is not None]
 
 
 class JobFile(msgspec.Struct, kw_only=True):
@@ -59,6 +69,7 @@ class JobFile(msgspec.Struct, kw_only=True):
     recipe: Recipe
     info: MediaInfo | None = None
     plan: Plan | None = None
+    tracked: Tracked | None = None  # None: the faces were not followed yet, or need not be
     segments: list[Finished] = []
     warnings: list[str] = []
     error: Fault | None = None
@@ -70,10 +81,19 @@ class JobFile(msgspec.Struct, kw_only=True):
         return [segment.index for segment in self.plan.segments if segment.index not in done] if self.plan else []
 
     def add(self, finished: Finished) -> None:
-        self.segments = sorted([*self.segments, finished], key=lambda segment: segment.index)
+        """`finished` takes the place of what the segment was before."""
+        others = [segment for segment in self.segments if segment.index != finished.index]
+        self.segments = sorted([*others, finished], key=lambda segment: segment.index)
 
 
-def finished(planned: PlannedSegment, rendition: Rendition, *, name: str, suffixes: Collection[str]) -> Finished:
+def track_file(directory: Path) -> Path:
+    """Of the take's faces. It stays: segments can be made again without following them anew."""
+    return directory / f"{directory.name}.track"
+
+
+def finished(
+    planned: PlannedSegment, rendition: Rendition, *, name: str, suffixes: Collection[str], recipe: Recipe | None = None
+) -> Finished:
     """The record of a segment whose files are called `name` and end in `suffixes`."""
     return Finished(
         index=planned.index,
@@ -84,6 +104,9 @@ def finished(planned: PlannedSegment, rendition: Rendition, *, name: str, suffix
         file=f"{name}.mp4",
         poster=f"{name}.jpg" if ".jpg" in suffixes else None,
         sprite_file=f"{name}.sprite.jpg" if ".sprite.jpg" in suffixes else None,
+        compare_file=f"{name}.gaze.jpg" if ".gaze.jpg" in suffixes else None,
+        explain_file=f"{name}.explain.png" if ".explain.png" in suffixes else None,
+        recipe=recipe,
         rendition=rendition,
     )
 
@@ -105,11 +128,40 @@ def begin(directory: Path, *, source: Source, recipe: Recipe, version: str, forc
         if left is not None and left.source != source:
             holds = f"the segments of another file, {left.source.filename} of {left.source.size} bytes"
         raise Conflict(f"{directory} already holds {holds}", hint="Choose another -o, or --force to replace them.")
-    if left is not None:
-        for segment in left.segments:
-            for name in filter(None, (segment.file, segment.poster, segment.sprite_file)):
-                (directory / Path(name).name).unlink(missing_ok=True)
-    return JobFile(version=version, source=source, recipe=recipe)
+    new = JobFile(version=version, source=source, recipe=recipe)
+    if left is None:
+        return new
+    for segment in left.segments:
+        for name in segment.files:
+            (directory / Path(name).name).unlink(missing_ok=True)
+    if (left.source, left.version) == (source, version) and _differ_in_eyes(left.recipe, recipe):
+        new.info, new.plan, new.tracked = left.info, left.plan, left.tracked  # neither cuts nor faces are other ones
+    else:
+        track_file(directory).unlink(missing_ok=True)
+    return new
+
+
+def again(directory: Path, *, source: Source, version: str) -> JobFile:
+    """The job in `directory`, of which segments are to be made again.
+
+    Raises:
+        NotFound: there is none, or it is of another file or version.
+        Conflict: it has no plan yet.
+    """
+    left = _read(directory / NAME)
+    if left is None or (left.source, left.version) != (source, version):
+        raise NotFound(
+            f"{directory} holds no segments of this file and version", hint="Make them first, without --segment."
+        )
+    if left.plan is None:
+        raise Conflict(f"{directory} holds no finished segments", hint="Make them first, without --segment.")
+    return left
+
+
+def _differ_in_eyes(one: Recipe, other: Recipe) -> bool:
+    """Whether they differ in nothing else, at most."""
+    same = {name: getattr(one, name) for name in GAZE_OPTIONS}
+    return msgspec.structs.replace(other, **same) == one
 
 
 def save(job: JobFile, directory: Path) -> None:
@@ -142,4 +194,4 @@ def _is_whole(directory: Path, segment: Finished) -> bool:
             same = hashlib.file_digest(file, "sha256").hexdigest() == segment.rendition.sha256
     except FileNotFoundError:
         return False
-    return same and all((directory / name).exists() for name in (segment.poster, segment.sprite_file) if name)
+    return same and all((directory / name).exists() for name in segment.files)

@@ -9,7 +9,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `event`. `id` is the cursor: it only grows.
 
     Types: video.stored, job.created, job.started, job.completed, job.failed, job.cancelled, job.retried,
-    job.deleted, step.completed, step.retrying, step.discarded, segment.planned, segment.ready, media.pruned.
+    job.deleted, step.completed, step.retrying, step.discarded, segment.planned, segment.ready, segment.remaking,
+    segment.remade, segment.remake_failed, media.pruned.
     """
 
     id: int

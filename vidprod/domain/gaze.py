@@ -37,3 +37,60 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
     tile_width: int
     tile_height: int
     at_s: list[float]  # of each row, from the start of the segment
+
+
+_WORDS: dict[LeftAlone, str] = {
+    "blink": "blink",
+    "away": "looking away",
+    "head_turned": "head turned",
+    "no_face": "no face",
+    "too_small": "too small",
+    "glare": "glare",
+    "too_slow": "too slow",
+}
+
+
+def gaze_in_words(report: GazeReport) -> str:
+    """One line for people: "eyes turned to the lens in 84 % of the frames (mean 11°, at most 19°); left alone: …"."""
+    if report.reason is not None:
+        return f"eyes left as they are: {report.reason}"
+    alone = [f"{_WORDS[why]} {percent(share)}" for why, share in _largest_first(report.left_alone) if share > 0]
+    if not report.corrected and not report.faded:
+        return "eyes left as they are" + (f": {', '.join(alone)}" if alone else "")
+    turned = f"eyes turned to the lens in {percent(report.corrected)} of the frames"
+    if report.mean_deg is not None and report.largest_deg is not None:
+        turned += f" (mean {report.mean_deg:.0f}°, at most {report.largest_deg:.0f}°)"
+    in_part = [f"in part in {percent(report.faded)}"] if report.faded else []
+    return "; ".join([turned, *in_part, *([f"left alone: {', '.join(alone)}"] if alone else [])])
+
+
+def framing_in_words(report: FramingReport) -> str:
+    """One line for people: "the crop follows the face in 92 % of the frames (3 moves, 1 cut); blurred sides in 8 %"."""
+    if not report.followed:
+        return "no face to follow"
+    how = [f"{report.moves} move{'s' * (report.moves != 1)}", f"{report.cuts} cut{'s' * (report.cuts != 1)}"]
+    words = f"the crop follows the face in {percent(report.followed)} of the frames ({', '.join(how)})"
+    if report.speakers > 1:
+        words += f"; of {report.speakers} faces the one that seems to speak, which is a guess"
+    return words + (f"; over the blurred copy in {percent(report.blurred)}" if report.blurred else "")
+
+
+def disclosure(report: GazeReport | None) -> str | None:
+    """Why a segment is synthetic, as platforms want to be told; None where no eye was turned."""
+    if report is None or not (report.corrected or report.faded):
+        return None
+    share = percent(report.corrected + report.faded)
+    return f"the speaker's eyes were turned to the lens in {share} of the frames"
+
+
+def percent(share: float) -> str:
+    """A share for people: "84 %"; what is there is never "0 %", what is not whole never "100 %"."""
+    if 0 < share < 0.005:
+        return "less than 1 %"
+    if 0.995 <= share < 0.9999:
+        return "more than 99 %"
+    return f"{100 * share:.0f} %"
+
+
+def _largest_first(shares: dict[LeftAlone, float]) -> list[tuple[LeftAlone, float]]:
+    return sorted(shares.items(), key=lambda item: -item[1])

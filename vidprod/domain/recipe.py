@@ -71,15 +71,18 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Whether eyes are turned to the lens, where there are any."""
         return self.gaze == "on" and self.gaze_strength > 0 and self.video == "encode"
 
-    def follows(self, info: MediaInfo) -> bool:
-        """Whether the crop follows a face, where there is one."""
+    def follows(self, info: MediaInfo | None) -> bool:
+        """Whether the crop follows a face, where there is one. `info`: None while the source is not probed, then
+        whether it may."""
         if self.frame not in ("auto", "face") or self.video != "encode":
             return False
+        if info is None:
+            return True
         close = layout(info.video.width, info.video.height, frame="fill")
         return close.picture_width - close.width > LEAST_FREE * close.width
 
-    def tracks(self, info: MediaInfo) -> bool:
-        """Whether the faces have to be found."""
+    def tracks(self, info: MediaInfo | None) -> bool:
+        """Whether the faces have to be found; `info` as for `follows`."""
         return self.corrects or self.follows(info)
 
     @property
@@ -89,6 +92,13 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 OPTIONS: tuple[str, ...] = Recipe.__struct_fields__
+GAZE_OPTIONS: tuple[str, ...] = (  # what a finished segment can be made again with
+    "gaze",
+    "gaze_strength",
+    "gaze_faces",
+    "look_away_deg",
+    *(name for pair in _FADES for name in pair),
+)
 
 
 def parse_recipe(

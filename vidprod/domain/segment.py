@@ -1,6 +1,9 @@
 """A segment: a stretch of a video that a job made, and its finished file.
 
 States: pending → ready | failed.
+
+A ready segment can be made again (a task `remake`): it stays ready with its file until the new file, under a name of
+its own, takes its place in one write.
 """
 
 from typing import Literal
@@ -8,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from vidprod.domain.gaze import Compare, FramingReport, GazeReport
+from vidprod.domain.recipe import Recipe
 
 SegmentState = Literal["pending", "ready", "failed"]
 
@@ -59,6 +63,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     rendition: Rendition | None = None
     ready_at: int | None = None
     deleted_at: int | None = None
+    making: int = 1  # 1: its file is the first; 2: it was made again once
+    recipe: Recipe | None = None  # what its file was made with, where that is not its job's
 
 
 def segment_name(take: str, index: int, *, of: int) -> str:

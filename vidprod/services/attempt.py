@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,14 +17,26 @@ from vidprod.config import Config
 from vidprod.domain.event import Event
 from vidprod.domain.job import Job
 from vidprod.domain.plan import Plan
-from vidprod.domain.segment import Segment
-from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, RenderRequest, SegmentDone, StepRequest
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.step import (
+    Limits,
+    PlanRequest,
+    ProbeRequest,
+    Progress,
+    RenderRequest,
+    SegmentDone,
+    StepRequest,
+    Tracked,
+    TrackRequest,
+)
 from vidprod.domain.task import Task, job_percent
 from vidprod.domain.video import MediaInfo, Video
-from vidprod.errors import ClaimLost, NotFound, Refused, VidProdError
+from vidprod.errors import ChildDied, ClaimLost, NoSpace, NotFound, Refused, TryLater, VidProdError
+from vidprod.services import faces
 from vidprod.services.child import ChildHost
-from vidprod.services.made import files_made
-from vidprod.services.outcome import Outcome, final_fault, pause_after, told_as, waits_for_room
+from vidprod.services.made import files_made, track_made
+from vidprod.services.outcome import Outcome, final_fault, goes_without, pause_after, told_as, waits_for_room
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
@@ -32,6 +45,7 @@ PROGRESS_EVERY_S = 0.5
 LEAST_BYTES_PER_SECOND = 25_000  # of any take worth cutting: bounds the time limit of the probe
 ENCODED_BYTES_PER_SECOND = 1_050_000  # of media, at most: the encoder's greatest rate, and sound
 ENDS_OF_A_JOB = frozenset({"job.cancelled", "job.deleted"})
+FOLLOWING_SHARE = 0.5  # of a remake that has to follow the faces first
 
 _logger = log.get(__name__)
 
@@ -58,8 +72,14 @@ class Attempt:
         self._work_dir = room.blobs.work_dir(task.id)
         self._job: Job
         self._video: Video
+        self._recipe: Recipe
+        self._plan: Plan
         self._segments: list[Segment] = []
-        self._todo: list[Segment] = []  # those that are not ready
+        self._todo: list[Segment] = []  # those that are not made
+        self._made: tuple[Segment, Rendition] | None = None  # by a remake, in its place and not recorded yet
+        self._asked: StepRequest | None = None  # of the child, last
+        self._no_track: str | None = None  # why a remake could not follow the faces
+        self._done_before = 0.0  # of this task, when the present request began
         self._told_at_s = 0.0
         self._began_s = time.monotonic()
 
@@ -99,11 +119,9 @@ class Attempt:
     async def _work(self) -> None:
         await self._load()
         self._check_room_for_next()
-        await asyncio.to_thread(self._make_work_dir)
-        data = await self._room.host.run(
-            self._request(), self._hear, media_s=self._media_s, check_room=self._check_room
-        )
-        await self._record(data)
+        if self.task.kind == "remake":
+            await self._follow_first()
+        await self._record(await self._ask(self._request()))
         seconds = time.monotonic() - self._began_s
         metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
         if self._video.info is not None and self._video.info.duration_us:
@@ -112,16 +130,45 @@ class Attempt:
         _logger.info("step completed", seconds=round(seconds, 3))
 
     async def _load(self) -> None:
-        def load(db: Tables) -> tuple[Job, Video, list[Segment]]:
+        def load(db: Tables) -> tuple[Job, Video, list[Segment], Task]:
             db.tasks.hold(self.task)
             job = db.jobs.get(self.task.job_id)
-            return job, db.videos.get(job.video_id), db.segments.of_job(job.id)
+            planned = self.task
+            if self.task.kind == "remake":
+                planned = next(task for task in reversed(db.tasks.of_job(job.id)) if task.kind == "render")
+            return job, db.videos.get(job.video_id), db.segments.of_job(job.id), planned
 
-        self._job, self._video, self._segments = await self._store.read(load)
-        self._todo = [segment for segment in self._segments if segment.state != "ready"]
+        self._job, self._video, self._segments, planned = await self._store.read(load)
+        self._recipe = self._job.recipe
+        if "plan" in planned.payload:
+            self._plan = msgspec.convert(planned.payload["plan"], Plan)
+        if self.task.kind == "remake":
+            self._recipe = msgspec.convert(self.task.payload["recipe"], Recipe)
+            self._todo = [segment for segment in self._segments if segment.id == self.task.segment_id]
+        else:
+            self._todo = [segment for segment in self._segments if segment.state != "ready"]
+
+    async def _follow_first(self) -> None:
+        """A segment may be made again for its faces where its job did without them. That cannot be done costs only
+        the faces."""
+        if not self._recipe.tracks(self._info) or self._track.is_file() or self.task.without:
+            return
+        try:
+            self._no_track = (await self._adopt_track(await self._ask(self._track_request()))).reason
+        except (TryLater, Refused) as error:
+            if error.code in (NoSpace.code, faces.NOT_STARTED):
+                raise
+            self._no_track = faces.gave_up(str(error))
+        self._done_before = FOLLOWING_SHARE
 
     def _make_work_dir(self) -> None:
         self._room.blobs.make_work_dir(self.task.id)
+
+    async def _ask(self, request: StepRequest) -> dict[str, Any]:
+        """Have the child do it, in a work directory of its own."""
+        self._asked = request
+        await asyncio.to_thread(self._make_work_dir)
+        return await self._room.host.run(request, self._hear, media_s=self._media_s, check_room=self._check_room)
 
     def _check_room(self, needed: int = 0) -> None:
         """While segments are to be made: the other steps write next to nothing, and what is all made may be told.
@@ -146,29 +193,70 @@ class Attempt:
     # asking
 
     def _request(self) -> StepRequest:
+        match self.task.kind:
+            case "probe":
+                return ProbeRequest(**self._given())
+            case "plan":
+                return PlanRequest(**self._given(), info=self._info, recipe=self._recipe)
+            case "track":
+                return self._track_request()
+            case _:
+                return self._render_request()
+
+    def _given(self) -> dict[str, Any]:
         source = self._room.blobs.source_path(self._video.id, self._video.extension)
         if self._video.state == "deleted" or not source.exists():
             raise Refused("the source is not on the volume any more", code="source_gone", hint="Upload it again.")
-        given: dict[str, Any] = {
+        return {
             "source": str(source.resolve()),
             "work_dir": str(self._work_dir.resolve()),
             "limits": limits_of(self._room.config),
         }
-        if self.task.kind == "probe":
-            return ProbeRequest(**given)
-        given |= {"info": self._info, "recipe": self._job.recipe}
-        if self.task.kind == "plan":
-            return PlanRequest(**given)
-        return RenderRequest(**given, plan=self._plan, todo=[segment.index for segment in self._todo])
+
+    def _track_request(self) -> TrackRequest:
+        return TrackRequest(
+            **self._given(),
+            info=self._info,
+            recipe=self._recipe,
+            plan=self._plan,
+            time_factor=self._room.config.gaze_time_factor,
+        )
+
+    def _render_request(self) -> RenderRequest:
+        return RenderRequest(
+            **self._given(),
+            info=self._info,
+            recipe=self._recipe,
+            plan=self._plan,
+            todo=[segment.index for segment in self._todo],
+            time_factor=self._room.config.gaze_time_factor,
+            **faces.given(
+                self._recipe, self._info, track=self._track, reason=self._why_no_track, without=self.task.without
+            ),
+        )
+
+    @property
+    def _track(self) -> Path:
+        return self._room.blobs.track_path(self._video.id)
+
+    @property
+    def _tracked(self) -> Tracked | None:
+        """What following the faces came to; None where that was never a step of the job."""
+        found = self.task.payload.get("tracked")
+        return None if found is None else msgspec.convert(found, Tracked)
+
+    @property
+    def _why_no_track(self) -> str | None:
+        if self.task.kind == "remake":
+            return self._no_track
+        if self._tracked is None:
+            return "the take was planned by a version that followed no faces"
+        return self._tracked.reason
 
     @property
     def _info(self) -> MediaInfo:
         assert self._video.info is not None  # the probe's completion set it
         return self._video.info
-
-    @property
-    def _plan(self) -> Plan:
-        return msgspec.convert(self.task.payload["plan"], Plan)
 
     @property
     def _media_s(self) -> float:
@@ -183,33 +271,67 @@ class Attempt:
             await self._adopt(message)
         elif time.monotonic() - self._told_at_s >= PROGRESS_EVERY_S or message.done_us >= message.total_us:
             self._told_at_s = time.monotonic()
-            await self._tell_progress(message.fraction)
+            await self._tell_progress(self._fraction(message))
+
+    def _fraction(self, said: Progress) -> float:
+        """Of the task. A remake makes one segment of what the child counts, and may have followed the faces before."""
+        if self.task.kind != "remake":
+            return said.fraction
+        if isinstance(self._asked, TrackRequest):
+            return said.fraction * FOLLOWING_SHARE
+        segment = next(segment for segment in self._segments if segment.id == self.task.segment_id)
+        done = (said.done_us - segment.in_us) / (segment.out_us - segment.in_us)
+        return self._done_before + (1 - self._done_before) * min(1.0, max(0.0, done))
 
     async def _tell_progress(self, fraction: float) -> None:
         # Written first: who asks for the status because of the note must not be told less.
         await self._unless_full(lambda db: db.tasks.set_progress(self.task, fraction))
-        self._store.feed.progress(
-            self.task.job_id,
-            {
-                "step": self.task.kind,
-                "progress": round(fraction * 100, 2),
-                "job_progress": round(job_percent(self.task.kind, fraction), 2),
-            },
-        )
+        note: dict[str, Any] = {"step": self.task.kind, "progress": round(fraction * 100, 2)}
+        if self.task.kind == "remake":
+            note |= {"segment_id": self.task.segment_id, "job_progress": 100.0}
+        else:
+            note["job_progress"] = round(job_percent(self.task.kind, fraction, tracks=self._tracks), 2)
+        self._store.feed.progress(self.task.job_id, note)
+
+    @property
+    def _tracks(self) -> bool:
+        """Whether following the faces is a step of the job."""
+        if self.task.kind == "render":
+            return self._tracked is not None
+        return self._recipe.tracks(self._video.info)
 
     async def _adopt(self, done: SegmentDone) -> None:
-        """A finished segment's files move to their place, and then its row says so."""
-        segment = self._segments[done.index]
-        # the fence before the files move: an attempt that lost its claim must not overwrite what another finished
-        await self._store.write(lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now()))
+        """A finished segment's files move to their place, and then its row says so; of a remake when it is done."""
+        segment = next((segment for segment in self._todo if segment.index == done.index), None)
+        if segment is None:
+            raise ChildDied(
+                f"the media child made segment {done.index}, which it was not asked for", code="child_garbled"
+            )
+        await self._fence()
         blobs = self._room.blobs
         files = await asyncio.to_thread(files_made, self._work_dir, done.stem)
-        await asyncio.to_thread(blobs.adopt, files, self.task.job_id, segment.id)
-
-        await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
+        making = segment.making + (self.task.kind == "remake")
+        await asyncio.to_thread(blobs.adopt, files, self.task.job_id, segment.id, making=making)
+        if self.task.kind == "remake":
+            self._made = segment, done.rendition
+        else:
+            await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
         self._todo = [other for other in self._todo if other.index != segment.index]
         _logger.info("segment ready", segment=segment.id, index=segment.index)
         self._check_room_for_next()
+
+    async def _fence(self) -> None:
+        """Before files move: an attempt that lost its claim must not overwrite what another finished."""
+        await self._store.write(lambda db: db.tasks.heartbeat(self.task, lease_ms=self._lease_ms, now=self._now()))
+
+    async def _adopt_track(self, data: dict[str, Any]) -> Tracked:
+        """The track of the faces moves to its place, if there is one."""
+        tracked = msgspec.convert(data, Tracked)
+        if tracked.reason is None:
+            await self._fence()
+            file = await asyncio.to_thread(track_made, self._work_dir)
+            await asyncio.to_thread(self._room.blobs.adopt_track, file, self._video.id)
+        return tracked
 
     # recording
 
@@ -223,10 +345,22 @@ class Attempt:
                 await self._store.write(lambda db: self._outcome(db).probed(self._video, info))
             case "plan":
                 plan = msgspec.convert(data, Plan)
-                await self._store.write(lambda db: self._outcome(db).planned(self._video, plan))
+                await self._store.write(lambda db: self._outcome(db).planned(self._video, plan, self._recipe))
+            case "track":
+                tracked = await self._adopt_track(data)
+                await self._store.write(lambda db: self._outcome(db).tracked(tracked))
             case "render":
-                warnings = [*self._info.warnings, *self._plan.warnings]
+                warnings = [*self._info.warnings, *self._plan.warnings, *self._warnings_of_faces]
                 await self._store.write(lambda db: self._outcome(db).rendered(warnings))
+            case "remake":
+                if self._made is None:
+                    raise TryLater("the media child ended without the segment", code="child_incomplete")
+                segment, rendition = self._made
+                await self._store.write(lambda db: self._outcome(db).remade(segment, rendition, self._recipe))
+
+    @property
+    def _warnings_of_faces(self) -> list[str]:
+        return faces.warnings(self._recipe, self._info, self._tracked, without=self.task.without)
 
     # settling
 
@@ -237,18 +371,24 @@ class Attempt:
         config = self._room.config
         told = told_as(error, self.task, now=self._now())
         fault = final_fault(error, told, self.task, max_crashes=config.max_crashes, room_wait_s=config.room_wait_s)
+        less = faces.less_after(error, self._asked)
+        does_without = goes_without(told, fault, self.task)
         if fault is not None or not self.task.waits_on(told):  # a wait that goes on is no news
             _logger.warning(
                 "attempt failed",
                 code=told.code,
                 message=told.message,
                 output=told.output[-1000:],
-                final=fault is not None,
+                final=fault is not None and not less and not does_without,
             )
         pause_ms = pause_after(told, self.task, jitter=self._room.jitter())
 
         def settle(db: Tables) -> None:
-            if fault is not None:
+            if does_without:
+                self._outcome(db).untracked(told, reason=faces.gave_up(told.message))
+            elif less:
+                self._outcome(db).retried_without(told, less, pause_ms=pause_ms)
+            elif fault is not None:
                 self._outcome(db).discarded(told, fault)
             elif waits_for_room(told):
                 self._outcome(db).postponed(told, pause_ms=pause_ms)
@@ -262,7 +402,9 @@ class Attempt:
         except VidProdError as unwritten:
             _logger.error("the failed attempt cannot be recorded; its lease will run out", error=str(unwritten))
             return "lost"
-        if fault is None:
+        if does_without:
+            return "without"
+        if fault is None or less:
             return "postponed" if waits_for_room(told) else "retried"
         return "refused" if told.refused else "discarded"
 

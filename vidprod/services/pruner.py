@@ -46,6 +46,7 @@ class Pruner:
         await self._orphans()  # before more is let go: what two crashes left must not add up
         await self._sources()
         await self._segments()
+        await self._earlier_makings()
         await self._jobs()
         await self._rows(lambda db, before, n: db.events.prune(before_ms=before, limit=n), self._config.event_keep_s)
         await self._rows(
@@ -85,6 +86,13 @@ class Pruner:
             _logger.info("segments pruned", job=job_id)
 
         await self._all(lambda db: db.jobs.media_prunable(before_ms=before, limit=BATCH), let_go, remove)
+
+    async def _earlier_makings(self) -> None:
+        """Of segments that were made again. Not at once when they were: somebody may be downloading them."""
+        for segment in await self._store.read(lambda db: db.segments.remade()):
+            await asyncio.to_thread(
+                self._blobs.delete_makings_before, segment.making, job_id=segment.job_id, segment_id=segment.id
+            )
 
     async def _jobs(self) -> None:
         if not self._config.job_keep_s:

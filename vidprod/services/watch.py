@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, SegmentDone, StepRequest
+from vidprod.domain.step import PlanRequest, ProbeRequest, Progress, SegmentDone, StepRequest, TrackRequest
 from vidprod.domain.task import TaskKind
 from vidprod.errors import ChildDied, NoSpace
 
@@ -15,6 +15,7 @@ CheckRoom = Callable[[], None]  # raises NoSpace when the child may write no mor
 SECONDS_PER_MEDIA_SECOND: dict[TaskKind, float] = {  # of work, at the slow end
     "probe": 0.05,  # reads and hashes every packet
     "plan": 0.2,  # decodes the sound
+    "track": 4.0,  # decodes 4K HEVC on two slow cores and looks for faces in each picture
     "render": 6.0,  # 4K HEVC, blurred background and x264 on two slow cores
 }
 
@@ -119,5 +120,7 @@ def kind_of(request: StepRequest) -> TaskKind:
             return "probe"
         case PlanRequest():
             return "plan"
+        case TrackRequest():
+            return "track"
         case _:
             return "render"

@@ -15,7 +15,8 @@ from vidprod.domain.task import Task
 from vidprod.errors import VidProdError
 from vidprod.services.attempt import Attempt, Room, give_back
 from vidprod.services.child import ChildHost
-from vidprod.services.outcome import fail_job, poisoned
+from vidprod.services.faces import gave_up
+from vidprod.services.outcome import give_up, go_on_without, poisoned
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log
 
@@ -62,7 +63,7 @@ class Worker:
         def free(db: Tables) -> list[Task]:
             now = self._now()
             rescued = db.tasks.rescue(boot_id=self._boot_id, now=now, max_rescues=self._config.max_crashes)
-            self._fail_jobs_of_discarded(db, rescued, now=now)
+            self._settle_taken_back(db, rescued, now=now)
             return rescued
 
         for task in await self._store.write(free, urgent=True):
@@ -110,17 +111,20 @@ class Worker:
         # Whoever is here to claim sees that they live: a machine that slept, or could not write, let their leases end.
         db.tasks.renew(held, lease_ms=lease_ms, now=now)
         expired = db.tasks.expired(now=now, max_rescues=self._config.max_crashes)
-        self._fail_jobs_of_discarded(db, expired, now=now)
+        self._settle_taken_back(db, expired, now=now)
         task = db.tasks.claim(boot_id=self._boot_id, token=token, lease_ms=lease_ms, now=now)
         if task is not None and db.jobs.get(task.job_id).state == "queued":
             db.jobs.start(task.job_id, now=now)
             db.events.record("job.started", job_id=task.job_id, now=now)
         return task
 
-    def _fail_jobs_of_discarded(self, db: Tables, tasks: list[Task], *, now: int) -> None:
+    def _settle_taken_back(self, db: Tables, tasks: list[Task], *, now: int) -> None:
         for task in tasks:
+            said = task.errors[-1].message
             if task.state == "discarded":
-                fail_job(db, task, poisoned(task.rescues + 1, task.errors[-1].message), now=now)
+                give_up(db, task, poisoned(task.rescues + 1, said), now=now)
+            elif task.state == "completed":
+                go_on_without(db, task, gave_up(said), max_attempts=self._config.max_attempts, now=now)
 
     async def _end_older_attempt(self, task: Task) -> None:
         """Its job was cancelled and tried again before it has ended: two must not work in one directory."""

@@ -50,7 +50,8 @@ step_seconds_per_media_second = Histogram(
 )
 attempts = Counter(
     "vidprod_attempts",
-    "Attempts at a task that ended, by outcome: completed, retried, discarded, refused, given_back, lost.",
+    "Attempts at a task that ended, by outcome: completed, without (the job goes on without what it was to bring), "
+    "retried, postponed, discarded, refused, given_back, lost.",
     ["kind", "outcome"],
     registry=registry,
 )

@@ -65,7 +65,7 @@ def _entries(desk: Desk, db: Tables, job_id: str) -> tuple[str, list[Entry]]:
     segments = db.segments.of_job(job_id)
     entries = [
         Entry(
-            path=desk.blobs.segment_path(job_id, segment.id, ".mp4"),
+            path=desk.blobs.segment_path(job_id, segment.id, ".mp4", making=segment.making),
             name=segment_filename(video, segment, ".mp4", of=len(segments)),
             size=segment.rendition.size,
             at_ms=segment.ready_at or job.created_at,

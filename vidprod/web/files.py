@@ -25,10 +25,13 @@ _POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; media-
 
 _HEADERS = {
     "Accept-Ranges": "bytes",
-    "Cache-Control": "private, max-age=86400, immutable",  # a shared cache must not keep private footage
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
 }
+
+
+_STAYS = "private, max-age=86400, immutable"  # a shared cache must not keep private footage
+_MAY_CHANGE = "private, no-cache"  # asked for again each time, sent only when it changed
 
 
 class OutOfRange(BadRequest):
@@ -39,13 +42,21 @@ class OutOfRange(BadRequest):
 
 
 async def send_file(
-    request: HttpRequest, path: Path, *, media_type: str, etag: str, filename: str, attachment: bool
+    request: HttpRequest,
+    path: Path,
+    *,
+    media_type: str,
+    etag: str,
+    filename: str,
+    attachment: bool,
+    stays: bool = False,
 ) -> Response[Any]:
     """The file, the part of it that is asked for, or that nothing changed.
 
     Args:
         etag: strong, without quotes: the same only for the same bytes.
         filename: what it is saved as.
+        stays: this address never has another file.
     Raises:
         NotFound: the file is not there (any more).
     """
@@ -56,6 +67,7 @@ async def send_file(
     headers = {
         **_HEADERS,
         "ETag": f'"{etag}"',
+        "Cache-Control": _STAYS if stays else _MAY_CHANGE,
         "Content-Disposition": disposition(filename, attachment=attachment),
     }
     if matches(request.headers.get("if-none-match"), etag):

@@ -106,6 +106,7 @@ async def delete_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Resp
         job = db.jobs.get(job_id)
         if job.state not in FINAL:
             lifecycle.cancel_job(db, job, now=now)
+        db.tasks.cancel_of_job(job_id, now=now)  # of a job that is over: segments that are made again
         video = db.jobs.delete(job_id)
         db.events.record("job.deleted", job_id=job_id, now=now)
         return video

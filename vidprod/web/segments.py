@@ -1,4 +1,5 @@
-"""The files of a segment: the video, its poster and its sprite."""
+"""Segments over HTTP: their files (the video, its poster, its sprite, and what shows what was done to the eyes), and
+making one again."""
 
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
@@ -26,6 +27,7 @@ _KINDS = {
     "video": _Kind(".mp4", "video/mp4"),
     "poster": _Kind(".jpg", "image/jpeg"),
     "sprite": _Kind(".sprite.jpg", "image/jpeg"),
+    "gaze": _Kind(".gaze.jpg", "image/jpeg"),
 }
 
 
@@ -36,8 +38,12 @@ async def get_file(
     segment_id: FromPath[str],
     kind: FromPath[str],
     download: Annotated[bool, QueryParameter(description="1: to be saved, not shown")] = False,
+    making: Annotated[
+        int | None, QueryParameter(ge=1, le=1_000_000, description="only of this making; a later one is not found")
+    ] = None,
 ) -> Response[Any]:
-    """A file of a segment: `video`, `poster` or `sprite`. Ranges and conditional requests work."""
+    """A file of a segment: `video`, `poster`, `sprite` or `gaze` (before and after). Ranges and conditional requests
+    work. A segment that is made again has a file with another address; with `making` nobody gets a mix of two."""
     if kind not in _KINDS:
         raise NotFound(f"A segment has no {kind[:30]!r}; it has {', '.join(_KINDS)}.")
     suffix, media_type = _KINDS[kind]
@@ -47,11 +53,18 @@ async def get_file(
         raise NotFound(f"The segment {segment_id} is {segment.state}: it has no file yet.", code="not_ready")
     if segment.deleted_at is not None:
         raise NotFound("The file is past its keeping time and was deleted.", code="media_gone")
+    if making is not None and making != segment.making:
+        raise NotFound(
+            f"The segment {segment_id} was made again: its file is of making {segment.making}, not {making}.",
+            code="replaced",
+            hint="The status of its job has the new address.",
+        )
     return await send_file(
         request,
-        desk.blobs.segment_path(segment.job_id, segment.id, suffix),
+        desk.blobs.segment_path(segment.job_id, segment.id, suffix, making=segment.making),
         media_type=media_type,
-        # a poster and a sprite are made with their video: its bytes stand for theirs
+        stays=making is not None,
+        # the pictures are made with their video: its bytes stand for theirs
         etag=rendition.sha256 if kind == "video" else f"{rendition.sha256}-{kind}",
         filename=segment_filename(video, segment, suffix, of=of),
         attachment=download,

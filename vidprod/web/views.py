@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from vidprod.domain.gaze import Compare, FramingReport, GazeReport
 from vidprod.domain.job import FINAL, Fault, Job, JobState, Priority
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Segment, SegmentState, Sprite
-from vidprod.domain.task import STEP_WEIGHT, STEPS, AttemptError, Task, TaskKind
+from vidprod.domain.task import AttemptError, Task, TaskKind, TaskState, step_weights
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.store.sqlite import Tables
 
@@ -71,8 +72,19 @@ class SpriteView(msgspec.Struct, frozen=True, kw_only=True):
     interval_s: float
 
 
+class RemakeView(msgspec.Struct, frozen=True, kw_only=True):
+    """A segment's next making, while it waits, runs or was given up (`discarded`); the file is the one before."""
+
+    state: TaskState
+    progress: float
+    recipe: Recipe
+    pause: PauseView | None = None
+    error: Fault | None = None
+
+
 class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
-    """A segment and, once it is ready, its file. `in_us` and `out_us` are half-open on the take's clock."""
+    """A segment and, once it is ready, its file. `in_us` and `out_us` are half-open on the take's clock. `recipe` is
+    what the file was made with; `synthetic`: what it shows did not happen so, as platforms want to be told."""
 
     segment_id: str
     index: int
@@ -91,10 +103,18 @@ class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
     loudness_lufs: float | None = None
     true_peak_dbtp: float | None = None
     warnings: list[str] = []
+    recipe: Recipe
+    gaze: GazeReport | None = None
+    framing: FramingReport | None = None
+    synthetic: bool = False
+    synthetic_reason: str | None = None
     video_url: str | None = None
     download_url: str | None = None
     poster_url: str | None = None
     sprite: SpriteView | None = None
+    compare: Compare | None = None
+    compare_url: str | None = None
+    remake: RemakeView | None = None
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +146,9 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         with_errors: of each attempt; a list of jobs does without.
     """
     video = db.videos.get(job.video_id)
-    steps = _steps(db.tasks.of_job(job.id), job=job, with_errors=with_errors)
+    tasks = db.tasks.of_job(job.id)
+    steps = _steps(tasks, job=job, info=video.info, with_errors=with_errors)
+    remakes = {task.segment_id: task for task in tasks if task.segment_id is not None}  # the last of each
     return JobView(
         job_id=job.id,
         state=job.state,
@@ -140,7 +162,7 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         source=_source(video),
         recipe=job.recipe,
         steps=steps,
-        segments=[_segment(segment) for segment in db.segments.of_job(job.id)],
+        segments=[_segment(segment, job=job, remake=remakes.get(segment.id)) for segment in db.segments.of_job(job.id)],
         archive_url=f"/v1/jobs/{job.id}/segments.zip",
         error=job.error,
         warnings=job.warnings,
@@ -160,17 +182,19 @@ def _moment(at_ms: int | None) -> str | None:
 def _progress(job: Job, steps: Sequence[StepView]) -> float:
     if job.state == "completed":
         return 100.0
-    done = sum(STEP_WEIGHT[step.name] * step.progress / 100 for step in steps)
+    weights = step_weights(tracks=any(step.name == "track" for step in steps))
+    done = sum(weights[step.name] * step.progress / 100 for step in steps)
     return round(min(done, 99.9), 1)
 
 
-def _steps(tasks: Sequence[Task], *, job: Job, with_errors: bool) -> list[StepView]:
+def _steps(tasks: Sequence[Task], *, job: Job, info: MediaInfo | None, with_errors: bool) -> list[StepView]:
     last = {task.kind: task for task in tasks}  # enqueued in order: a later one of a kind replaces the earlier
+    tracks = "track" in last or ("render" not in last and job.recipe.tracks(info))
     return [
         _step(last[kind], job=job, with_errors=with_errors)
         if kind in last
         else _step_to_come(kind, job=job, with_errors=with_errors)
-        for kind in STEPS
+        for kind in step_weights(tracks=tracks)
     ]
 
 
@@ -230,7 +254,12 @@ def _source(video: Video) -> SourceView:
     )
 
 
-def _segment(segment: Segment) -> SegmentView:
+def view_segment(db: Tables, segment: Segment) -> SegmentView:
+    """Of one segment, inside a reading transaction."""
+    return _segment(segment, job=db.jobs.get(segment.job_id), remake=db.tasks.last_of_segment(segment.id))
+
+
+def _segment(segment: Segment, *, job: Job, remake: Task | None) -> SegmentView:
     planned = SegmentView(
         segment_id=segment.id,
         index=segment.index,
@@ -240,6 +269,7 @@ def _segment(segment: Segment) -> SegmentView:
         in_s=segment.in_us / 1e6,
         out_s=segment.out_us / 1e6,
         duration_s=(segment.out_us - segment.in_us) / 1e6,
+        recipe=segment.recipe or job.recipe,
     )
     rendition = segment.rendition
     if rendition is None:
@@ -256,16 +286,36 @@ def _segment(segment: Segment) -> SegmentView:
         loudness_lufs=rendition.loudness_lufs,
         true_peak_dbtp=rendition.true_peak_dbtp,
         warnings=rendition.warnings,
+        gaze=rendition.gaze,
+        framing=rendition.framing,
+        synthetic=rendition.synthetic,
+        synthetic_reason=rendition.synthetic_reason,
+        remake=_remake(remake),
     )
     if segment.deleted_at is not None:
         return measured
-    files = f"/v1/segments/{segment.id}"
+    files, making = f"/v1/segments/{segment.id}", f"making={segment.making}"  # a later file has another address
     return msgspec.structs.replace(
         measured,
-        video_url=f"{files}/video",
-        download_url=f"{files}/video?download=1",
-        poster_url=f"{files}/poster",
-        sprite=_sprite(rendition.sprite, f"{files}/sprite"),
+        video_url=f"{files}/video?{making}",
+        download_url=f"{files}/video?{making}&download=1",
+        poster_url=f"{files}/poster?{making}",
+        sprite=_sprite(rendition.sprite, f"{files}/sprite?{making}"),
+        compare=rendition.compare,
+        compare_url=f"{files}/gaze?{making}" if rendition.compare is not None else None,
+    )
+
+
+def _remake(task: Task | None) -> RemakeView | None:
+    if task is None or task.state in ("completed", "cancelled"):
+        return None
+    last = task.errors[-1] if task.state == "discarded" and task.errors else None
+    return RemakeView(
+        state=task.state,
+        progress=round(100 * task.progress, 1),
+        recipe=msgspec.convert(task.payload["recipe"], Recipe),
+        pause=_pause(task),
+        error=None if last is None else Fault(code=last.code, message=last.message),
     )
 
 

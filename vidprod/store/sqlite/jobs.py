@@ -159,11 +159,17 @@ class Jobs(Table):
         the source file may go once this is committed. Events and answers stay.
 
         Raises:
-            Conflict: the job is processing, or a task of it still runs.
+            Conflict: the job is processing, a task of it still runs, or a segment of it is to be made again.
         """
         job = self.get(job_id)
-        running = self._value("select count(*) from task where job_id = :id and state = 'running'", id=job_id)
-        if job.state == "processing" or running:
+        busy = self._value(
+            """
+            select count(*) from task
+            where job_id = :id and (state = 'running' or (state = 'available' and kind = 'remake'))
+            """,
+            id=job_id,
+        )
+        if job.state == "processing" or busy:
             raise Conflict(f"the job {job_id} is processing", hint="Cancel it first.")
         self._run("delete from job where id = :id", id=job_id)
         row = self._one(
@@ -177,12 +183,16 @@ class Jobs(Table):
         return None if row is None else read_video(row)
 
     def mark_media_deleted(self, job_id: str, *, now: int) -> Job:
-        """The segments' files of a finished job may go once this is committed. Said twice, the first time stays."""
+        """The segments' files of a finished job may go once this is committed. Said twice, the first time stays.
+        While a segment is made again they stay."""
         return self._moved(
             """
             update job
             set media_deleted_at = coalesce(media_deleted_at, :now)
             where id = :id and finished_at is not null
+                and not exists (
+                    select 1 from task
+                    where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
             returning *
             """,
             job_id,
@@ -191,11 +201,15 @@ class Jobs(Table):
         )
 
     def media_prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
-        """Jobs that were over before `before_ms` and whose segments still have their files, longest over first."""
+        """Jobs that were over before `before_ms` and whose segments still have their files, and none is made again,
+        longest over first."""
         rows = self._all(
             """
             select * from job
             where finished_at < :before and media_deleted_at is null
+                and not exists (
+                    select 1 from task
+                    where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
             order by finished_at
             limit :limit
             """,
@@ -205,9 +219,17 @@ class Jobs(Table):
         return [_job(row) for row in rows]
 
     def prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
-        """Jobs that were over before `before_ms`, longest over first."""
+        """Jobs that were over before `before_ms`, and make nothing again, longest over first."""
         rows = self._all(
-            "select * from job where finished_at < :before order by finished_at limit :limit",
+            """
+            select * from job
+            where finished_at < :before
+                and not exists (
+                    select 1 from task
+                    where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
+            order by finished_at
+            limit :limit
+            """,
             before=before_ms,
             limit=limit,
         )

@@ -1,7 +1,14 @@
 """A job's moves that several tables make together. Each runs inside one transaction, whoever asks for it."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
 from vidprod.domain.job import Job
-from vidprod.domain.task import STEPS
+from vidprod.domain.recipe import GAZE_OPTIONS, parse_recipe
+from vidprod.domain.segment import Segment
+from vidprod.domain.task import OPTIONAL, STEPS, Task
 from vidprod.errors import Conflict
 from vidprod.store.sqlite.tables import Tables
 
@@ -31,6 +38,84 @@ def retry_job(db: Tables, job_id: str, *, max_attempts: int, now: int) -> Job:
     return job
 
 
+def remake_segment(
+    db: Tables, segment_id: str, asked: Mapping[str, Any], *, max_attempts: int, now: int
+) -> tuple[Segment, Task]:
+    """A finished segment of a completed job is queued to be made again. It keeps its file until then.
+
+    Args:
+        asked: of `GAZE_OPTIONS`; what is not named stays as it was made with.
+    Raises:
+        NotFound: there is no such segment.
+        BadRecipe: naming every fault of `asked`.
+        Conflict: its job is not completed, its take or its own file is gone, its picture is copied, or it is being
+            made already.
+    """
+    segment = db.segments.get(segment_id)
+    job = _remakable(db, segment)
+    recipe = parse_recipe(asked, base=segment.recipe or job.recipe, options=GAZE_OPTIONS)
+    db.tasks.supersede(segment_id, now=now)
+    task = db.tasks.enqueue(
+        "remake",
+        job_id=job.id,
+        segment_id=segment_id,
+        priority=job.priority,
+        run_at=now,
+        max_attempts=max_attempts,
+        payload={"recipe": msgspec.to_builtins(recipe)},
+        now=now,
+    )
+    _record_remaking(db, segment, now=now)
+    return segment, task
+
+
+def retry_remake(db: Tables, segment_id: str, *, max_attempts: int, now: int) -> Task:
+    """The last making of a segment that was given up is queued again, with the recipe it had.
+
+    Raises:
+        NotFound: there is no such segment.
+        Conflict: as `remake_segment`, or nothing of it was given up.
+    """
+    segment = db.segments.get(segment_id)
+    _remakable(db, segment)
+    task = db.tasks.last_of_segment(segment_id)
+    if task is None or task.state != "discarded":
+        raise Conflict(f"no making of the segment {segment_id} was given up: there is nothing to try again")
+    task = db.tasks.requeue(task.id, max_attempts=max_attempts, now=now)
+    _record_remaking(db, segment, now=now)
+    return task
+
+
+def _remakable(db: Tables, segment: Segment) -> Job:
+    job = db.jobs.get(segment.job_id)
+    if job.state != "completed":
+        raise Conflict(
+            f"the job {job.id} is {job.state}: a segment is made again only when all are finished",
+            hint="Wait for it, or try the job again.",
+        )
+    if db.videos.get(job.video_id).state == "deleted":
+        raise Conflict(
+            f"the take of the job {job.id} is gone: nothing can be made of it any more",
+            code="source_gone",
+            hint="Upload it again.",
+        )
+    if segment.state != "ready" or segment.deleted_at is not None:
+        raise Conflict(f"the segment {segment.id} is past its keeping time and was deleted", code="media_gone")
+    if job.recipe.video == "copy":
+        raise Conflict(
+            f"the job {job.id} copies the picture as it is: nothing in it is turned",
+            hint="Upload the take again with video=encode.",
+        )
+    if db.tasks.live_of_segment(segment.id) is not None:
+        raise Conflict(f"the segment {segment.id} is being made again already", hint="Wait for it.")
+    return job
+
+
+def _record_remaking(db: Tables, segment: Segment, *, now: int) -> None:
+    data = {"segment_id": segment.id, "index": segment.index}
+    db.events.record("segment.remaking", job_id=segment.job_id, data=data, now=now)
+
+
 def _requeue_steps(db: Tables, job: Job, *, max_attempts: int, now: int) -> None:
     last = {task.kind: task for task in db.tasks.of_job(job.id)}
     for kind in STEPS:
@@ -38,7 +123,7 @@ def _requeue_steps(db: Tables, job: Job, *, max_attempts: int, now: int) -> None
         if task is not None and task.state in ("discarded", "cancelled"):
             db.tasks.requeue(task.id, max_attempts=max_attempts, now=now)
             return  # the steps after it were never enqueued: its completion does that
-        if task is None:
+        if task is None and kind not in OPTIONAL:
             db.tasks.enqueue(kind, job_id=job.id, priority=job.priority, run_at=now, max_attempts=max_attempts, now=now)
             return
     raise Conflict(f"every step of the job {job.id} is done: there is nothing to try again")

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 import msgspec
 
+from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition, Segment
 from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table, to_json
 
 _rendition = msgspec.json.Decoder(Rendition)
+_recipe = msgspec.json.Decoder(Recipe)
 
 
 def _segment(row: Row) -> Segment:
@@ -24,6 +26,8 @@ def _segment(row: Row) -> Segment:
         rendition=None if row["rendition"] is None else _rendition.decode(row["rendition"]),
         ready_at=row["ready_at"],
         deleted_at=row["deleted_at"],
+        making=row["making"],
+        recipe=None if row["recipe"] is None else _recipe.decode(row["recipe"]),
     )
 
 
@@ -90,6 +94,34 @@ class Segments(Table):
         if row is not None:
             return _segment(row)
         raise Conflict(f"the segment {segment_id} is {self.get(segment_id).state}, not pending")
+
+    def remake(self, segment: Segment, rendition: Rendition, *, recipe: Recipe, now: int) -> Segment:
+        """ready → ready: the file of the next making takes the place of `segment`'s. Not fenced by itself, as `ready`.
+
+        Raises:
+            Conflict: it is not as `segment` any more: its file went, or another took its place.
+        """
+        row = self._one(
+            """
+            update segment
+            set rendition = :rendition, recipe = :recipe, making = making + 1, ready_at = :now
+            where id = :id and state = 'ready' and deleted_at is null and making = :making
+            returning *
+            """,
+            id=segment.id,
+            making=segment.making,
+            rendition=to_json(rendition),
+            recipe=to_json(recipe),
+            now=now,
+        )
+        if row is None:
+            raise Conflict(f"the segment {segment.id} has changed since it was to be made again")
+        return _segment(row)
+
+    def remade(self) -> list[Segment]:
+        """Those that were made again and whose file is still there: files of earlier makings may be, too."""
+        rows = self._all("select * from segment where making > 1 and deleted_at is null order by id")
+        return [_segment(row) for row in rows]
 
     def fail_pending(self, job_id: str) -> int:
         """pending → failed, all of the job's: it is over. How many."""

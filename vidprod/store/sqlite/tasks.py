@@ -11,7 +11,7 @@ import msgspec
 
 from vidprod.domain.ids import new_id
 from vidprod.domain.job import Priority
-from vidprod.domain.task import PRIORITY_RANK, STEPS, AttemptError, Task, TaskKind, TaskState
+from vidprod.domain.task import KINDS, OPTIONAL, PRIORITY_RANK, AttemptError, Task, TaskKind, TaskState
 from vidprod.errors import ClaimLost, Conflict, NotFound
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import PRIORITY_OF_RANK, Table, to_json
@@ -27,6 +27,7 @@ def _task(row: Row) -> Task:
         id=row["id"],
         job_id=row["job_id"],
         kind=row["kind"],
+        segment_id=row["segment_id"],
         state=row["state"],
         priority=PRIORITY_OF_RANK[row["priority"]],
         run_at=row["run_at"],
@@ -58,18 +59,24 @@ class Tasks(Table):
         run_at: int,
         max_attempts: int,
         payload: dict[str, Any] | None = None,
+        segment_id: str | None = None,
         now: int,
     ) -> Task:
-        """Raises Conflict when such a task of the job is available or running already, or there is no such job."""
+        """Raises Conflict when such a task of the job is available or running already, or there is no such job.
+
+        Args:
+            segment_id: of a remake; each segment of a job may have one.
+        """
         row = self._one(
             """
-            insert into task (id, job_id, kind, state, priority, run_at, max_attempts, payload, created_at)
-            values (:id, :job_id, :kind, 'available', :priority, :run_at, :max_attempts, :payload, :now)
+            insert into task (id, job_id, kind, segment_id, state, priority, run_at, max_attempts, payload, created_at)
+            values (:id, :job_id, :kind, :segment_id, 'available', :priority, :run_at, :max_attempts, :payload, :now)
             returning *
             """,
             id=new_id("tsk", now=now),
             job_id=job_id,
             kind=kind,
+            segment_id=segment_id,
             priority=PRIORITY_RANK[priority],
             run_at=run_at,
             max_attempts=max_attempts,
@@ -107,7 +114,7 @@ class Tasks(Table):
                 limit 1)
             returning *
             """,
-            kinds=to_json(STEPS),
+            kinds=to_json(KINDS),
             boot_id=boot_id,
             token=token,
             lease_ms=lease_ms,
@@ -192,6 +199,22 @@ class Tasks(Table):
             now=now,
         )
 
+    def do_without(self, task: Task, error: AttemptError, *, now: int) -> Task:
+        """running → completed, without what it was to bring: its job goes on without it."""
+        return self._held(
+            """
+            update task
+            set state = 'completed', progress = 1.0, finalized_at = :now, crashes = crashes + :crash, errors = :errors,
+                lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            now=now,
+            crash=int(error.crash),
+            errors=_with(self.hold(task), error),
+        )
+
     def retry(self, task: Task, error: AttemptError, *, run_at: int) -> Task:
         """running → available at `run_at`. Raises Conflict when no attempt is left: then `discard` it."""
         held = self.hold(task)
@@ -210,6 +233,25 @@ class Tasks(Table):
             run_at=run_at,
             crash=int(error.crash),
             errors=_with(held, error),
+        )
+
+    def retry_without(self, task: Task, error: AttemptError, *, why: list[str], run_at: int) -> Task:
+        """running → available at `run_at`, its attempt given back: the next does less, and `why` is kept in words."""
+        held = self.hold(task)
+        self._outcome.nudge = True
+        return self._held(
+            """
+            update task
+            set state = 'available', run_at = :run_at, attempt = attempt - 1, crashes = crashes + :crash,
+                errors = :errors, payload = :payload, lease_token = null, lease_until = null, boot_id = null
+            where id = :id and state = 'running' and lease_token = :token
+            returning *
+            """,
+            task,
+            run_at=run_at,
+            crash=int(error.crash),
+            errors=_with(held, error),
+            payload=to_json(held.payload | {"without": [*held.without, *why]}),
         )
 
     def postpone(self, task: Task, error: AttemptError, *, run_at: int) -> Task:
@@ -285,7 +327,7 @@ class Tasks(Table):
         return [_task(row) for row in rows]
 
     def requeue(self, task_id: str, *, max_attempts: int, now: int) -> Task:
-        """discarded, cancelled → available at once, its deaths forgotten.
+        """discarded, cancelled → available at once, its deaths forgotten, and what it was to do without.
 
         Args:
             max_attempts: from now on; those it had are counted on from.
@@ -297,7 +339,7 @@ class Tasks(Table):
             """
             update task
             set state = 'available', run_at = :now, finalized_at = null, crashes = 0, rescues = 0,
-                max_attempts = attempt + :max_attempts
+                max_attempts = attempt + :max_attempts, payload = json_remove(payload, '$.without')
             where id = :id and state in ('discarded', 'cancelled')
             returning *
             """,
@@ -313,8 +355,8 @@ class Tasks(Table):
     def rescue(self, *, boot_id: str, now: int, max_rescues: int) -> list[Task]:
         """What daemons before this one left running is available at once, its attempt given back.
 
-        A task that took more than `max_rescues` daemons with it, since it last got further, is discarded instead:
-        look at the state of what is returned.
+        A task that took more than `max_rescues` daemons with it, since it last got further, is discarded instead, or
+        completed where its job goes on without it: look at the state of what is returned.
 
         Args:
             boot_id: of this daemon; its own tasks are left alone.
@@ -335,6 +377,26 @@ class Tasks(Table):
         if row is None:
             raise NotFound(f"there is no task {task_id}")
         return _task(row)
+
+    def live_of_segment(self, segment_id: str) -> Task | None:
+        """The task that waits to make the segment again, or does."""
+        row = self._one(
+            "select * from task where segment_id = :id and state in ('available', 'running')", id=segment_id
+        )
+        return None if row is None else _task(row)
+
+    def last_of_segment(self, segment_id: str) -> Task | None:
+        """The last task that was to make the segment again, whatever became of it."""
+        row = self._one("select * from task where segment_id = :id order by number desc limit 1", id=segment_id)
+        return None if row is None else _task(row)
+
+    def supersede(self, segment_id: str, *, now: int) -> int:
+        """discarded → cancelled: what was given up of the segment, now that it is asked for anew. How many."""
+        return self._run(
+            "update task set state = 'cancelled', finalized_at = :now where segment_id = :id and state = 'discarded'",
+            id=segment_id,
+            now=now,
+        )
 
     def of_job(self, job_id: str) -> list[Task]:
         """In the order they were enqueued."""
@@ -404,7 +466,7 @@ class Tasks(Table):
             from json_each(:kinds) as wanted
             cross join json_each('[1, 2, 3]') as rank
             """,
-            kinds=to_json(STEPS),
+            kinds=to_json(KINDS),
         )
         return None if run_at is None else int(run_at)
 
@@ -414,7 +476,7 @@ class Tasks(Table):
     def _take_back(self, task: Task, code: str, message: str, *, now: int, max_rescues: int) -> Task:
         error = AttemptError(attempt=task.attempt, at=now, code=code, message=message)
         if task.rescues >= max_rescues:
-            return self.discard(task, error, now=now)
+            return (self.do_without if task.kind in OPTIONAL else self.discard)(task, error, now=now)
         self._outcome.nudge = True
         return self._held(
             """

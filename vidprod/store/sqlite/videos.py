@@ -63,7 +63,7 @@ class Videos(Table):
 
         Raises:
             NotFound: there is no such video.
-            Conflict: a job of it is not over yet.
+            Conflict: a job of it is not over yet, or makes a segment again.
         """
         row = self._one(
             """
@@ -71,6 +71,9 @@ class Videos(Table):
             set state = 'deleted', deleted_at = :now
             where id = :id and state = 'stored'
                 and not exists (select 1 from job where video_id = :id and finished_at is null)
+                and not exists (
+                    select 1 from job join task on task.job_id = job.id
+                    where job.video_id = :id and task.kind = 'remake' and task.state in ('available', 'running'))
             returning *
             """,
             id=video_id,
@@ -84,7 +87,7 @@ class Videos(Table):
         return video
 
     def prunable(self, *, before_ms: int, limit: int) -> list[Video]:
-        """Stored videos whose jobs were all over before `before_ms`, oldest first."""
+        """Stored videos whose jobs were all over before `before_ms` and make nothing again, oldest first."""
         rows = self._all(
             """
             select * from video
@@ -92,6 +95,9 @@ class Videos(Table):
                 and not exists (
                     select 1 from job
                     where video_id = video.id and (finished_at is null or finished_at >= :before))
+                and not exists (
+                    select 1 from job join task on task.job_id = job.id
+                    where job.video_id = video.id and task.kind = 'remake' and task.state in ('available', 'running'))
             order by created_at
             limit :limit
             """,
