@@ -137,27 +137,37 @@ def _resampler() -> Any:
     return av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
 
 
-class Listener:
-    """Takes in a track piece by piece; knows how loud each moment was and the whole, as ITU-R BS.1770 has it."""
+class Levels:
+    """Takes in a track piece by piece; knows how loud each moment was."""
 
     HOP_MS = 20
 
     def __init__(self) -> None:
-        self._meter = Meter(peaks=False)
         self._levels: list[NDArray[np.float32]] = []
 
     def hear(self, samples: Samples) -> None:
         """`samples`: (2, n) with n a multiple of the hop (20 ms), but for the last."""
-        self._meter.push(samples)
         hop = RATE * self.HOP_MS // 1000
         whole = samples.shape[1] // hop * hop
         power = (samples[:, :whole] ** 2).reshape(2, -1, hop).mean(axis=(0, 2))
         self._levels.append((10 * np.log10(power + 1e-10)).astype(np.float32))
 
     @property
-    def levels(self) -> NDArray[np.float32]:
+    def values(self) -> NDArray[np.float32]:
         """The level of each 20 ms in dB below full scale; −100 is digital silence."""
         return np.concatenate(self._levels) if self._levels else np.zeros(0, np.float32)
+
+
+class Listener(Levels):
+    """Knows, besides, how loud the whole is, as ITU-R BS.1770 has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meter = Meter(peaks=False)
+
+    def hear(self, samples: Samples) -> None:
+        self._meter.push(samples)
+        super().hear(samples)
 
     def loudness(self) -> float | None:
         """Integrated loudness in LUFS; None when there was nothing to measure."""

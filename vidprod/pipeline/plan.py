@@ -22,7 +22,7 @@ def run(request: PlanRequest, say: Say) -> Plan:
     rate = output_rate(Fraction(video.average_rate), usual=Fraction(video.usual_rate), variable=video.variable_rate)
     total = max(1, round(info.duration_us * rate / 1_000_000))
     listener = _listen(request, say)
-    levels = listener.levels.tolist()
+    levels = listener.values.tolist()
 
     def pause(first: int, last: int) -> int | None:
         at_s = quietest(levels, hop_s=listener.HOP_MS / 1000, from_s=float(first / rate), to_s=float(last / rate))

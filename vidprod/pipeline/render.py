@@ -3,12 +3,15 @@
 import queue
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import groupby
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from vidprod.domain.canvas import over_blur
+from vidprod.domain.gaze import FramingReport
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Progress, RenderRequest, Say, SegmentDone
 from vidprod.errors import Refused
@@ -20,6 +23,8 @@ from vidprod.media.master import Mastered, master_segment
 from vidprod.media.remux import Cutter
 from vidprod.media.sound import Sound
 from vidprod.pipeline.ahead import Ahead
+from vidprod.pipeline.framing import plan_path
+from vidprod.vision.framing import CropPath, Window
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
 _SAY_EVERY_S = 0.5  # while a picture is waited for
@@ -32,19 +37,26 @@ def run(request: RenderRequest, say: Say) -> None:
     if request.recipe.video == "copy":
         _copy(request, todo, say)
         return
-    with _Canvases(request, todo) as canvases, _Sounds(request, todo) as sounds:
+    path, warnings = plan_path(request, say)
+    with _Canvases(request, todo, path) as canvases, _Sounds(request, todo) as sounds:
         for segment in todo:
-            _make(request, segment, canvases, sounds, say)
+            _make(request, segment, canvases, sounds, say, warnings)
 
 
-def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases", sounds: "_Sounds", say: Say) -> None:
-    plan = request.plan
-    rate = Fraction(plan.fps)
+def _make(
+    request: RenderRequest,
+    segment: PlannedSegment,
+    canvases: "_Canvases",
+    sounds: "_Sounds",
+    say: Say,
+    warnings: list[str],
+) -> None:
+    rate = Fraction(request.plan.fps)
     with SegmentWriter(
         Path(request.work_dir),
         segment.stem,
-        width=plan.canvas.width,
-        height=plan.canvas.height,
+        width=canvases.size[0],
+        height=canvases.size[1],
         rate=rate,
         frames=segment.frames,
         threads=request.limits.threads,
@@ -64,7 +76,10 @@ def _make(request: RenderRequest, segment: PlannedSegment, canvases: "_Canvases"
         rendition = writer.finish()
     if canvases.frozen:
         still = f"the take is damaged here: the picture stands still for {float(canvases.frozen / rate):.2f} s"
-        rendition = msgspec.structs.replace(rendition, warnings=[*rendition.warnings, still])
+        warnings = [still, *warnings]
+    rendition = msgspec.structs.replace(
+        rendition, warnings=[*rendition.warnings, *warnings], framing=canvases.framing(segment)
+    )
     say(SegmentDone(index=segment.index, stem=segment.stem, rendition=rendition))
 
 
@@ -91,9 +106,11 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
 class _Canvases:
     """The canvases of the segments to make, frame by frame, decoded and painted in a thread of their own."""
 
-    def __init__(self, request: RenderRequest, todo: list[PlannedSegment]) -> None:
+    def __init__(self, request: RenderRequest, todo: list[PlannedSegment], path: CropPath | None) -> None:
         self._request = request
         self._todo = todo
+        self._path = path
+        self._easel = _Easel(request, path)
         self._begins = {segment.first_frame for segment in todo}  # there nothing may be left of a segment before
         video = request.info.video
         large = video.coded_width * video.coded_height > _LARGE
@@ -111,6 +128,19 @@ class _Canvases:
 
     def __exit__(self, *_: object) -> None:
         self._ahead.close()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height."""
+        return self._easel.size
+
+    def framing(self, segment: PlannedSegment) -> FramingReport | None:
+        """How the crop followed the faces in `segment`; None where it follows none."""
+        if self._path is None:
+            return None
+        frames = range(segment.first_frame, segment.first_frame + segment.frames)
+        times = [int(frame * 1_000_000 / Fraction(self._request.plan.fps)) for frame in frames]
+        return self._path.report([(at_us, self._path.window(at_us)) for at_us in times])
 
     def next(self, frames: int, *, waiting: Callable[[float], None]) -> Iterator[Any]:
         """The canvases of the next `frames` output frames; one that is shown longer comes again.
@@ -152,7 +182,6 @@ class _Canvases:
         request = self._request
         limits = request.limits
         rate = Fraction(request.plan.fps)
-        painter = Painter(request.plan.canvas, request.info.video, work_dir=Path(request.work_dir))
         for first, end in _stretches(self._todo):
             with open_source(request.source, limits=limits) as container:
                 pictures = Pictures(
@@ -162,23 +191,66 @@ class _Canvases:
                 self._pictures = pictures
                 pictures.seek(first)
                 try:
-                    yield from self._paint_each(painter, pictures, first=first, end=end)
+                    yield from self._paint_each(pictures, first=first, end=end)
                 except SoughtTooFar:
                     pictures.rewind()
-                    yield from self._paint_each(painter, pictures, first=first, end=end)
+                    yield from self._paint_each(pictures, first=first, end=end)
 
-    def _paint_each(
-        self, painter: Painter, pictures: Pictures, *, first: int, end: int
-    ) -> Iterator[tuple[Any, int, int]]:
+    def _paint_each(self, pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int, int]]:
         usual = max(1, ceil(Fraction(self._request.plan.fps) / Fraction(self._request.info.video.usual_rate)))
         told, at = 0, first
-        for picture, count, age in shown(pictures, first=first, end=end):
+        for picture, count, age, since_us in shown(pictures, first=first, end=end):
             frozen = min(count, max(0, age - usual)) if pictures.errors > told else 0
             if frozen:  # not before: a decoder reports damage some pictures before it gives out what precedes it
                 told = pictures.errors
-            begins = not self._begins.isdisjoint(range(at, at + count))
-            yield painter.paint(picture, afresh=begins), count, frozen
-            at += count
+            left = count
+            for window, same in self._windows(at, count, since_us):
+                begins = not self._begins.isdisjoint(range(at, at + same))
+                canvas = self._easel.paint(picture, window, afresh=begins)
+                left -= same
+                yield canvas, same, min(same, max(0, frozen - left))
+                at += same
+
+    def _windows(self, at: int, count: int, since_us: int) -> Iterator[tuple[Window | None, int]]:
+        """What is shown of a picture in output frames `at` … `at + count − 1`, and in how many of them.
+
+        Args:
+            since_us: when the picture is due. Its first frame may be a little earlier: what is shown of it then must
+                not be the window of the picture before, for there may be a cut between them.
+        """
+        if self._path is None:
+            yield None, count
+            return
+        rate = Fraction(self._request.plan.fps)
+        windows = [self._path.window(max(since_us, int(frame * 1_000_000 / rate))) for frame in range(at, at + count)]
+        for window, same in groupby(windows):
+            yield window, len(list(same))
+
+
+class _Easel:
+    """Paints pictures: on the plan's canvas, or cropped around a face and, in between, whole on one of that size."""
+
+    def __init__(self, request: RenderRequest, path: CropPath | None) -> None:
+        plan, video, work_dir = request.plan, request.info.video, Path(request.work_dir)
+        canvas, self._close = plan.canvas, None
+        if path is not None and plan.close is not None:
+            self._close = Painter(plan.close, video, work_dir=work_dir, moves=True)
+            canvas = over_blur(video.width, video.height, inside=plan.close)
+        self._whole = Painter(canvas, video, work_dir=work_dir)
+        self._was_close = False
+        self.size = (canvas.width, canvas.height)
+
+    def paint(self, picture: Any, window: Window | None, *, afresh: bool) -> Any:
+        """The canvas that shows `window` of `picture`; all of it, where there is none.
+
+        Args:
+            afresh: whatever was painted before must not be seen in this canvas.
+        """
+        if window is not None and window.close and self._close is not None:
+            self._was_close = True
+            return self._close.paint(picture, place=window.place)
+        afresh, self._was_close = afresh or self._was_close, False
+        return self._whole.paint(picture, afresh=afresh)
 
 
 def _stretches(todo: list[PlannedSegment]) -> list[tuple[int, int]]:
@@ -198,30 +270,31 @@ class SoughtTooFar(Exception):
     damaged there."""
 
 
-def shown(pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int, int]]:
-    """The pictures seen in output frames `first` … `end − 1`, each with the number of frames that show it, and its age
-    in frames when it goes: more where it was on screen before `first`.
+def shown(pictures: Pictures, *, first: int, end: int) -> Iterator[tuple[Any, int, int, int]]:
+    """The pictures seen in output frames `first` … `end − 1`, each with the number of frames that show it, its age in
+    frames when it goes (more where it was on screen before `first`), and when it is due, µs on the output's clock.
 
     A picture is shown from its tick until the next one's; the first also before its own, the last until the end.
     Where two share a tick the later is shown.
     """
     held: Any = None
     at = since = first
+    since_us = 0
     for picture, tick in pictures:
         if held is None and tick > first and pictures.sought:
             raise SoughtTooFar
         if held is not None and tick > at:
             until = min(tick, end)
-            yield held, until - at, until - since
+            yield held, until - at, until - since, since_us
             at = until
         if at >= end:
             return
-        held, since = picture, tick
+        held, since, since_us = picture, tick, pictures.position_us
     if held is None and pictures.sought:
         raise SoughtTooFar  # from there on all is damaged: what is shown is the last picture before
     if held is None:
         raise Refused("no picture could be decoded", code="undecodable")
-    yield held, end - at, end - since
+    yield held, end - at, end - since, since_us
 
 
 class _Sounds:
