@@ -13,6 +13,8 @@ VidProdError
 ├── Refused             the media cannot be processed, and never will (the job fails, no retry)
 ├── TryLater            this attempt failed, the next may succeed
 │   └── ChildDied       the media child ended by a signal, a limit or silence
+├── ModelMissing        what finds faces is not installed: go on without
+├── BadTrack            the file that says where faces are cannot be read: go on without
 ├── ClaimLost           another attempt owns the task now: drop the result
 └── StoreError          the database cannot be used as it is
     ├── SchemaTooNew    written by a newer version
@@ -117,6 +119,18 @@ class ChildDied(TryLater):
     """The media child ended before it answered."""
 
     code = "child_died"
+
+
+class ModelMissing(VidProdError):
+    """What finds faces is not installed."""
+
+    code = "model_missing"
+
+
+class BadTrack(VidProdError):
+    """The file is not a track of faces."""
+
+    code = "bad_track"
 
 
 class ClaimLost(VidProdError):

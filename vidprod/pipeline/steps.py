@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from vidprod.domain.step import PlanRequest, ProbeRequest, RenderRequest
-from vidprod.pipeline import plan, probe, render
+from vidprod.domain.step import PlanRequest, ProbeRequest, RenderRequest, TrackRequest
+from vidprod.pipeline import plan, probe, render, track
 
 STEPS: dict[type, Callable[..., Any]] = {
     ProbeRequest: probe.run,
     PlanRequest: plan.run,
+    TrackRequest: track.run,
     RenderRequest: render.run,
 }

@@ -1,0 +1,148 @@
+"""The step that finds the faces of a take and follows them: one pass over it, small, before anything is encoded."""
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidprod.domain.plan import Plan
+from vidprod.domain.step import Progress, Say, Tracked, TrackRequest
+from vidprod.domain.video import VideoStreamInfo
+from vidprod.errors import ModelMissing
+from vidprod.media.container import open_source
+from vidprod.media.frames import Pictures
+from vidprod.media.small import Shrinker
+from vidprod.pipeline.ahead import Ahead
+from vidprod.vision.follow import Follower, Seen
+from vidprod.vision.landmarks import Mesh
+from vidprod.vision.scenes import Scenes, numbered
+from vidprod.vision.track import TrackWriter
+
+FILE = "faces.track"
+
+_LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
+_SAY_EVERY_S = 0.5  # while a picture is waited for
+_AHEAD = 3  # pictures decoded ahead of the models: enough to keep both cores busy
+_JUDGED_AFTER_S = 10.0  # of work: the models load, a take may begin with a crowd
+
+# Encoding a pixel takes at least so many times what decoding one takes: 5.4 to 10.6 times in renders of seven takes
+# (talks and a street, 180 to 1080 lines, H.264 and HEVC) on the same two cores, decoded alone and rendered whole.
+_ENCODE_TO_DECODE = 5.0
+
+See = Callable[[Any, list[Seen]], None]
+
+
+def run(request: TrackRequest, say: Say) -> Tracked:
+    """Writes `faces.track`, or says why there is none. Raises Refused when the take cannot be decoded."""
+    try:
+        mesh = Mesh()
+    except ModelMissing as missing:
+        return Tracked(faces=0, pictures=0, with_face=0, reason=str(missing))
+    with mesh, _Decoded(request) as decoded:
+        return _follow(request, mesh, decoded, say)
+
+
+def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) -> Tracked:
+    video = request.info.video
+    work_dir = Path(request.work_dir)
+    shrinker = Shrinker(video, work_dir=work_dir)
+    follower = Follower(mesh, width=video.width, height=video.height)
+    scenes = Scenes()
+    budget = _Budget(request.plan, video, time_factor=request.time_factor)
+
+    def tell(done_us: int) -> None:
+        say(Progress(done_us=done_us, total_us=request.info.duration_us))
+
+    with TrackWriter(work_dir / FILE, width=video.width, height=video.height) as writer:
+        for picture, at_us in decoded.pictures(waiting=tell):
+            began_s = time.perf_counter()
+            small = shrinker.shrink(picture, follower.side)
+            writer.add(at_us, follower.see(small, at_us, cut=scenes.see(small, at_us)))
+            budget.spent_s += time.perf_counter() - began_s
+            if budget.is_exceeded(decoded.spent_s):
+                return Tracked(faces=0, pictures=writer.pictures, with_face=writer.with_face, reason=budget.reason)
+            tell(at_us)
+        faces = writer.finish(numbered(scenes.cuts(), writer.pictures))
+        return Tracked(faces=faces, pictures=writer.pictures, with_face=writer.with_face)
+
+
+class _Budget:
+    """How long following may take, against what the plain encode takes as far as decoding tells."""
+
+    def __init__(self, plan: Plan, video: VideoStreamInfo, *, time_factor: float) -> None:
+        made = plan.canvas.width * plan.canvas.height * Fraction(plan.fps)
+        read = video.coded_width * video.coded_height * Fraction(video.average_rate)
+        self._allowed = time_factor * _ENCODE_TO_DECODE * float(made / read)  # times what decoding took
+        self._time_factor = time_factor
+        self.spent_s = 0.0
+
+    def is_exceeded(self, decoding_s: float) -> bool:
+        return self.spent_s > max(_JUDGED_AFTER_S, self._allowed * decoding_s)
+
+    @property
+    def reason(self) -> str:
+        return f"following the faces would take longer than {self._time_factor:g} times the encode"
+
+
+class _Decoded:
+    """The pictures of the take, each once, decoded in a thread of their own."""
+
+    def __init__(self, request: TrackRequest) -> None:
+        self._request = request
+        video = request.info.video
+        self._threads = 1 if video.coded_width * video.coded_height > _LARGE else request.limits.threads
+        self._ahead = Ahead(self._decode, ahead=_AHEAD, name="pictures")
+        self._reader: Pictures | None = None
+        self.spent_s = 0.0
+
+    def __enter__(self) -> "_Decoded":
+        self._ahead.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ahead.close()
+
+    def pictures(self, *, waiting: Callable[[int], None]) -> Iterator[tuple[Any, int]]:
+        """Pairs of picture and its time on the output's clock, microseconds.
+
+        Args:
+            waiting: told now and then, while the next is long in coming, how far we are: damage may be much, and
+                packets read are progress then, the more of them the nearer to the next second.
+        """
+        at_us = 0
+        while True:
+            began = self._packets
+            while True:
+                try:
+                    taken = self._ahead.take(timeout_s=_SAY_EVERY_S)
+                    break
+                except queue.Empty:
+                    read = self._packets - began
+                    waiting(at_us + 1_000_000 * read // (read + self._request.info.video.frames))
+            if taken is None:
+                return
+            _, at_us = taken
+            yield taken
+
+    @property
+    def _packets(self) -> int:
+        return 0 if self._reader is None else self._reader.packets
+
+    def _decode(self) -> Iterator[tuple[Any, int]]:
+        request = self._request
+        limits = request.limits
+        with open_source(request.source, limits=limits) as container:
+            reader = self._reader = Pictures(
+                container,
+                request.info,
+                rate=Fraction(request.plan.fps),
+                threads=self._threads,
+                max_pixels=limits.max_pixels,
+            )
+            began_s = time.perf_counter()
+            for picture, _ in reader:
+                self.spent_s += time.perf_counter() - began_s
+                yield picture, reader.position_us
+                began_s = time.perf_counter()

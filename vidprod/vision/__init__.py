@@ -1,0 +1,1 @@
+"""Faces: found, followed, and what is done for them. MediaPipe and OpenCV are known here only."""
