@@ -23,17 +23,19 @@ def times(seconds: float, *, rate: float = 30.0) -> NDArray[np.int64]:
 def face(
     number: int,
     times_us: NDArray[np.int64],
-    x: Motion | float,
+    x: Motion | Values | float,
     *,
     size: float = 160.0,
     y: Motion | float = 300.0,
     seen: When | None = None,
     open_: Motion | None = None,
 ) -> Face:
-    """A face with its middle at `x`, `y` pixels, `size` wide, with a mouth `open_` of its own width."""
+    """A face with its middle at `x` (also: in each picture), `y` pixels, `size` wide; `open_` of its mouth's width."""
     seconds = times_us / 1e6
     at = np.flatnonzero(np.ones(len(seconds), np.bool_) if seen is None else seen(seconds)).astype(np.int32)
     seconds = seconds[at]
+    if isinstance(x, np.ndarray):
+        x = x[at]
     middle, height = (value(seconds) if callable(value) else np.full(len(at), value) for value in (x, y))
     box = np.stack([middle - size / 2, height - size * 0.65, middle + size / 2, height + size * 0.65], axis=1)
     eyes = np.zeros((len(at), 2, 21, 2))

@@ -30,7 +30,7 @@ _HOLD = 4  # steps, 0.8 s: a shorter stop between two moves looks like a slip
 _FREE = 1 / 8
 _PULL, _LEAN = 0.1, 12.0  # per square of the distance: inside of that, so that a hold is centred; and outside of it
 _MARGIN = 0.06  # to the frame's edge: hair and ears are beside the landmarks, and captions are beside the face
-_NEAR, _OUT = 8.0, 40.0  # per length that is in the margin; that is outside
+_NEAR, _OUT = 8.0, 80.0  # per length that is in the margin; that is outside
 _MOVE = 1.5  # any move
 _LENGTH = 2.0  # per length of moves
 _SPEED = 0.5  # per length and speed: of two moves alike the slower is the calmer
@@ -43,6 +43,7 @@ _FAR = np.float32(1e9)
 
 Places = NDArray[np.float32]
 Costs = NDArray[np.float32]
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +141,10 @@ class _Stretch:
         return np.where(self._seen[where], cost, np.float32(0))
 
 
-def _price(way: float, steps: int) -> float:
-    """Of a move as such."""
-    return _MOVE + _LENGTH * way + _SPEED * way * way / (steps * STEP_S)
+def _price(way: Values, steps: int) -> Values:
+    """Of moves as such, so long each, in so many steps."""
+    speed = way / (steps * STEP_S)
+    return np.where(speed > _FASTEST, _FAR, _MOVE + _LENGTH * way + _SPEED * way * speed)
 
 
 def _plan(stretch: _Stretch, cuts: list[int]) -> list[Leg]:
@@ -196,9 +198,7 @@ class _Moves:
         self._count = len(places)
         spacing = (places[1] - places[0]) or 1.0
         way = places[None, :] - places[:, None]
-        self._price = np.stack([_MOVE + _LENGTH * abs(way) + _SPEED * way**2 / (s * STEP_S) for s in _DURATIONS])
-        speed = np.stack([abs(way) / (s * STEP_S) for s in _DURATIONS])
-        self._price = np.where(speed > _FASTEST, _FAR, self._price).astype(np.float32)
+        self._price = np.stack([_price(np.abs(way), steps) for steps in _DURATIONS]).astype(np.float32)
         self._wrong = (np.tril(np.full(way.shape, _FAR, np.float32)).T, np.tril(np.full(way.shape, _FAR, np.float32)))
         self._via: list[list[tuple[int, float, NDArray[np.intp]]]] = []  # step, weight, places from each to each
         for steps in _DURATIONS:
@@ -332,7 +332,7 @@ def _cost_of(changed: dict[int, Leg], ends: list[tuple[int, bool]], stretch: _St
     for index, leg in changed.items():
         total += stretch.cost(leg)
         if ((index, True) in ends) != ((index, False) in ends):
-            total += _price(abs(leg.stop - leg.start), leg.end - leg.begin)
+            total += float(_price(np.abs(np.float64(leg.stop - leg.start)), leg.end - leg.begin))
     return total
 
 
