@@ -205,6 +205,12 @@ def name_a_foreign_file(request: RenderRequest, say: Say) -> None:
     time.sleep(600)
 
 
+def make_another_segment(request: RenderRequest, say: Say) -> None:
+    [asked] = request.todo
+    say(_segment(request, asked + 1))
+    time.sleep(600)
+
+
 def _descriptors() -> list[int]:
     found = []
     for number in range(200):
@@ -309,8 +315,8 @@ def forget_the_track(*_: Any) -> Any:
     return Tracked(faces=1, pictures=30, with_face=30)
 
 
-def link_the_track(request: TrackRequest, say: Say) -> Any:
-    Path(request.work_dir, TRACK_FILE).symlink_to("/etc/passwd")
+def make_no_file_of_the_track(request: TrackRequest, say: Say) -> Any:
+    Path(request.work_dir, TRACK_FILE).mkdir()
     return Tracked(faces=1, pictures=30, with_face=30)
 
 

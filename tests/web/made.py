@@ -3,9 +3,13 @@
 import hashlib
 import time
 
+import msgspec
+
 from tests.web.conftest import Live
 from vidprod.blobs.disk import SegmentSuffix
+from vidprod.domain.gaze import Compare, FramingReport, GazeReport
 from vidprod.domain.ids import new_id
+from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition, Segment, Sprite
 from vidprod.domain.task import STEPS
 from vidprod.store.sqlite import Tables
@@ -34,8 +38,8 @@ async def start(live: Live, job_id: str) -> None:
     await live.store.write(rows)
 
 
-async def complete(live: Live, job_id: str, *, segments: int = 2) -> list[str]:
-    """All steps done, every segment ready. Returns the segments' ids."""
+async def complete(live: Live, job_id: str, *, segments: int = 2, turned: bool = False) -> list[str]:
+    """All steps done, every segment ready. Returns the segments' ids. `turned`: the speaker's eyes."""
     ids = [new_id("seg", now=now_ms()) for _ in range(segments)]
     for index, segment_id in enumerate(ids):
         _put_files(live, job_id, segment_id, index)
@@ -51,7 +55,8 @@ async def complete(live: Live, job_id: str, *, segments: int = 2) -> list[str]:
             db.tasks.complete(task, now=now)
         db.segments.add_all([_segment(job_id, segment_id, index) for index, segment_id in enumerate(ids)])
         for index, segment_id in enumerate(ids):
-            db.segments.ready(segment_id, _rendition(segment_bytes(index)), now=now)
+            rendition = _rendition(segment_bytes(index))
+            db.segments.ready(segment_id, turn(rendition) if turned else rendition, now=now)
         db.jobs.complete(job_id, ["one warning"], now=now)
         db.events.record("job.completed", job_id=job_id, now=now)
 
@@ -59,19 +64,52 @@ async def complete(live: Live, job_id: str, *, segments: int = 2) -> list[str]:
     return ids
 
 
-def _put_files(live: Live, job_id: str, segment_id: str, index: int) -> None:
+async def complete_remake(live: Live, segment_id: str, content: bytes) -> None:
+    """The segment that was asked for is made again."""
+    segment = await live.store.read(lambda db: db.segments.get(segment_id))
+    _put_files(live, segment.job_id, segment_id, segment.index, content=content, making=segment.making + 1)
+
+    def rows(db: Tables) -> None:
+        task = db.tasks.claim(boot_id="boot", token="token", lease_ms=60_000, now=now_ms())
+        assert task is not None
+        assert task.segment_id == segment_id
+        db.tasks.complete(task, now=now_ms())
+        recipe = msgspec.convert(task.payload["recipe"], Recipe)
+        db.segments.remake(segment, _rendition(content), recipe=recipe, now=now_ms())
+
+    await live.store.write(rows)
+
+
+def turn(rendition: Rendition) -> Rendition:
+    """As if eyes had been turned in it."""
+    return msgspec.structs.replace(
+        rendition,
+        gaze=GazeReport(
+            strength=0.9, corrected=0.84, faded=0.0, left_alone={"blink": 0.16}, mean_deg=11.0, largest_deg=19.0
+        ),
+        framing=FramingReport(followed=1.0, blurred=0.0, moves=2, cuts=0, speakers=1),
+        compare=Compare(rows=2, tile_width=90, tile_height=30, at_s=[1.0, 2.0]),
+        synthetic=True,
+        synthetic_reason="the speaker's eyes were turned to the lens in 84 % of the frames",
+    )
+
+
+def _put_files(
+    live: Live, job_id: str, segment_id: str, index: int, *, content: bytes | None = None, making: int = 1
+) -> None:
     task_id = new_id("tsk", now=now_ms())
     work_dir = live.blobs.work_dir(task_id)
     work_dir.mkdir()
     contents: dict[SegmentSuffix, bytes] = {
-        ".mp4": segment_bytes(index),
+        ".mp4": content or segment_bytes(index),
         ".jpg": b"poster %d" % index,
         ".sprite.jpg": b"sprite %d" % index,
+        ".gaze.jpg": b"before and after %d" % index,
     }
     files = {suffix: work_dir / f"000{suffix}" for suffix in contents}
     for suffix, path in files.items():
         path.write_bytes(contents[suffix])
-    live.blobs.adopt(files, job_id, segment_id)
+    live.blobs.adopt(files, job_id, segment_id, making=making)
     live.blobs.delete_work(task_id)
 
 

@@ -1,6 +1,7 @@
 """Jobs over HTTP."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ async def test_a_new_job_shows_what_will_be_done(live: Live) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"gaze": "off", "frame": "blur"}, {"video": "copy"}, {"gaze": "0", "frame": "fill"}])
-async def test_a_job_that_does_nothing_for_faces_does_not_look_for_them(live: Live, asked: dict[str, str]) -> None:
+async def test_a_job_that_does_nothing_for_faces_does_not_look_for_them(live: Live, asked: dict[str, Any]) -> None:
     job = await _status(live, await live.upload(**asked))
     assert [step["name"] for step in job["steps"]] == ["probe", "plan", "render"]
 

@@ -102,12 +102,12 @@ async def test_head_says_the_same_without_bytes(live: Live) -> None:
 async def test_poster_and_sprite_are_pictures_with_their_own_tags(live: Live) -> None:
     video = await _video_url(live)
     tags = {(await live.client.head(video)).headers["etag"]}
-    for kind, content in (("poster", b"poster 0"), ("sprite", b"sprite 0")):
+    for kind, content in (("poster", b"poster 0"), ("sprite", b"sprite 0"), ("gaze", b"before and after 0")):
         answer = await live.client.get(video.replace("/video", f"/{kind}"))
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.content == content
         tags.add(answer.headers["etag"])
-    assert len(tags) == 3
+    assert len(tags) == 4
 
 
 async def test_a_download_is_saved_under_the_takes_name_whatever_it_is(live: Live) -> None:

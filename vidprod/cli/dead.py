@@ -27,7 +27,7 @@ from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
 from vidprod.errors import Conflict, Unavailable, VidProdError
-from vidprod.store.sqlite.lifecycle import retry_job
+from vidprod.store.sqlite.lifecycle import retry_job, retry_remake
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 
@@ -152,17 +152,21 @@ async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
 async def _requeue_in_store(config: Config, letter: Letter) -> None:
     now = now_ms()
     async with await Store.open(_database(config), now=now) as store:
-        await store.write(lambda db: retry_job(db, letter.job.id, max_attempts=config.max_attempts, now=now))
+        segment_id = letter.task.segment_id
+        if segment_id is not None:
+            await store.write(lambda db: retry_remake(db, segment_id, max_attempts=config.max_attempts, now=now))
+        else:
+            await store.write(lambda db: retry_job(db, letter.job.id, max_attempts=config.max_attempts, now=now))
 
 
 def _ask_the_daemon(config: Config, letter: Letter) -> None:
     import httpx
 
     daemon = address(config.host, config.port)
+    segment_id = letter.task.segment_id
+    what = f"jobs/{letter.job.id}" if segment_id is None else f"segments/{segment_id}"
     try:
-        answer = httpx.post(
-            f"{daemon}/v1/jobs/{letter.job.id}/retry", timeout=10.0, trust_env=False
-        )  # a proxy has another loopback
+        answer = httpx.post(f"{daemon}/v1/{what}/retry", timeout=10.0, trust_env=False)  # a proxy has another loopback
     except httpx.TransportError as error:
         raise Ending(
             f"a daemon works on {config.data_dir}, but {daemon} does not answer: {error}",

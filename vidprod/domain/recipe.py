@@ -137,7 +137,8 @@ def parse_recipe(
         if getattr(recipe, low) > getattr(recipe, high)
     ]
     if faults:
-        raise BadRecipe("; ".join(faults), hint="Leave an option out to get its default.")
+        stays = "keep it as it is" if base is not None else "get its default"
+        raise BadRecipe("; ".join(faults), hint=f"Leave an option out to {stays}.")
     return recipe
 
 

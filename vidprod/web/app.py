@@ -56,6 +56,8 @@ def create_app(
             jobs.delete_job,
             archive.get_archive,
             segments.get_file,
+            segments.make_again,
+            segments.retry,
             events.list_events,
             events.stream_events,
             health.health,

@@ -10,7 +10,7 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.serialization import encode_json
 
 from vidprod import __version__
-from vidprod.domain.recipe import Recipe
+from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.web.desk import HttpRequest
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.reading import read
@@ -24,6 +24,10 @@ _UPLOAD_REFUSALS = {
     "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
     "503": "Too many uploads at once, or the daemon is stopping; see Retry-After.",
     "507": "The volume is too full.",
+}
+_RENDER_REFUSALS = {
+    "409": "Its job is not completed, its take is gone, or it is being made again already.",
+    "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
 }
 _METHODS = ("get", "put", "post", "delete")
 
@@ -78,6 +82,8 @@ def _document(request: HttpRequest) -> dict[str, Any]:
             operation["responses"]["default"] = refusal
             if path.startswith("/upload"):
                 _describe_upload(method, operation)
+            if path == "/v1/segments/{segment_id}/render":
+                _describe_render(operation)
     return document
 
 
@@ -86,16 +92,10 @@ def _describe_upload(method: str, operation: dict[str, Any]) -> None:
     operation["parameters"] = [
         *operation.get("parameters", []),
         *({"name": name, "in": "query", "required": False, "schema": schema} for name, schema in options.items()),
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": (
-                "A repeat of the same request under the same key gets the first answer. The method, the address, the "
-                "length and, in a form, the fields before the file make it the same."
-            ),
-            "schema": {"type": "string", "maxLength": 255},
-        },
+        _idempotency_key(
+            "A repeat of the same request under the same key gets the first answer. The method, the address, the "
+            "length and, in a form, the fields before the file make it the same."
+        ),
     ]
     file = {"type": "string", "format": "binary"}
     if method == "post":
@@ -111,13 +111,47 @@ def _describe_upload(method: str, operation: dict[str, Any]) -> None:
         }
 
 
-def _upload_options() -> dict[str, Any]:
+def _describe_render(operation: dict[str, Any]) -> None:
+    options = {name: schema for name, schema in _recipe_options().items() if name in GAZE_OPTIONS}
+    operation["parameters"] = [
+        *operation.get("parameters", []),
+        *({"name": name, "in": "query", "required": False, "schema": schema} for name, schema in options.items()),
+        _idempotency_key("A repeat of the same request under the same key gets the first answer."),
+    ]
+    shape = {"schema": {"type": "object", "properties": options}}
+    kinds = ("application/json", "application/x-www-form-urlencoded")
+    operation["requestBody"] = {"required": False, "content": dict.fromkeys(kinds, shape)}
+    for status, why in _RENDER_REFUSALS.items():
+        operation["responses"][status] = {
+            "description": why,
+            "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
+        }
+
+
+def _idempotency_key(description: str) -> dict[str, Any]:
+    return {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", "maxLength": 255},
+    }
+
+
+def _recipe_options() -> dict[str, Any]:
     recipe: dict[str, Any] = msgspec.json.schema(Recipe)["$defs"]["Recipe"]["properties"]
+    number = {"type": "number", "minimum": 0, "maximum": 1}
+    gaze = recipe["gaze"]  # a number is short for two options
+    recipe["gaze"] = {"anyOf": [{"enum": gaze["enum"]}, number], **{k: v for k, v in gaze.items() if k != "enum"}}
+    return recipe
+
+
+def _upload_options() -> dict[str, Any]:
     return {
         "filename": {"type": "string", "description": "the take's name, to show"},
         "priority": {"enum": list(PRIORITIES), "default": "normal"},
         "recipe": {"type": "string", "description": "every option at once, as a JSON object"},
-        **recipe,
+        **_recipe_options(),
     }
 
 

@@ -4,18 +4,23 @@ making one again."""
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
 
-from litestar import Response
+import msgspec
+from litestar import Response, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from vidprod.blobs.disk import SegmentSuffix
 from vidprod.domain.segment import Segment, segment_name
 from vidprod.domain.video import Video
-from vidprod.errors import NotFound
-from vidprod.store.sqlite import Tables
+from vidprod.errors import BadRecipe, BadRequest, NotFound
+from vidprod.store.sqlite import Answer, Tables, lifecycle
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.files import send_file
+from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.reading import read
+from vidprod.web.uploads.admission import KeyReused
+
+_OPTIONS_BYTES = 64 << 10  # the options are a few hundred
 
 
 class _Kind(NamedTuple):
@@ -69,6 +74,89 @@ async def get_file(
         filename=segment_filename(video, segment, suffix, of=of),
         attachment=download,
     )
+
+
+class Remaking(msgspec.Struct, frozen=True, kw_only=True):
+    """The segment is queued to be made again; until then it keeps its file."""
+
+    segment_id: str
+    job_id: str
+    status_url: str
+
+
+@post("/v1/segments/{segment_id:str}/render", status_code=202, request_max_body_size=_OPTIONS_BYTES)
+async def make_again(
+    request: HttpRequest, desk: NamedDependency[Desk], segment_id: FromPath[str]
+) -> Response[Remaking]:
+    """Make one finished segment again with other `gaze` options, given as JSON, in a form or in the query; what is not
+    named stays as it was. The others stay, and so does its file until the new one takes its place."""
+    checked(segment_id, "seg")
+    asked = await _asked(request)
+    key = idempotency_key(request)
+
+    def remake(db: Tables) -> Remaking:
+        segment, _ = lifecycle.remake_segment(
+            db, segment_id, asked, max_attempts=desk.config.max_attempts, now=desk.now()
+        )
+        if key is not None:
+            db.answers.add(Answer(key=key, fingerprint=same, job_id=segment.job_id, created_at=desk.now()))
+        return _remaking(segment_id, segment.job_id)
+
+    if key is None:
+        return _accepted(await desk.store.write(remake))
+    same = fingerprint(request, repr(sorted((name, str(value)) for name, value in asked.items())))
+    with desk.admission.hold(key, same):
+        first = await desk.store.read(lambda db: db.answers.find(key))
+        if first is None:
+            return _accepted(await desk.store.write(remake))
+    if first.fingerprint != same:
+        raise KeyReused
+    return _accepted(_remaking(segment_id, first.job_id), headers={"Idempotent-Replayed": "true"})
+
+
+@post("/v1/segments/{segment_id:str}/retry", status_code=202)
+async def retry(desk: NamedDependency[Desk], segment_id: FromPath[str]) -> Response[Remaking]:
+    """Try to make a segment again once more, after that was given up, with the options it was asked with."""
+    checked(segment_id, "seg")
+
+    def requeue(db: Tables) -> Remaking:
+        task = lifecycle.retry_remake(db, segment_id, max_attempts=desk.config.max_attempts, now=desk.now())
+        return _remaking(segment_id, task.job_id)
+
+    return _accepted(await desk.store.write(requeue))
+
+
+async def _asked(request: HttpRequest) -> dict[str, Any]:
+    """The options in the query and in the body. Raises BadRecipe, BadRequest."""
+    given = list(request.query_params.multi_items())
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        given += list((await request.form()).multi_items())
+    elif body := await request.body():
+        given += _read_object(body, kind)
+    asked: dict[str, Any] = {}
+    for name, value in given:
+        if name in asked:
+            raise BadRecipe(f"{name}: given more than once")
+        asked[name] = value
+    return asked
+
+
+def _read_object(body: bytes, kind: str) -> list[tuple[str, Any]]:
+    if kind != "application/json":
+        raise BadRequest(f"The body is {kind or 'of no declared type'}, neither JSON nor a form.", code="not_a_form")
+    try:
+        return list(msgspec.json.decode(body, type=dict[str, Any]).items())
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRecipe(f"the body is not a JSON object: {error}", hint='Like {"gaze": 0.5}.') from error
+
+
+def _remaking(segment_id: str, job_id: str) -> Remaking:
+    return Remaking(segment_id=segment_id, job_id=job_id, status_url=f"/status/{job_id}")
+
+
+def _accepted(remaking: Remaking, *, headers: dict[str, str] | None = None) -> Response[Remaking]:
+    return Response(remaking, status_code=202, headers={"Location": remaking.status_url, **(headers or {})})
 
 
 def _found(db: Tables, segment_id: str) -> tuple[Segment, Video, int]:

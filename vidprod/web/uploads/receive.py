@@ -22,12 +22,12 @@ from vidprod.errors import BadRequest, TooLarge, Unavailable, VidProdError
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
 from vidprod.web.desk import Desk, HttpRequest
+from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.uploads.admission import KeyReused
 from vidprod.web.uploads.body import Body, ClientGone, TooSlow, content_length
 from vidprod.web.uploads.order import Order, clean_filename
 
 FORM_BYTES = 1 << 20  # what a form may add to its file: boundaries, headers, fields
-_KEY_CHARACTERS = 255
 _SOON_S = 10.0  # before the last byte: longer than a media child takes to start, shorter than it stays warm
 
 _log = log.get(__name__)
@@ -135,18 +135,18 @@ async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response
     Args:
         read_in: reads the body into the upload and says what was ordered.
     """
-    key = _idempotency_key(request)
+    key = idempotency_key(request)
     if key is None:
         with _measured():
             return await _take(desk, request, read_in, repeat=None)
-    fingerprint = _fingerprint(request)
-    with desk.admission.hold(key, fingerprint):
+    same = fingerprint(request, str(content_length(request)))  # what can be known before the body
+    with desk.admission.hold(key, same):
         first = await desk.store.read(lambda db: db.answers.find(key))
         if first is None:
             with _measured():
-                return await _take(desk, request, read_in, repeat=(key, fingerprint))
+                return await _take(desk, request, read_in, repeat=(key, same))
         order = await _ordered_again(desk, request, read_in)
-        if first.fingerprint != _with_order(fingerprint, order):
+        if first.fingerprint != _with_order(same, order):
             raise KeyReused
         return _answer(first.job_id, headers={"Idempotent-Replayed": "true"})
 
@@ -182,8 +182,8 @@ async def _take(
             upload.finish()
             if repeat is not None:
                 assert upload.ordered is not None
-                key, fingerprint = repeat
-                repeat = (key, _with_order(fingerprint, upload.ordered))
+                key, same = repeat
+                repeat = (key, _with_order(same, upload.ordered))
             return await _accept(desk, upload, order, repeat=repeat)
 
 
@@ -228,8 +228,8 @@ async def _record(desk: Desk, video: Video, job: Job, *, repeat: tuple[str, str]
             now=now,
         )
         if repeat is not None:
-            key, fingerprint = repeat
-            db.answers.add(Answer(key=key, fingerprint=fingerprint, job_id=job.id, created_at=now))
+            key, same = repeat
+            db.answers.add(Answer(key=key, fingerprint=same, job_id=job.id, created_at=now))
         db.events.record("video.stored", job_id=job.id, data={"video_id": video.id, "size": video.size}, now=now)
         return db.events.record(
             "job.created", job_id=job.id, data={"video_id": video.id, "filename": video.filename}, now=now
@@ -262,22 +262,9 @@ def too_large(size: int | None, limit: int) -> TooLarge:
     )
 
 
-def _idempotency_key(request: HttpRequest) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not (0 < len(key) <= _KEY_CHARACTERS and key.isascii() and key.isprintable()):
-        raise BadRequest(f"Idempotency-Key must be 1 to {_KEY_CHARACTERS} printable ASCII characters.")
-    return key
-
-
-def _fingerprint(request: HttpRequest) -> str:
-    """Of what can be known before the body."""
-    parts = (request.method, request.url.path, request.url.query, str(content_length(request)))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _with_order(fingerprint: str, order: Order) -> str:
+def _with_order(same: str, order: Order) -> str:
     """Of what can be known before the file: two requests with the same one are the same request."""
-    return hashlib.sha256(fingerprint.encode() + msgspec.json.encode(order)).hexdigest()
+    return hashlib.sha256(same.encode() + msgspec.json.encode(order)).hexdigest()
 
 
 @contextmanager
