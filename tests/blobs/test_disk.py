@@ -397,6 +397,38 @@ async def test_a_segment_without_its_video_is_not_adopted(blobs: DiskBlobs) -> N
         blobs.adopt(files, _id("job"), _id("seg"))
 
 
+async def test_each_making_of_a_segment_has_names_of_its_own(blobs: DiskBlobs) -> None:
+    job_id, segment_id = _id("job"), _id("seg")
+    for making in (1, 2, 3):
+        blobs.adopt(_made(blobs, _id("tsk")), job_id, segment_id, making=making)
+    other = _id("seg")
+    blobs.adopt(_made(blobs, _id("tsk")), job_id, other)
+    assert blobs.segment_path(job_id, segment_id, ".gaze.jpg", making=3).name == f"{segment_id}-3.gaze.jpg"
+    for _ in range(2):
+        blobs.delete_makings_before(3, job_id=job_id, segment_id=segment_id)
+    left = {path.name for path in blobs.segment_path(job_id, segment_id, ".mp4").parent.iterdir()}
+    assert left == {f"{name}{suffix}" for name in (f"{segment_id}-3", other) for suffix in SEGMENT_SUFFIXES}
+
+
+async def test_a_track_lies_beside_its_source_and_goes_with_it(blobs: DiskBlobs) -> None:
+    async with blobs.receive(_id("upl")) as incoming:
+        await incoming.write(b"x")
+        video_id = _id("vid")
+        await incoming.commit(video_id, "mp4")
+    for said in (b"eyes", b"other eyes"):  # the second: it was followed anew
+        made = blobs.root / "work" / "faces.track"
+        made.write_bytes(said)
+        blobs.adopt_track(made, video_id)
+        assert blobs.track_path(video_id).read_bytes() == said
+    assert blobs.track_path(video_id).parent == blobs.source_path(video_id, "mp4").parent
+    blobs.delete_source(video_id)
+    assert not blobs.track_path(video_id).exists()
+    made.write_bytes(b"late")
+    with pytest.raises(FileNotFoundError):  # who comes after its source went leaves nothing
+        blobs.adopt_track(made, video_id)
+    assert blobs.stored_videos() == set()
+
+
 async def test_deleting_twice_is_no_error(blobs: DiskBlobs) -> None:
     task_id, job_id, segment_id = _id("tsk"), _id("job"), _id("seg")
     blobs.adopt(_made(blobs, task_id), job_id, segment_id)

@@ -16,11 +16,13 @@ import pytest
 
 from tests.cli.running import serving, vidprod
 from tests.media.synth import numbered
+from tests.store.given import a_rendition, a_segment
 from vidprod.domain.job import FINAL, Fault, Job
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.task import AttemptError, Task
 from vidprod.domain.video import Video
 from vidprod.store.sqlite.connection import open_database, rows
+from vidprod.store.sqlite.lifecycle import remake_segment
 from vidprod.store.sqlite.migrate import migrate, shipped
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
@@ -250,6 +252,42 @@ def test_a_task_that_is_not_over_is_not_queued_again(volume: Path) -> None:
     assert done.returncode == 1
     assert "is available: only what was given up or refused is tried again" in done.stderr
     assert asked == []
+
+
+@pytest.fixture
+def remade(tmp_path: Path) -> Path:
+    """A data directory with a segment that was to be made again, and was given up."""
+    (tmp_path / "data").mkdir()
+
+    def fill(db: Tables) -> None:
+        db.videos.add(Video(id=VIDEO, state="stored", filename="take.mov", extension="mov", size=9, created_at=NOW))
+        db.jobs.add(Job(id=JOB, video_id=VIDEO, state="queued", priority="normal", recipe=Recipe(), created_at=NOW))
+        db.jobs.start(JOB, now=NOW)
+        db.segments.add_all([a_segment(JOB)])
+        [segment] = db.segments.of_job(JOB)
+        db.segments.ready(segment.id, a_rendition(), now=NOW)
+        db.jobs.complete(JOB, [], now=NOW)
+        remake_segment(db, segment.id, {"gaze": "off"}, max_attempts=1, now=NOW)
+        task = db.tasks.claim(boot_id="boot", token="t", lease_ms=1000, now=NOW)
+        assert task is not None
+        db.tasks.discard(task, CRASH, now=NOW)
+
+    asyncio.run(write(tmp_path / "data/vidprod.db", fill))
+    return tmp_path
+
+
+def test_a_segment_that_was_to_be_made_again_is_a_letter_like_others(remade: Path) -> None:
+    assert "  remake  'take.mov'  child_crashed" in vidprod("dead", "list", cwd=remade).stdout
+    done = vidprod("dead", "requeue", "--all", cwd=remade)
+    assert done.returncode == 0, done.stderr
+    assert (the_task(remade).state, the_task(remade).payload["recipe"]["gaze"]) == ("available", "off")
+
+
+def test_a_daemon_that_runs_is_asked_for_the_segment(remade: Path) -> None:
+    with daemon_that_answers(remade, 202) as (port, asked):
+        done = vidprod("dead", "requeue", "--all", "--port", str(port), cwd=remade)
+    assert done.returncode == 0, done.stderr
+    assert asked == [f"/v1/segments/{the_task(remade).segment_id}/retry"]
 
 
 def test_an_unknown_task_is_told(volume: Path) -> None:

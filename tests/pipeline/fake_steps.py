@@ -41,7 +41,8 @@ SEGMENT_US = 1_000_000
 
 
 def script_of(request: Any) -> dict[str, Any]:
-    script: dict[str, Any] = json.loads(Path(request.source).read_text())
+    data = Path(request.source).read_bytes()
+    script: dict[str, Any] = json.loads(data[data.index(b"{") :])  # after what makes it look like a video, if need be
     return script
 
 

@@ -6,6 +6,7 @@ import apsw
 import pytest
 
 from tests.store.given import NOW, upload
+from vidprod.domain.recipe import Recipe
 from vidprod.errors import SchemaTooNew, SchemaTooOld, StoreError
 from vidprod.store.sqlite import Store
 from vidprod.store.sqlite.connection import open_database, rows
@@ -118,6 +119,35 @@ async def test_a_store_opened_again_has_its_rows(tmp_path: Path) -> None:
         job = await upload(store)
     async with await Store.open(str(path), now=NOW + 1) as store:
         assert await store.read(lambda db: db.jobs.get(job.id)) == job
+
+
+async def test_a_render_that_waits_from_before_segments_could_be_made_again_is_claimed(tmp_path: Path) -> None:
+    """With the recipe and the payload it was given then."""
+    path = tmp_path / "vidprod.db"
+    old = open_database(path)
+    migrate(old, now=NOW, migrations=shipped()[:2])
+    video, job, task = (f"{prefix}_{'0' * 26}" for prefix in ("vid", "job", "tsk"))
+    for statement in (
+        "insert into video (id, state, filename, extension, size, created_at) "
+        f"values ('{video}', 'stored', 'a.mp4', 'mp4', 9, 1)",
+        "insert into job (id, video_id, state, priority, recipe, created_at, started_at) "
+        f"""values ('{job}', '{video}', 'processing', 2, '{{"segment_s":45.0,"frame":"auto"}}', 1, 1)""",
+        "insert into task (id, job_id, kind, state, priority, run_at, max_attempts, payload, created_at) "
+        f"""values ('{task}', '{job}', 'render', 'available', 2, 1, 5, '{{"plan":{{"fps":"30"}}}}', 1)""",
+        'insert into segment (id, job_id, "index", state, in_us, out_us, created_at) '
+        f"values ('seg_{'0' * 26}', '{job}', 0, 'pending', 0, 1, 1)",
+    ):
+        rows(old, statement)
+    old.close()
+    async with await Store.open(path, now=NOW) as store:
+        claimed = await store.write(lambda db: db.tasks.claim(boot_id="b", token="t", lease_ms=1, now=NOW))
+        assert claimed is not None
+        assert (claimed.id, claimed.kind, claimed.segment_id, claimed.payload) == (
+            task, "render", None, {"plan": {"fps": "30"}},
+        )  # fmt: skip
+        assert (await store.read(lambda db: db.jobs.get(job))).recipe == Recipe(segment_s=45)
+        [segment] = await store.read(lambda db: db.segments.of_job(job))
+        assert (segment.making, segment.recipe) == (1, None)
 
 
 async def test_a_database_that_is_up_to_date_is_opened_without_waiting_for_its_writer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from tests.store.given import (
     NOW,
     a_job,
     a_job_alone,
+    a_segment,
     a_video,
     advance,
     an_error,
@@ -23,7 +24,7 @@ from tests.store.given import (
     upload,
 )
 from vidprod.domain.job import Job
-from vidprod.domain.task import AttemptError, Task, backoff_ms
+from vidprod.domain.task import AttemptError, Task, TaskKind, backoff_ms
 from vidprod.errors import ClaimLost, Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
 
@@ -389,3 +390,82 @@ async def test_payload_and_kind_come_back_as_they_went_in(store: Store) -> None:
     task: Task = await enqueue(store, job, "render", payload=payload, max_attempts=7)
     assert await store.read(lambda db: db.tasks.get(task.id)) == task
     assert (task.payload, task.kind, task.max_attempts) == (payload, "render", 7)
+
+
+async def a_segment_of(store: Store, job: Job, index: int = 0) -> str:
+    segment = a_segment(job.id, index=index)
+    await store.write(lambda db: db.segments.add_all([segment]))
+    return segment.id
+
+
+async def test_each_segment_of_a_job_may_be_made_again_once_at_a_time(store: Store) -> None:
+    job = await a_job_alone(store)
+    first, second = [await a_segment_of(store, job, index) for index in range(2)]
+    task = await enqueue(store, job, "remake", segment_id=first)
+    await enqueue(store, job, "remake", segment_id=second)
+    with pytest.raises(Conflict):
+        await enqueue(store, job, "remake", segment_id=first)
+    assert await store.read(lambda db: db.tasks.live_of_segment(first)) == task
+    claimed = await claim(store)
+    assert (claimed.kind, claimed.segment_id) == ("remake", first)
+    await store.write(lambda db: db.tasks.complete(claimed, now=NOW))
+    assert await store.read(lambda db: db.tasks.live_of_segment(first)) is None
+    again = await enqueue(store, job, "remake", segment_id=first)
+    assert (await store.read(lambda db: db.tasks.last_of_segment(first))) == again
+
+
+async def test_what_was_given_up_of_a_segment_is_superseded(store: Store) -> None:
+    job = await a_job_alone(store)
+    segment_id = await a_segment_of(store, job)
+    await enqueue(store, job, "remake", segment_id=segment_id)
+    task = await claim(store)
+    await discard(store, task, an_error(task))
+    assert await store.write(lambda db: db.tasks.supersede(segment_id, now=NOW)) == 1
+    assert await store.read(lambda db: db.tasks.dead(limit=5)) == []
+    assert (await store.read(lambda db: db.tasks.get(task.id))).state == "cancelled"
+
+
+async def test_what_is_tried_again_with_less_keeps_its_attempt_and_says_why(store: Store) -> None:
+    job = await a_job_alone(store)
+    await enqueue(store, job, "render", payload={"plan": {"fps": "30"}}, max_attempts=1)
+    for said in (["the eyes"], ["the crop"]):
+        task = await claim(store, now=NOW + 5)
+        error = an_error(task, crash=True)
+        waiting = await store.write(
+            lambda db, task=task, error=error, said=said: db.tasks.retry_without(  # type: ignore[misc]
+                task, error, why=said, run_at=NOW + 5
+            )
+        )
+        assert (waiting.state, waiting.attempt, waiting.without[-1:]) == ("available", 0, said)
+    assert (waiting.crashes, waiting.without, len(waiting.errors)) == (2, ["the eyes", "the crop"], 2)
+    task = await claim(store, now=NOW + 5)
+    await discard(store, task, an_error(task, crash=True))
+    again = await store.write(lambda db: db.tasks.requeue(task.id, max_attempts=3, now=NOW + 6))
+    assert (again.without, again.payload) == ([], {"plan": {"fps": "30"}})  # it begins with everything again
+    with pytest.raises(ClaimLost):
+        await store.write(lambda db: db.tasks.retry_without(task, an_error(task), why=[], run_at=NOW))
+
+
+async def test_a_step_that_is_done_without_is_completed_with_what_it_said(store: Store) -> None:
+    job = await a_job_alone(store)
+    await enqueue(store, job, "track")
+    task = await claim(store)
+    error = an_error(task, crash=True)
+    done = await store.write(lambda db: db.tasks.do_without(task, error, now=NOW + 1))
+    assert (done.state, done.progress, done.errors, done.crashes) == ("completed", 1.0, [error], 1)
+    assert await store.read(lambda db: db.tasks.dead(limit=5)) == []
+    with pytest.raises(ClaimLost):
+        await store.write(lambda db: db.tasks.do_without(task, error, now=NOW + 1))
+
+
+@pytest.mark.parametrize(("kind", "state"), [("track", "completed"), ("render", "discarded")])
+async def test_what_takes_daemons_with_it_is_done_without_where_that_is_possible(
+    store: Store, kind: TaskKind, state: str
+) -> None:
+    job = await a_job_alone(store)
+    await enqueue(store, job, kind)
+    for boot in range(3):
+        await claim(store, boot_id=f"boot-{boot}")
+        [rescued] = await rescue(store, boot_id=f"boot-{boot + 1}", max_rescues=2)
+    assert rescued.state == state
+    assert rescued.errors[-1].code == "daemon_died"
