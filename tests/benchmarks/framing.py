@@ -194,7 +194,7 @@ def of_motions() -> Iterator[Figures]:
         noise = np.random.default_rng(1).normal(0, 1.5, len(times))
         taken = takes.track(times, takes.face(1, times, motion(times / 1e6) + noise, size=160.0))
         canvas = layout(taken.width, taken.height, frame="fill")
-        path = follow(taken, canvas=canvas, heard=None, hop_s=0.02, blurs=True, asked_for=True)
+        path = follow(taken, canvas=canvas, listen=lambda: None, hop_s=0.02, blurs=True, asked_for=True)
         assert path is not None
         yield judge(name, taken, path)
 

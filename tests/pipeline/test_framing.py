@@ -1,20 +1,34 @@
 """A render with a track follows the face: the crop is where its path says, frame by frame."""
 
+import importlib.util
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 from tests.media import readers, synth
+from tests.vision import people
 from tests.vision.takes import Motion, When, face, times, track
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition
-from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, RenderRequest, SegmentDone
+from vidprod.domain.step import (
+    TRACK_FILE,
+    Limits,
+    PlanRequest,
+    ProbeRequest,
+    RenderRequest,
+    SegmentDone,
+    TrackRequest,
+)
 from vidprod.pipeline import framing, plan, probe, render
+from vidprod.pipeline import track as track_step
+from vidprod.vision.landmarks import Mesh
 
 SIZE = (640, 360)
 CROP = 360 * 9 / 16
@@ -131,6 +145,22 @@ def test_a_face_that_leaves_for_long_leaves_the_whole_picture_on_a_canvas_of_the
     assert rendition.framing.cuts == 1
 
 
+def test_of_two_who_talk_in_turn_the_one_who_speaks_is_shown(tmp_path: Path, make: Make) -> None:
+    def speaks(begin: float, end: float) -> Motion:
+        return lambda t: 0.15 * (1 + np.sin(2 * np.pi * 4.1 * t)) * ((t >= begin) & (t < end))
+
+    source = take(tmp_path / "take.mp4", lambda t: 110 + 0 * t, seconds=8)
+    at = times(8)
+    two = [face(1, at, 110.0, size=FACE, open_=speaks(0, 4)), face(2, at, 530.0, size=FACE, open_=speaks(4, 8))]
+    track(at, *two, size=SIZE).save(tmp_path / "faces.track")
+    (((file, rendition),), _) = make(source, tmp_path / "faces.track")
+    assert rendition.framing is not None
+    assert (rendition.framing.cuts, rendition.framing.moves, rendition.framing.speakers) == (1, 0, 2)
+    seen = bars(file)
+    assert seen[60] == pytest.approx(rendition.width / 2, abs=10 * rendition.height / SIZE[1])
+    assert seen[200] == -1.0, "of the other nothing is seen"
+
+
 def test_a_segment_made_alone_is_the_same(tmp_path: Path, make: Make) -> None:
     motion = lambda t: 200 + 240 * np.clip((t - 2) / 3, 0, 1)  # noqa: E731
     source = take(tmp_path / "take.mp4", motion, seconds=7)
@@ -177,3 +207,37 @@ def test_other_frames_follow_nothing(tmp_path: Path, make: Make, frame: str) -> 
     (((_, rendition),), path) = make(source, tracked(tmp_path / "faces.track", walk, seconds=0.5), frame=frame)
     assert path is None
     assert rendition.framing is None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mediapipe") is None, reason="nothing finds faces here")
+@pytest.mark.parametrize("turn", [0, 270])
+def test_a_person_who_walks_is_found_and_stays_inside(tmp_path: Path, make: Make, turn: int) -> None:
+    """From the pixels of the take to those of the segment, however the phone was held."""
+    size, rate, seconds = (960, 540), 10, 6
+
+    def person(number: int) -> Any:
+        x = 300 + 360 * min(1.0, max(0.0, (number / rate - 2) / 2.5))
+        upright = people.picture(size, people.Place(x, 250, 130))
+        return np.rot90(upright, turn // 90)  # anticlockwise, what the player's turn undoes
+
+    pictures = ((Fraction(number, rate), person(number)) for number in range(rate * seconds))
+    style = replace(synth.PLAIN, rotation=turn)
+    source = synth.write(tmp_path / "take.mp4", pictures, rate=Fraction(rate), sound=None, style=style)
+    found = tmp_path / "found"
+    found.mkdir()
+    common: dict[str, Any] = {"source": str(source), "work_dir": str(found), "limits": Limits()}
+    info = probe.run(ProbeRequest(**common), lambda said: None)
+    recipe = Recipe(gaze="off")
+    planned = plan.run(PlanRequest(**common, info=info, recipe=recipe), lambda said: None)
+    request = TrackRequest(**common, info=info, recipe=recipe, plan=planned, time_factor=1000.0)
+    assert track_step.run(request, lambda said: None).reason is None
+    (((file, rendition),), _) = make(source, found / TRACK_FILE, frame="auto")
+    assert rendition.framing is not None
+    assert (rendition.framing.followed, rendition.framing.cuts, rendition.framing.speakers) == (1.0, 0, 1)
+    assert 1 <= rendition.framing.moves <= 2
+    with Mesh() as mesh, av.open(str(file)) as container:
+        for number, picture in enumerate(container.decode(video=0)):
+            if number % 10 == 0:
+                (region,) = mesh.find(picture.to_ndarray(format="rgb24").astype(np.uint8))
+                half = region.side / 3
+                assert half - 3 <= region.x <= rendition.width - half + 3, number

@@ -19,7 +19,7 @@ def path_of(
 ) -> CropPath | None:
     levels = None if heard is None else heard.astype(np.float32)
     canvas = layout(taken.width, taken.height, frame="fill")
-    return follow(taken, canvas=canvas, heard=levels, hop_s=HOP_S, blurs=blurs, asked_for=asked_for)
+    return follow(taken, canvas=canvas, listen=lambda: levels, hop_s=HOP_S, blurs=blurs, asked_for=asked_for)
 
 
 def pieces(taken: Track, *, heard: Values | None = None) -> Shown:
@@ -127,6 +127,18 @@ def test_of_two_that_are_far_apart_the_one_who_speaks_is_shown() -> None:
     shown = pieces(track(T, left, right), heard=speech(20))
     assert names(shown) == ["300", "980", "300"]
     assert [begin for begin, _, _ in shown[1:]] == [pytest.approx(6, abs=0.5), pytest.approx(13, abs=0.5)]
+
+
+def test_the_sound_is_listened_to_only_where_it_matters_who_speaks() -> None:
+    def listen() -> None:
+        raise AssertionError("it was listened to")
+
+    for taken in (track(T, face(1, T, 300.0)), track(T, face(1, T, 560.0, size=120), face(2, T, 720.0, size=120))):
+        canvas = layout(*WIDE, frame="fill")
+        assert follow(taken, canvas=canvas, listen=listen, hop_s=HOP_S, blurs=True, asked_for=False) is not None
+    far = track(T, face(1, T, 300.0), face(2, T, 980.0))
+    with pytest.raises(AssertionError):
+        follow(far, canvas=canvas, listen=listen, hop_s=HOP_S, blurs=True, asked_for=False)
 
 
 def test_a_short_word_between_turns_nobodys_head() -> None:

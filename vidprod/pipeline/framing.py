@@ -27,7 +27,7 @@ def plan_path(request: RenderRequest, say: Say) -> tuple[framing.CropPath | None
     path = framing.follow(
         track,
         canvas=plan.close,
-        heard=_levels(request, say) if len(track.faces) > 1 else None,
+        listen=lambda: _levels(request, say),
         hop_s=Levels.HOP_MS / 1000,
         blurs=plan.canvas.background == "blur",
         asked_for=asked_for,
@@ -45,7 +45,7 @@ def _levels(request: RenderRequest, say: Say) -> Any:
     sound = Sound(Path(request.source), info, limits=request.limits)
     levels = Levels()
     total = info.duration_us * RATE // 1_000_000
-    for first in range(0, total, RATE * _LISTEN_S):
+    for number, first in enumerate(range(0, total, RATE * _LISTEN_S), 1):
         levels.hear(sound.read(first, min(RATE * _LISTEN_S, total - first)))
-        say(Progress(done_us=0, total_us=info.duration_us))
+        say(Progress(done_us=number, total_us=info.duration_us))  # next to nothing of the work, but it goes on
     return levels.values

@@ -7,7 +7,7 @@ pictures nor their size changes the result.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
@@ -27,7 +27,7 @@ _BRIDGED_US = (
 _SAME_PLACE = 1.0  # widths of a face: a face this near to where another was lost is the same
 _EYES_AT = 0.38  # of the height, from the top, where a crop moves up and down: the eyes at about a third, room above
 _LEAST_SIZE = 0.06  # widths of the crop: a smaller face is somebody in the distance
-_MATTERS = 0.5  # of the size of the scene's largest: who is further back does not speak to us
+_MATTERS = 0.6  # of the size of the scene's largest: who is further back does not speak to us
 _OFTEN, _LONG_S = 0.2, 1.0  # of the scene, or so long: else it only passed
 
 # What a choice costs a second, against a picture that is right: 1 is one that plainly is not.
@@ -51,6 +51,7 @@ _LEAST_SHARE = 0.1  # of the take; less of a face does not make it a take of one
 
 Values = NDArray[np.float32]
 Flags = NDArray[np.bool_]
+Listen = Callable[[], Values | None]
 
 
 class Window(NamedTuple):
@@ -126,21 +127,22 @@ class CropPath:
 
 
 def follow(
-    track: Track, *, canvas: Canvas, heard: Values | None, hop_s: float, blurs: bool, asked_for: bool
+    track: Track, *, canvas: Canvas, listen: Listen, hop_s: float, blurs: bool, asked_for: bool
 ) -> CropPath | None:
     """The path of the crop that fills `canvas`; None where there is nobody to follow.
 
     Args:
         canvas: the picture's own place on it does not count.
-        heard: how loud each `hop_s` of the take is, dB; None without sound.
+        listen: asked, where it matters who speaks, how loud each `hop_s` of the take is, dB; None: it has no sound.
         blurs: the whole picture, over its blurred copy, takes the place of a crop that would show nobody.
         asked_for: following a face was asked for: however seldom one is there.
     """
     if len(track.times_us) == 0:
         return None
     axis = _Axis(track, canvas)
-    voice = None if heard is None else speaking.voice(heard)
     scenes = [_Scene(axis, begin, end, seen) for begin, end, seen in _scenes(track)]
+    heard = listen() if any(scene.is_crowded for scene in scenes) else None
+    voice = None if heard is None else speaking.voice(heard)
     for scene in scenes:
         scene.weigh(voice, hop_s, blurs=blurs)
     _choose(scenes)
@@ -243,10 +245,17 @@ class _Scene:
         count = self.steps * SAMPLES
         self._at_us = begin_us + (np.arange(count) + 0.5) * ((end_us - begin_us) / count)
         sampled = [self._sample(slot) for slot in _slots(appearances)]
-        self._people = _who_matters(sampled)
+        self._people = people = _who_matters(sampled)
+        self._seen = np.array([one.seen for one in people], np.bool_).reshape(len(people), count)
+        self._together = _misfit(people, count)
         self.options: list[_Option] = []
         self.costs: Values = np.zeros((0, self.steps), np.float32)
         self.choice: NDArray[np.intp] = np.zeros(self.steps, np.intp)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are several at some time who do not fit into one crop."""
+        return bool((self._together > 0).any())
 
     def bounds_us(self) -> list[int]:
         """When each step begins, and when the last ends."""
@@ -286,12 +295,12 @@ class _Scene:
             self.options.append(_Option(close=True, slots=everybody))
         if blurs:
             self.options.append(_Option(close=False))
-        seen = np.array([one.seen for one in people]).reshape(len(people), self.steps * SAMPLES)
+        seen = self._seen
         there = seen.sum(axis=0)
-        together = self._together()
+        together = self._together
         crowd, fits = there > 1, together <= 0
         talking, hurry = np.full(seen.shape, 0.5, np.float32), np.ones(len(there), np.float32)
-        if voice is not None and bool((crowd & ~fits).any()):
+        if voice is not None and self.is_crowded:
             heard = self._heard(voice, hop_s)
             talking = speaking.shares(np.array([one.open for one in people]), seen, heard)
             hurry = np.maximum(_SILENT, speaking.talk(heard))
@@ -310,14 +319,6 @@ class _Scene:
                 cost = np.where(there > 0, some, _NOT_THERE)
             rows.append(np.asarray(cost, np.float32).reshape(self.steps, SAMPLES).mean(axis=1))
         self.costs = np.stack(rows) * np.float32((self.end_us - self.begin_us) / 1e6 / self.steps)
-
-    def _together(self) -> Values:
-        """How badly those that are there fit into one crop: 0 well, 1 not at all."""
-        if len(self._people) < 2:
-            return np.zeros(self.steps * SAMPLES, np.float32)
-        low, high, _ = _extent(self._people)
-        least, most = _FITS
-        return np.asarray(np.clip((high - low - least) / (most - least), 0, 1), np.float32)
 
     def _heard(self, voice: Values, hop_s: float) -> Values:
         if voice.size == 0:
@@ -372,6 +373,16 @@ def _extent(people: list[_Person]) -> tuple[Values, Values, Flags]:
     low = np.min([np.where(one.seen, one.low, np.inf) for one in people], axis=0)
     high = np.max([np.where(one.seen, one.high, -np.inf) for one in people], axis=0)
     return np.where(seen, low, 0).astype(np.float32), np.where(seen, high, 0).astype(np.float32), seen
+
+
+def _misfit(people: list[_Person], count: int) -> Values:
+    """How badly those that are there fit into one crop, of each of `count` samples: 0 well, 1 not at all."""
+    if len(people) < 2:
+        return np.zeros(count, np.float32)
+    low, high, _ = _extent(people)
+    several = np.sum([one.seen for one in people], axis=0) > 1
+    least, most = _FITS
+    return np.asarray(np.where(several, np.clip((high - low - least) / (most - least), 0, 1), 0), np.float32)
 
 
 def _slots(appearances: list[_Appearance]) -> list[_Slot]:
@@ -480,7 +491,8 @@ class _Run:
         if step > 0 and (at_cut or (other and option.slots)):
             self._jumps.append(step)
         self._parts.append(part)
-        self._bounds = [*self._bounds[:-1], *bounds_us]
+        del self._bounds[-1:]
+        self._bounds += bounds_us
         self._last = option
 
     def shoot(self, axis: _Axis) -> list[Piece]:
