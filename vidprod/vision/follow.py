@@ -36,6 +36,7 @@ _SIDE_TO_SEARCH = 640
 # Colours of a face: of one person they differed by less than 0.13 of their brightness within a clip (98 of 100
 # pictures), between persons in ten clips by 0.16 and more but for one pair.
 _SAME_COLOURS, _ALIKE_COLOURS = 0.12, 0.20
+_STRANGE_COLOURS = 0.25  # then it may be a hand before the face, in which the model still sees one: the detector says
 _COLOUR_CELLS, _COLOUR_SAMPLES = 8, 3
 _SHORT_GAP_S = 2.0
 _ONE_FACE = 0.4  # overlap over union, at which two are one
@@ -99,11 +100,17 @@ class Follower:
         followed = []
         for face in self._live:
             points, confidence = self._trace(small, face.region)
-            if confidence >= SURE and self._is_inside(points):
-                face.update(points, confidence, small.colours_at(region_of(points)), at_us)
-                followed.append(face)
-            else:
+            if confidence < SURE or not self._is_inside(points):
                 self._lose(face, at_us)
+                continue
+            colours = small.colours_at(region_of(points))
+            if _differ(face.colours, colours) > _STRANGE_COLOURS:
+                if not self._is_found(small, points):
+                    self._lose(face, at_us)
+                    continue
+                face.colours = face.colours + (colours - face.colours) * 0.1  # or the light is another one
+            face.update(points, confidence, colours, at_us)
+            followed.append(face)
         for face in _doubles(followed):
             followed.remove(face)
             self._lose(face, at_us)
@@ -112,6 +119,11 @@ class Follower:
     def _trace(self, small: "_Small", region: Region) -> tuple[Landmarks, float]:
         points, confidence = self._mesh.trace(small.picture, small.shrunk(region))
         return small.enlarged(points), confidence
+
+    def _is_found(self, small: "_Small", points: Landmarks) -> bool:
+        """Whether the detector sees a face there too."""
+        found = [_square(small.enlarged_region(region)) for region in self._mesh.find(small.picture)]
+        return any(_overlap(square, _box(points)) > _ONE_FACE / 2 for square in found)
 
     def _is_inside(self, points: Landmarks) -> bool:
         """Whether the middle of the face is in the picture: what is outside the model only imagines."""
@@ -201,7 +213,8 @@ class _Face:
         self.points = points
         self.confidence = confidence
         self.colours = colours
-        self.region = region_of(points)
+        self.place = region_of(points)
+        self.region = self.place  # where it is looked for next
         self.at_us = at_us
         self.cuts = 0  # of the take, when it was lost
         self.surprise = 0.0  # how far from where it was expected, in its own sizes, at the last picture
@@ -214,7 +227,7 @@ class _Face:
 
     @property
     def size(self) -> float:
-        return self.region.side
+        return self.place.side
 
     def update(self, points: Landmarks, confidence: float, colours: Colours, at_us: int) -> None:
         """It was found where it was looked for."""
@@ -222,7 +235,7 @@ class _Face:
         new, old = region_of(points), self.region
         x, y = self.expected(at_us)
         self.surprise = math.hypot(new.x - x, new.y - y) / new.side
-        was = region_of(self.points)
+        was, self.place = self.place, new
         share = min(1.0, seconds / _CALM_S)
         vx, vy = self._velocity
         self._velocity = (
@@ -239,15 +252,14 @@ class _Face:
     def expected(self, at_us: int) -> tuple[float, float]:
         """Where its middle should be: on its way for a moment, then it may be anywhere around."""
         seconds = min(1.0, (at_us - self.at_us) / 1e6)
-        was = region_of(self.points)
-        return was.x + self._velocity[0] * seconds, was.y + self._velocity[1] * seconds
+        return self.place.x + self._velocity[0] * seconds, self.place.y + self._velocity[1] * seconds
 
     def unlike(self, new: "_Face", *, cuts: int) -> float | None:
         """How little `new`, which was found now, is like this one, which was lost; None where it is another."""
         colours = _differ(self.colours, new.colours)
         ratio = max(self.size, new.size) / max(1.0, min(self.size, new.size))
-        x, y = self.expected(new.at_us) if cuts == self.cuts else (self.region.x, self.region.y)
-        away = math.hypot(new.region.x - x, new.region.y - y) / max(1.0, min(self.size, new.size))
+        x, y = self.expected(new.at_us) if cuts == self.cuts else (self.place.x, self.place.y)
+        away = math.hypot(new.place.x - x, new.place.y - y) / max(1.0, min(self.size, new.size))
         gap_s = (new.at_us - self.at_us) / 1e6
         if cuts != self.cuts:
             near = away <= 0.33 and ratio <= 1.25

@@ -45,12 +45,12 @@ class Scenes:
         grid = _grid(picture)
         before, self._grid = self._grid, grid
         change = 0.0 if before is None else _change(before, grid)
-        self._watch(grid, change, at_us)
+        returns = self._watch(grid, change, at_us)
         around = self._changes[-_NEIGHBOURS:]
-        suspected = before is not None and _is_cut(change, around)
-        if suspected:
-            assert before is not None
-            self._suspects.append(_Suspect(self._pictures, at_us, change, before, list(around)))
+        suspected = False
+        if before is not None and not returns and _is_cut(change, around):
+            suspected = True
+            self._suspects.append(_Suspect(self._pictures, at_us, change, before, around))
         self._changes = [*around, change]
         self._pictures += 1
         return suspected
@@ -62,42 +62,50 @@ class Scenes:
         self._suspects.clear()
         return self._cuts
 
-    def _watch(self, grid: Grid, change: float, at_us: int) -> None:
+    def _watch(self, grid: Grid, change: float, at_us: int) -> bool:
+        """Whether what was before a suspected cut returns with this picture."""
+        returns = False
         waiting = []
         for suspect in self._suspects:
-            suspect.watch(grid, change)
+            returns = suspect.watch(grid, change) or returns
             if suspect.seen >= _NEIGHBOURS and at_us - suspect.at_us > _FLASH_US:
                 self._judge(suspect)
             else:
                 waiting.append(suspect)
         self._suspects = waiting
+        return returns
 
     def _judge(self, suspect: "_Suspect") -> None:
-        if not suspect.returned and _is_cut(suspect.change, suspect.around):
+        if not suspect.returned and _is_cut(suspect.change, suspect.before, suspect.after):
             self._cuts.append(suspect.picture)
 
 
 class _Suspect:
     """A picture before which the take may have cut."""
 
-    def __init__(self, picture: int, at_us: int, change: float, before: Grid, around: list[float]) -> None:
+    def __init__(self, picture: int, at_us: int, change: float, grid: Grid, before: list[float]) -> None:
         self.picture = picture
         self.at_us = at_us
         self.change = change
-        self.around = around
+        self.before = before
+        self.after: list[float] = []
         self.seen = 0  # pictures after it
         self.returned = False  # what was before the change
-        self._before = before
+        self._grid = grid
 
-    def watch(self, grid: Grid, change: float) -> None:
+    def watch(self, grid: Grid, change: float) -> bool:
+        """Whether what was before it is here again."""
         if self.seen < _NEIGHBOURS:
-            self.around.append(change)
+            self.after.append(change)
         self.seen += 1
-        self.returned = self.returned or _change(self._before, grid) < self.change / 2
+        returns = _change(self._grid, grid) < self.change / 2
+        self.returned = self.returned or returns
+        return returns
 
 
-def _is_cut(change: float, around: list[float]) -> bool:
-    usual = sum(around) / len(around) + _STILL
+def _is_cut(change: float, *around: list[float]) -> bool:
+    """Whether so large a change is one among those before, and those after it: a pan begins or ends with one."""
+    usual = max((sum(side) / len(side) for side in around if side), default=0.0) + _STILL
     return any(change >= least and change >= times * usual for least, times in _CUTS)
 
 

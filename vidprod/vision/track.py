@@ -26,6 +26,7 @@ a picture in which the face is seen:
 Between the pictures in which faces were traced, where there are more than 30 a second, rows are interpolated.
 """
 
+import math
 import os
 from array import array
 from collections.abc import Mapping, Sequence
@@ -126,14 +127,14 @@ class Track:
                 raise BadTrack(f"{path.name} holds no pictures")
             data = np.memmap(file, np.uint8, mode="r")
         faces = [
-            Face.of_rows(each.id, each.rows.of(data), {name: place.of(data) for name, place in each.looks.items()})
+            Face.of_rows(each.id, each.rows.of(data, ROW), {name: place.of(data) for name, place in each.looks.items()})
             for each in header.faces
         ]
         track = cls(
             width=header.width,
             height=header.height,
-            times_us=header.times_us.of(data),
-            scenes=header.scenes.of(data),
+            times_us=header.times_us.of(data, np.dtype("<i8")),
+            scenes=header.scenes.of(data, np.dtype("<i4")),
             faces=faces,
             main=header.main,
         )
@@ -308,12 +309,18 @@ class _Place(msgspec.Struct):
 
     @property
     def count(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
 
-    def of(self, data: NDArray[np.uint8]) -> Any:
-        dtype = _dtype(self.dtype)
+    def of(self, data: NDArray[np.uint8], wanted: np.dtype[Any] | None = None) -> Any:
+        """The array, of this type where one is `wanted`."""
+        try:
+            dtype = _dtype(self.dtype)
+        except (TypeError, ValueError, SyntaxError) as error:
+            raise BadTrack(f"the track's header is damaged: {error}") from error
+        if dtype.hasobject or not dtype.itemsize or (wanted is not None and dtype != wanted):
+            raise BadTrack(f"the track's header is damaged: an array of {dtype} where there cannot be one")
         size = self.count * dtype.itemsize
-        if min([self.offset, *self.shape]) < 0 or self.offset + size > len(data):
+        if min([self.offset, *self.shape]) < 0 or not 0 <= size <= len(data) - self.offset:
             raise BadTrack(f"the track is damaged: an array of {size} bytes at {self.offset} lies outside of it")
         return data[self.offset : self.offset + size].view(dtype).reshape(self.shape)
 
@@ -438,13 +445,9 @@ def _read_header(file: BinaryIO, size: int) -> _Header:
     if length > min(size, _LONGEST_HEADER):
         raise BadTrack(f"the track is damaged: its header should have {length} bytes, the file has {size}")
     try:
-        header = msgspec.json.decode(file.read(length), type=_Header)
-        rows = [_dtype(face.rows.dtype) for face in header.faces]
-    except (msgspec.MsgspecError, TypeError, ValueError) as error:
+        return msgspec.json.decode(file.read(length), type=_Header)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise BadTrack(f"the track's header is damaged: {error}") from error
-    if any(each != ROW for each in rows):
-        raise BadTrack("the track is damaged: its rows have other parts than this version's")
-    return header
 
 
 def _box(points: Landmarks) -> NDArray[np.float32]:

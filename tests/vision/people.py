@@ -1,0 +1,92 @@
+"""Pictures of a person whose place is known: an astronaut, moved, turned and enlarged.
+
+She is Eileen Collins, photographed by NASA: in the public domain, and in the wheel of scikit-image, which brings her
+as a file. Only that is read: importing it would need SciPy and more.
+"""
+
+import importlib.util
+import math
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+Points = NDArray[np.float64]
+
+FACE = 225.0, 123.0  # the middle of her face in the photograph
+FACE_WIDTH = 92.0  # of its 468 points
+
+
+class Place(NamedTuple):
+    """Where her face is in a picture: its middle, its width, and how far it is turned clockwise, in degrees."""
+
+    x: float
+    y: float
+    width: float
+    turn: float = 0.0
+
+
+@cache
+def astronaut() -> Rgb:
+    """(512, 512, 3), RGB."""
+    spec = importlib.util.find_spec("skimage")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    with av.open(str(Path(spec.submodule_search_locations[0], "data", "astronaut.png"))) as file:
+        return next(file.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+
+
+def picture(size: tuple[int, int], *places: Place, shade: float = 1.0) -> Rgb:
+    """A grey room of `size` (width, height) with her in it, once at each place, the last in front.
+
+    Args:
+        shade: what all brightness is multiplied with.
+    """
+    width, height = size
+    room = np.linspace(90, 150, width)[None, :, None] + np.linspace(-20, 20, height)[:, None, None]
+    canvas = np.repeat(room, 3, axis=2)
+    for place in places:
+        _paste(canvas, place)
+    return np.clip(canvas * shade, 0, 255).astype(np.uint8)
+
+
+def moved(points: NDArray[np.float32], place: Place) -> Points:
+    """Where points of the photograph, (n, 2) or more columns, are in a picture with her at `place`."""
+    scale, turn = place.width / FACE_WIDTH, math.radians(place.turn)
+    x, y = points[:, 0] - FACE[0], points[:, 1] - FACE[1]
+    cos, sin = math.cos(turn) * scale, math.sin(turn) * scale
+    return np.stack([place.x + x * cos - y * sin, place.y + x * sin + y * cos], axis=-1).astype(np.float64)
+
+
+def _paste(canvas: NDArray[np.float64], place: Place) -> None:
+    """Her head, softly cut out."""
+    photograph = astronaut().astype(np.float64)
+    height, width = canvas.shape[:2]
+    reach = place.width * 1.2
+    x0, x1 = max(0, int(place.x - reach)), min(width, int(place.x + reach) + 1)
+    y0, y1 = max(0, int(place.y - reach)), min(height, int(place.y + reach) + 1)
+    if x0 >= x1 or y0 >= y1:
+        return
+    y, x = np.mgrid[y0:y1, x0:x1]
+    scale, turn = FACE_WIDTH / place.width, math.radians(place.turn)
+    dx, dy = (x - place.x) * scale, (y - place.y) * scale
+    u = FACE[0] + dx * math.cos(turn) + dy * math.sin(turn)
+    v = FACE[1] - dx * math.sin(turn) + dy * math.cos(turn)
+    far = np.hypot((u - FACE[0]) / (FACE_WIDTH * 0.85), (v - FACE[1]) / (FACE_WIDTH * 1.05))
+    cover = np.clip((1.0 - far) / 0.1, 0, 1)[..., None]
+    part = canvas[y0:y1, x0:x1]
+    part += (_bilinear(photograph, u, v) - part) * cover
+
+
+def _bilinear(image: NDArray[np.float64], u: Points, v: Points) -> Points:
+    height, width = image.shape[:2]
+    u, v = np.clip(u, 0, width - 1.001), np.clip(v, 0, height - 1.001)
+    column, row = u.astype(np.intp), v.astype(np.intp)
+    fx, fy = (u - column)[..., None], (v - row)[..., None]
+    above = image[row, column] * (1 - fx) + image[row, column + 1] * fx
+    below = image[row + 1, column] * (1 - fx) + image[row + 1, column + 1] * fx
+    return np.asarray(above * (1 - fy) + below * fy)
