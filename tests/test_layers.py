@@ -46,6 +46,7 @@ LIBRARIES: dict[str, set[str]] = {
     "av": {"media"},
     "numpy": {"media", "vision", "speech"},
     "mediapipe": {"vision"},
+    "cv2": {"vision"},
     "faster_whisper": {"speech"},
     "httpx": {"cli", "platforms", "webhooks"},
     "rich": {"cli"},
@@ -57,7 +58,7 @@ LIBRARIES: dict[str, set[str]] = {
     "uvloop": {"cli", "daemon"},
 }
 
-CODECS = ("av", "numpy", "mediapipe", "faster_whisper")
+CODECS = ("av", "numpy", "mediapipe", "cv2", "faster_whisper")
 SECOND_ENGINES = {"sqlite3", "_sqlite3", "pysqlite2", "sqlean"}
 
 
@@ -183,6 +184,16 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_the_daemon_loads_no_codec_and_no_model() -> None:
     assert loaded_by("import vidprod.daemon, vidprod.cli, vidprod.cli.serve") == set()
+
+
+def test_the_child_that_waits_loads_no_model() -> None:
+    """A worker loads them when it is asked for faces; one that is not needs not hold them."""
+    assert loaded_by("import vidprod.pipeline.steps") == {"av", "numpy"}
+
+
+def test_the_face_models_are_known_to_one_module() -> None:
+    known = [path for path in modules() if any(m.startswith("mediapipe") for m in imports(path.read_text()))]
+    assert known == [PACKAGE / "vision" / "landmarks.py"]
 
 
 def test_a_process_that_loads_a_codec_is_seen() -> None:
