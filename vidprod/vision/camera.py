@@ -22,14 +22,16 @@ _REFINED = (9, 3)  # places tried on the way to the next of the grid, and how of
 _DURATIONS = (3, 4, 6, 8, 12, 18, 26, 40)  # of a move, steps: from a re-framing, 0.6 s, to a walk across, 8 s
 _LOOKED_AT = 8  # places on the way of a move at which it is judged
 _FASTEST = 0.9  # frames a second, on average over a move: faster is a whip pan, and a blur on a small screen
+_LITTLE = 0.02  # a move that came out shorter is none
 _HOLD = 4  # steps, 0.8 s: a shorter stop between two moves looks like a slip
 
 # What is followed may be off its place by an eighth of the frame without cost: the middle of a face then stays in the
-# frame's middle quarter. A quarter off is borne for some ten seconds before a move is worth it, a third off for four;
-# partly outside for less than one.
+# frame's middle quarter. A small one a quarter off is borne for some ten seconds before a move is worth it, a third off
+# for four; one that is in the margin for two to four, and outside for less than one.
 _FREE = 1 / 8
 _PULL, _LEAN = 0.1, 12.0  # per square of the distance: inside of that, so that a hold is centred; and outside of it
-_MARGIN = 0.06  # to the frame's edge: hair and ears are beside the landmarks, and captions are beside the face
+_MARGIN = 0.1  # to the frame's edge: hair and ears are beside the landmarks
+_MOST, _LARGEST = 0.84, 0.94  # what is larger has no margin, or each nod were a move; of more only the middle counts
 _NEAR, _OUT = 8.0, 80.0  # per length that is in the margin; that is outside
 _MOVE = 1.5  # any move
 _LENGTH = 2.0  # per length of moves
@@ -99,8 +101,9 @@ class _Stretch:
         self.free = free
         self._aim = aim
         middle = (followed.low + followed.high) / 2
-        half = np.minimum((followed.high - followed.low) / 2, 0.5)  # of what is larger than the frame, the middle
+        half = np.minimum((followed.high - followed.low) / 2, _LARGEST / 2)
         self._low, self._high, self._at = middle - half, middle + half, followed.at
+        self._margin = np.clip(_MOST / 2 - half, 0, _MARGIN)
         self._seen = followed.seen
         lowest, highest = self._reach()
         count = 1 + max(1, int(np.ceil((highest - lowest) / _GRID)))
@@ -135,9 +138,10 @@ class _Stretch:
         """Of a second at `places`."""
         where = (steps, samples)
         off = np.abs(self._at[where] - places - self._aim)
+        margin = self._margin[where]
         out = np.maximum(places - self._low[where], self._high[where] - places - 1)
         cost = _PULL * off**2 + _LEAN * np.maximum(off - _FREE, 0) ** 2
-        cost += _NEAR * np.clip(out + _MARGIN, 0, _MARGIN) + _OUT * np.maximum(out, 0)
+        cost += _NEAR * np.clip(out + margin, 0, margin) + _OUT * np.maximum(out, 0)
         return np.where(self._seen[where], cost, np.float32(0))
 
 
@@ -296,10 +300,20 @@ def _refine(legs: list[Leg], stretch: _Stretch, cuts: list[int]) -> list[Leg]:
             tried = np.clip(values[number] + reach * np.linspace(-1, 1, _REFINED[0]), 0.0, stretch.free)
             costs = [_cost_of(_with(legs, ends, float(value)), ends, stretch) for value in tried]
             values[number] = float(tried[_least(costs)])
-            for index, leg in _with(legs, ends, values[number]).items():
-                legs[index] = leg
+            _put(legs, ends, values[number])
         reach /= 3
+    for number in range(1, len(stops)):
+        (index, begins), little = stops[number][0], abs(values[number] - values[number - 1]) < _LITTLE
+        if little and not begins:  # a move, no jump
+            values[number] = values[number - 1]
+            _put(legs, stops[number], legs[index].start)
     return legs
+
+
+def _put(legs: list[Leg], ends: list[tuple[int, bool]], value: float) -> None:
+    """Puts that place at `value`."""
+    for index, leg in _with(legs, ends, value).items():
+        legs[index] = leg
 
 
 def _stops(legs: list[Leg], cuts: set[int]) -> list[list[tuple[int, bool]]]:
