@@ -127,6 +127,11 @@ def test_a_crop_follows_only_in_what_is_wider_than_it(width: int, height: int, f
     assert Recipe().follows(shaped(width, height)) is follows
 
 
+def test_asked_for_the_crop_follows_in_what_is_taller_too() -> None:
+    assert Recipe(frame="face").follows(shaped(720, 1600))
+    assert not Recipe(frame="face").follows(shaped(1080, 1920))
+
+
 def shaped(width: int, height: int) -> MediaInfo:
     """A source of this size."""
     source = stored(None)

@@ -145,6 +145,33 @@ def test_a_face_that_leaves_for_long_leaves_the_whole_picture_on_a_canvas_of_the
     assert rendition.framing.cuts == 1
 
 
+def test_in_a_tall_take_the_crop_moves_up_and_down(tmp_path: Path, make: Make) -> None:
+    size, seconds = (240, 800), 4.0
+    free = size[1] - size[0] * 16 / 9
+
+    def rises(t: Any) -> Any:
+        return 600 - 400 * np.clip((t - 1) / 2, 0, 1)
+
+    def picture(at: Fraction) -> Any:
+        y = np.arange(size[1]) + 0.5 - float(rises(np.array([float(at)]))[0])
+        return np.tile((60 + 150 * np.exp(-((y / BAR) ** 2))).astype(np.uint8)[:, None], (1, size[0]))
+
+    pictures = ((at, picture(at)) for at in (Fraction(n, 30) for n in range(120)))
+    source = synth.write(tmp_path / "take.mp4", pictures, rate=Fraction(30), sound=None)
+    at = times(seconds)
+    track(at, face(1, at, 120.0, y=rises, size=FACE), size=size).save(tmp_path / "faces.track")
+    (((file, rendition),), path) = make(source, tmp_path / "faces.track")
+    scale = rendition.width / size[0]
+    for number, (_, shown) in enumerate(readers.pictures(file)):
+        column = shown[:, shown.shape[1] // 2].astype(float) - 90
+        bright = np.where(column > 20, column, 0)
+        seen = float((bright * (np.arange(len(column)) + 0.5)).sum() / bright.sum())
+        top = path.window(number * 1_000_000 // 30).place * free
+        assert seen == pytest.approx((float(rises(number / 30)) - top) * scale, abs=1.5), number
+    assert rendition.framing is not None
+    assert (rendition.framing.followed, rendition.framing.moves) == (1.0, 1)
+
+
 def test_of_two_who_talk_in_turn_the_one_who_speaks_is_shown(tmp_path: Path, make: Make) -> None:
     def speaks(begin: float, end: float) -> Motion:
         return lambda t: 0.15 * (1 + np.sin(2 * np.pi * 4.1 * t)) * ((t >= begin) & (t < end))
@@ -162,7 +189,9 @@ def test_of_two_who_talk_in_turn_the_one_who_speaks_is_shown(tmp_path: Path, mak
 
 
 def test_a_segment_made_alone_is_the_same(tmp_path: Path, make: Make) -> None:
-    motion = lambda t: 200 + 240 * np.clip((t - 2) / 3, 0, 1)  # noqa: E731
+    def motion(t: Any) -> Any:
+        return 200 + 240 * np.clip((t - 2) / 3, 0, 1)
+
     source = take(tmp_path / "take.mp4", motion, seconds=7)
     faces = tracked(tmp_path / "faces.track", motion, seen=lambda t: t < 4, seconds=7)
     together, _ = make(source, faces, segment_s=3, snap="none")

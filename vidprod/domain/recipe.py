@@ -27,8 +27,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["auto", "face", "blur", "fill", "original"],
         msgspec.Meta(
             description=(
-                "9:16; auto: follow the face in what is wider, without one as blur; face: the same, and say where none "
-                "was; blur: landscape over its blurred copy; fill: crop the centre; original: keep the shape"
+                "9:16; auto: follow the face in what is wider, without one as blur; face: in what is taller too, and "
+                "say where none was; blur: landscape over its blurred copy; fill: crop the centre; original: keep the shape"
             )
         ),
     ] = "auto"
@@ -79,6 +79,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if info is None:
             return True
         close = layout(info.video.width, info.video.height, frame="fill")
+        if self.frame == "face" and close.picture_height - close.height > LEAST_FREE * close.height:
+            return True
         return close.picture_width - close.width > LEAST_FREE * close.width
 
     def tracks(self, info: MediaInfo | None) -> bool:
