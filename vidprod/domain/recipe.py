@@ -28,7 +28,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         msgspec.Meta(
             description=(
                 "9:16; auto: follow the face in what is wider, without one as blur; face: in what is taller too, and "
-                "say where none was; blur: landscape over its blurred copy; fill: crop the centre; original: keep the shape"
+                "say where none was; blur: landscape over its blurred copy; fill: crop the centre; original: keep the "
+                "shape"
             )
         ),
     ] = "auto"
