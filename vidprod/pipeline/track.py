@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vidprod.domain.plan import Plan
 from vidprod.domain.step import Progress, Say, Tracked, TrackRequest
@@ -15,10 +15,13 @@ from vidprod.media.container import open_source
 from vidprod.media.frames import Pictures
 from vidprod.media.small import Shrinker
 from vidprod.pipeline.ahead import Ahead
-from vidprod.vision.follow import Follower, Seen
+from vidprod.vision.follow import Follower
 from vidprod.vision.landmarks import Mesh
 from vidprod.vision.scenes import Scenes, numbered
 from vidprod.vision.track import TrackWriter
+
+if TYPE_CHECKING:
+    from vidprod.pipeline.gaze import EyeSamples
 
 FILE = "faces.track"
 
@@ -30,8 +33,6 @@ _JUDGED_AFTER_S = 10.0  # of work: the models load, a take may begin with a crow
 # Encoding a pixel takes at least so many times what decoding one takes: 5.4 to 10.6 times in renders of seven takes
 # (talks and a street, 180 to 1080 lines, H.264 and HEVC) on the same two cores, decoded alone and rendered whole.
 _ENCODE_TO_DECODE = 5.0
-
-See = Callable[[Any, list[Seen]], None]
 
 
 def run(request: TrackRequest, say: Say) -> Tracked:
@@ -50,6 +51,7 @@ def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) ->
     shrinker = Shrinker(video, work_dir=work_dir)
     follower = Follower(mesh, width=video.width, height=video.height)
     scenes = Scenes()
+    samples = _samples(request)
     budget = _Budget(request.plan, video, time_factor=request.time_factor)
 
     def tell(done_us: int) -> None:
@@ -59,13 +61,26 @@ def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) ->
         for picture, at_us in decoded.pictures(waiting=tell):
             began_s = time.perf_counter()
             small = shrinker.shrink(picture, follower.side)
-            writer.add(at_us, follower.see(small, at_us, cut=scenes.see(small, at_us)))
+            seen = follower.see(small, at_us, cut=scenes.see(small, at_us))
+            writer.add(at_us, seen)
             budget.spent_s += time.perf_counter() - began_s
             if budget.is_exceeded(decoded.spent_s):
                 return Tracked(faces=0, pictures=writer.pictures, with_face=writer.with_face, reason=budget.reason)
             tell(at_us)
-        faces = writer.finish(numbered(scenes.cuts(), writer.pictures))
+        looks = None if samples is None else samples.looks()
+        faces = writer.finish(numbered(scenes.cuts(), writer.pictures), looks=looks)
         return Tracked(faces=faces, pictures=writer.pictures, with_face=writer.with_face)
+
+
+def _samples(request: TrackRequest) -> "EyeSamples | None":
+    """What looks at the eyes on the way, where they are to be turned and OpenCV is there."""
+    if not request.recipe.corrects:
+        return None
+    try:
+        from vidprod.pipeline.gaze import EyeSamples
+    except ImportError:  # the render will say so
+        return None
+    return EyeSamples(request.info.video)
 
 
 class _Budget:

@@ -19,7 +19,7 @@ _STILL = 0.005  # change of a picture in which nothing moves: grain, coding
 
 # A change is a cut where it is so large, and so many times that of the pictures around it. The second is for a jump
 # within one view: a talk from which a stretch was cut.
-_CUTS = ((0.35, 2.0), (0.15, 15.0))
+_CUTS = ((0.35, 1.5), (0.15, 15.0))
 _NEIGHBOURS = 2  # on either side
 _FLASH_US = 250_000  # what returns so soon has not gone; a photographer's flash is over in less than 0.1 s
 
