@@ -8,7 +8,7 @@ import pytest
 from tests.vision.takes import CROP, WIDE, Motion, Values, face, times, track
 from vidprod.domain.canvas import layout
 from vidprod.vision.framing import CropPath, follow
-from vidprod.vision.track import Track
+from vidprod.vision.track import Face, Track
 
 HOP_S = 0.02
 Shown = list[tuple[float, float, str]]
@@ -254,3 +254,40 @@ def test_the_report_is_of_the_segment_alone() -> None:
         for begin, end in ((0, 9_000_000), (9_000_000, 20_000_000))
     ]
     assert [(half.cuts, half.speakers) for half in halves] == [(0, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_was_found_there_is_a_window_for_every_moment(seed: int) -> None:
+    """Few pictures or many, faces that come and go, of any size and beyond the edges, cuts anywhere."""
+    random = np.random.default_rng(seed)
+    size = [(1280, 720), (500, 480), (3000, 400), (360, 1280)][seed % 4]
+    seconds = float(random.choice([0.04, 0.5, 3, 25]))
+    rate = float(random.choice([1, 12, 30, 120]))
+    at = times(max(seconds, 1 / rate), rate=rate)
+
+    def somebody(number: int) -> Face | None:
+        bounds = np.cumsum(random.uniform(0.05, 4, 60))
+        middle, speed = random.uniform(-50, size[0] + 50), random.normal(0, 80)
+        shown = face(
+            number,
+            at,
+            lambda t: middle + speed * t,
+            size=float(random.uniform(4, 700)),
+            y=float(random.uniform(0, size[1])),
+            seen=lambda t: np.searchsorted(bounds, t) % 2 == number % 2,
+        )
+        return shown if len(shown.at) else None
+
+    faces = [each for number in range(int(random.integers(0, 6))) if (each := somebody(number)) is not None]
+    cuts = tuple(np.sort(random.uniform(0, seconds, int(random.integers(0, 5)))).tolist())
+    levels = random.uniform(-90, -5, round(seconds / HOP_S))
+    path = path_of(track(at, *faces, cuts_s=cuts, size=size), heard=levels, blurs=bool(seed % 2), asked_for=True)
+    if path is None:
+        return
+    assert path.pieces[0].begin_us == 0
+    for before, after in pairwise(path.pieces):
+        assert before.end_us == after.begin_us > before.begin_us
+    for moment in np.linspace(-1e6, seconds * 1.1e6, 300):
+        assert 0 <= path.window(int(moment)).place <= 1
+    report = path.report([(int(moment), path.window(int(moment))) for moment in at])
+    assert report.followed + report.blurred == pytest.approx(1)
