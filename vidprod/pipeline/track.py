@@ -15,7 +15,7 @@ from vidprod.media.container import open_source
 from vidprod.media.frames import Pictures
 from vidprod.media.small import Shrinker
 from vidprod.pipeline.ahead import Ahead
-from vidprod.vision.follow import Follower
+from vidprod.vision.follow import SIDE_TO_SEARCH, Follower
 from vidprod.vision.landmarks import Mesh
 from vidprod.vision.scenes import Scenes, numbered
 from vidprod.vision.track import TrackWriter
@@ -47,8 +47,6 @@ def run(request: TrackRequest, say: Say) -> Tracked:
 
 def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) -> Tracked:
     video = request.info.video
-    work_dir = Path(request.work_dir)
-    shrinker = Shrinker(video, work_dir=work_dir)
     follower = Follower(mesh, width=video.width, height=video.height)
     scenes = Scenes()
     samples = _samples(request)
@@ -57,14 +55,16 @@ def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) ->
     def tell(done_us: int) -> None:
         say(Progress(done_us=done_us, total_us=request.info.duration_us))
 
-    with TrackWriter(work_dir / FILE, width=video.width, height=video.height) as writer:
-        for picture, at_us in decoded.pictures(waiting=tell):
+    with TrackWriter(Path(request.work_dir) / FILE, width=video.width, height=video.height) as writer:
+        for picture, small, at_us in decoded.pictures(waiting=tell):
             began_s = time.perf_counter()
-            small = shrinker.shrink(picture, follower.side)
             seen = follower.see(small, at_us, cut=scenes.see(small, at_us))
+            decoded.sides.append(follower.side)
             writer.add(at_us, seen)
+            if samples is not None and seen:
+                samples.see(picture, at_us, seen)
             budget.spent_s += time.perf_counter() - began_s
-            if budget.is_exceeded(decoded.spent_s):
+            if budget.is_exceeded(decoding_s=decoded.decoding_s, shrinking_s=decoded.shrinking_s):
                 return Tracked(faces=0, pictures=writer.pictures, with_face=writer.with_face, reason=budget.reason)
             tell(at_us)
         looks = None if samples is None else samples.looks()
@@ -73,9 +73,7 @@ def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) ->
 
 
 def _samples(request: TrackRequest) -> "EyeSamples | None":
-    """What looks at the eyes on the way, where they are to be turned and OpenCV is there."""
-    if not request.recipe.corrects:
-        return None
+    """What looks at the eyes on the way, where OpenCV is there; they may be turned another time if not now."""
     try:
         from vidprod.pipeline.gaze import EyeSamples
     except ImportError:  # the render will say so
@@ -93,8 +91,8 @@ class _Budget:
         self._time_factor = time_factor
         self.spent_s = 0.0
 
-    def is_exceeded(self, decoding_s: float) -> bool:
-        return self.spent_s > max(_JUDGED_AFTER_S, self._allowed * decoding_s)
+    def is_exceeded(self, *, decoding_s: float, shrinking_s: float) -> bool:
+        return self.spent_s + shrinking_s > max(_JUDGED_AFTER_S, self._allowed * decoding_s)
 
     @property
     def reason(self) -> str:
@@ -102,7 +100,7 @@ class _Budget:
 
 
 class _Decoded:
-    """The pictures of the take, each once, decoded in a thread of their own."""
+    """The pictures of the take, each once, decoded and made small in a thread of their own."""
 
     def __init__(self, request: TrackRequest) -> None:
         self._request = request
@@ -110,7 +108,8 @@ class _Decoded:
         self._threads = 1 if video.coded_width * video.coded_height > _LARGE else request.limits.threads
         self._ahead = Ahead(self._decode, ahead=_AHEAD, name="pictures")
         self._reader: Pictures | None = None
-        self.spent_s = 0.0
+        self.decoding_s = self.shrinking_s = 0.0
+        self.sides: list[int] = []  # to be told after each picture: how large the small ones should be
 
     def __enter__(self) -> "_Decoded":
         self._ahead.start()
@@ -119,8 +118,8 @@ class _Decoded:
     def __exit__(self, *_: object) -> None:
         self._ahead.close()
 
-    def pictures(self, *, waiting: Callable[[int], None]) -> Iterator[tuple[Any, int]]:
-        """Pairs of picture and its time on the output's clock, microseconds.
+    def pictures(self, *, waiting: Callable[[int], None]) -> Iterator[tuple[Any, Any, int]]:
+        """A picture, the same made small, and its time on the output's clock in microseconds.
 
         Args:
             waiting: told now and then, while the next is long in coming, how far we are: damage may be much, and
@@ -138,16 +137,17 @@ class _Decoded:
                     waiting(at_us + 1_000_000 * read // (read + self._request.info.video.frames))
             if taken is None:
                 return
-            _, at_us = taken
+            at_us = taken[2]
             yield taken
 
     @property
     def _packets(self) -> int:
         return 0 if self._reader is None else self._reader.packets
 
-    def _decode(self) -> Iterator[tuple[Any, int]]:
+    def _decode(self) -> Iterator[tuple[Any, Any, int]]:
         request = self._request
         limits = request.limits
+        shrinker = Shrinker(request.info.video, work_dir=Path(request.work_dir))
         with open_source(request.source, limits=limits) as container:
             reader = self._reader = Pictures(
                 container,
@@ -157,7 +157,16 @@ class _Decoded:
                 max_pixels=limits.max_pixels,
             )
             began_s = time.perf_counter()
-            for picture, _ in reader:
-                self.spent_s += time.perf_counter() - began_s
-                yield picture, reader.position_us
+            for number, (picture, _) in enumerate(reader):
+                decoded_s = time.perf_counter()
+                small = shrinker.shrink(picture, self._side_of(number))
+                self.decoding_s += decoded_s - began_s
+                self.shrinking_s += time.perf_counter() - decoded_s
+                yield picture, small, reader.position_us
                 began_s = time.perf_counter()
+
+    def _side_of(self, number: int) -> int:
+        """How large picture `number` is made. So many pictures behind what was told last, and always as many, or the
+        result would depend on which thread is faster."""
+        told = number - _AHEAD - 2  # one waits to be put, one is being looked at
+        return self.sides[told] if told >= 0 else SIDE_TO_SEARCH

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vidprod.vision.landmarks import FACE_POINTS, SURE, Landmarks, Mesh, Picture, Region, region_of
 
 MOST_FACES = 4  # followed at a time, the largest
+SIDE_TO_SEARCH = 640  # the longer side of the small pictures where no face is known
 
 _LEAST_US = 1_000_000 // 31  # between two pictures in which faces are traced: all at 30 a second, every other at 60
 _LOOK_US = 500_000  # between two looks for more faces
@@ -31,7 +32,6 @@ _CALM_MOVE, _QUICK_MOVE = 0.02, 0.10
 # pictures, at 120 they differ by 0.5 % of the eye's width, at 90 by 0.8 % (measured on three clips).
 _FACE_WIDTH = 200
 _SIDES = (320, 400, 500, 624, 780, 960)  # of the small pictures
-_SIDE_TO_SEARCH = 640
 
 # Colours of a face: of one person they differed by less than 0.13 of their brightness within a clip (98 of 100
 # pictures), between persons in ten clips by 0.16 and more but for one pair.
@@ -67,7 +67,7 @@ class Follower:
         self._looked_us: int | None = None
         self._traced_us: int | None = None
         self._lost_us = 0  # when one was lost last
-        self.side = _SIDE_TO_SEARCH  # the longer side that the next small picture should have
+        self.side = SIDE_TO_SEARCH  # the longer side that the next small picture should have
 
     def see(self, picture: Picture, at_us: int, *, cut: bool = False) -> list[Seen] | None:
         """The faces in this picture; None where it was not looked at, so soon after the last.
@@ -192,7 +192,7 @@ class Follower:
     def _choose_side(self) -> None:
         """So that the faces that matter are as wide in the small picture as the model can use, and hardly more."""
         if not self._live:
-            self.side = _SIDE_TO_SEARCH
+            self.side = SIDE_TO_SEARCH
             return
         widths = [face.box[2] - face.box[0] for face in self._live]
         least = min(width for width in widths if width >= max(widths) / 2)
