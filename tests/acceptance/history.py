@@ -191,7 +191,7 @@ def _is_done(job: Any) -> bool:
 def _faults_of_upload(upload: Acknowledged, job: Any, daemon: Daemon) -> list[str]:
     if job is None:
         return [f"acknowledged upload {upload.key} is lost: there is no {upload.job_id}"]
-    files = daemon.files(f"media/{upload.video_id}")
+    files = [path for path in daemon.files(f"media/{upload.video_id}") if path.stem == "source"]
     if not files:
         return [f"acknowledged upload {upload.key} is lost: it has no file"]
     if hashlib.sha256(files[0].read_bytes()).hexdigest() != upload.sha256:

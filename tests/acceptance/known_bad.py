@@ -40,6 +40,7 @@ def redo() -> None:
     def whole(self: Attempt) -> Any:
         asked = request(self)
         if isinstance(asked, RenderRequest):
+            self._todo = self._segments
             return msgspec.structs.replace(asked, todo=[segment.index for segment in asked.plan.segments])
         return asked
 

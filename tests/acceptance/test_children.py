@@ -62,7 +62,7 @@ def test_a_child_that_is_killed_costs_one_attempt_and_no_finished_segment(daemon
 def test_a_child_over_its_memory_is_ended_with_the_figures(make: Make) -> None:
     daemon = make(child_memory_bytes=128 << 20, child_threads=2)
     daemon.start()
-    job_id = submit(daemon, take(3.2, size=(3840, 2160)), frame="auto")
+    job_id = submit(daemon, take(3.2, size=(3840, 2160)), frame="blur", gaze="off")
     job = daemon.wait_for(job_id, within_s=90)
     assert job["state"] == "failed"
     assert job["error"]["code"] == "poison"

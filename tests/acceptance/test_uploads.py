@@ -83,6 +83,6 @@ def test_a_restart_in_the_middle_of_a_job_is_not_seen_by_it(make: Make) -> None:
     daemon.start()
     job = daemon.wait_for(job_id)
     assert job["state"] == "completed"
-    assert [step["attempt"] for step in job["steps"]] == [1, 1, 1]
+    assert {step["attempt"] for step in job["steps"]} == {1}
     ready = [event for event in daemon.events() if event["type"] == "segment.ready"]
     assert len(ready) == len(job["segments"])

@@ -68,7 +68,11 @@ class Tracked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, tag="render", tag_field="step"):
-    """Encode the segments `todo` (indexes into the plan) in one pass. Says SegmentDone for each; result: nothing."""
+    """Encode the segments `todo` (indexes into the plan) in one pass. Says SegmentDone for each; result: nothing.
+
+    Where `no_track` is set, eyes are left alone, whatever the recipe says; it is the reason. Without `track` no crop
+    follows a face either. With both it does: an attempt before failed over the eyes.
+    """
 
     source: str
     work_dir: str
@@ -78,7 +82,7 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, tag="render", tag
     plan: Plan
     todo: list[int]
     track: str | None = None  # the file of the track step
-    no_track: str | None = None  # why there is none, in words for the user, where one was wanted
+    no_track: str | None = None  # in words for the user
     time_factor: float = 3.0  # editing eyes may take so many times what the plain encode takes
     explain: bool = False  # also write `<stem>.explain.png`: strips that show what was done to the eyes
 

@@ -121,7 +121,7 @@ class Attempt:
         self._check_room_for_next()
         if self.task.kind == "remake":
             await self._follow_first()
-        await self._record(await self._ask(self._request()))
+        await self._record(await self._ask(self._request))
         seconds = time.monotonic() - self._began_s
         metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
         if self._video.info is not None and self._video.info.duration_us:
@@ -154,7 +154,7 @@ class Attempt:
         if not self._recipe.tracks(self._info) or self._track.is_file() or self.task.without:
             return
         try:
-            self._no_track = (await self._adopt_track(await self._ask(self._track_request()))).reason
+            self._no_track = (await self._adopt_track(await self._ask(self._track_request))).reason
         except (TryLater, Refused) as error:
             if error.code in (NoSpace.code, faces.NOT_STARTED):
                 raise
@@ -164,11 +164,11 @@ class Attempt:
     def _make_work_dir(self) -> None:
         self._room.blobs.make_work_dir(self.task.id)
 
-    async def _ask(self, request: StepRequest) -> dict[str, Any]:
-        """Have the child do it, in a work directory of its own."""
-        self._asked = request
+    async def _ask(self, request: Callable[[], StepRequest]) -> dict[str, Any]:
+        """Have the child do it, in a work directory made anew."""
         await asyncio.to_thread(self._make_work_dir)
-        return await self._room.host.run(request, self._hear, media_s=self._media_s, check_room=self._check_room)
+        self._asked = request()
+        return await self._room.host.run(self._asked, self._hear, media_s=self._media_s, check_room=self._check_room)
 
     def _check_room(self, needed: int = 0) -> None:
         """While segments are to be made: the other steps write next to nothing, and what is all made may be told.
