@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.media.conftest import probe
 from tests.media.damage import cut_to, damaged_middle
 from tests.media.synth import PLAIN, Style, numbered, write
-from tests.vision.people import Place, Rgb, picture
+from tests.vision.people import Place, Rgb, needs_models, picture
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.step import Limits, PlanRequest, Progress, Tracked, TrackRequest
 from vidprod.pipeline import plan as plan_step
@@ -24,6 +24,8 @@ from vidprod.pipeline import track as track_step
 from vidprod.services.process import Child
 from vidprod.services.watch import Allowance
 from vidprod.vision.track import Track
+
+pytestmark = needs_models
 
 SIZE = 640, 360
 PATH = [Place(250 + 5 * n, 170 + 2 * n, 150) for n in range(12)]

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+needs_models = pytest.mark.skipif(
+    importlib.util.find_spec("mediapipe") is None, reason="there is no mediapipe for this machine"
+)
 
 Rgb = NDArray[np.uint8]
 Points = NDArray[np.float64]

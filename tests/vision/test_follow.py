@@ -5,9 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from tests.vision.people import Place, Rgb, picture
+from tests.vision.people import Place, Rgb, needs_models, picture
 from vidprod.vision.follow import MOST_FACES, Follower, Seen
 from vidprod.vision.landmarks import FACE_POINTS, Mesh
+
+pytestmark = needs_models
 
 SIZE = 640, 360
 FRAME_US = 33_333

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.vision.people import FACE, FACE_WIDTH, Place, Points, Rgb, astronaut, moved, picture
+from tests.vision.people import FACE, FACE_WIDTH, Place, Points, Rgb, astronaut, moved, needs_models, picture
 from vidprod.errors import ModelMissing
 from vidprod.vision import landmarks
 from vidprod.vision.landmarks import SURE, Landmarks, Mesh, Region, region_of
+
+pytestmark = needs_models
 
 SIZE = 640, 360
 MIDDLE = Place(320, 180, 150)
