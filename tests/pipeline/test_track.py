@@ -23,6 +23,7 @@ from vidprod.pipeline import plan as plan_step
 from vidprod.pipeline import track as track_step
 from vidprod.services.process import Child
 from vidprod.services.watch import Allowance
+from vidprod.telemetry import metrics
 from vidprod.vision.track import Track
 
 pytestmark = needs_models
@@ -254,6 +255,29 @@ async def test_it_works_behind_the_walls_of_the_child(plain: Path, tmp_path: Pat
     assert [path.name for path in (tmp_path / "work").iterdir()] == ["faces.track"]
     assert output == ""
     assert same_places(Track.open(tmp_path / "work" / "faces.track"), follow(plain, tmp_path / "here")[1])
+
+
+async def test_at_1080_lines_the_child_holds_little(pictures: list[Rgb], tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", [each.repeat(3, axis=0).repeat(3, axis=1) for each in pictures])
+    asked = request(source, tmp_path / "work")
+    child = await Child.start(steps=None)
+    try:
+        await child.hello()
+
+        async def hear(_message: object) -> None:
+            return
+
+        answer = await child.perform(asked, hear, limits=Allowance(wall_s=60, stall_s=30))
+    finally:
+        await child.close()
+    assert answer["faces"] == 1
+    peak = next(
+        sample.value
+        for metric in metrics.child_rss_peak_bytes.collect()
+        for sample in metric.samples
+        if sample.labels["kind"] == "track"
+    )
+    assert 50 << 20 < peak < 300 << 20
 
 
 def same_places(a: Track, b: Track) -> bool:
