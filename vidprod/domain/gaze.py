@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-LeftAlone = Literal["blink", "away", "head_turned", "no_face", "too_small", "glare", "too_slow"]
+LeftAlone = Literal["at_lens", "blink", "away", "head_turned", "no_face", "too_small", "glare", "too_slow"]
 
 
 class GazeReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +40,7 @@ class Compare(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _WORDS: dict[LeftAlone, str] = {
+    "at_lens": "at the lens already",
     "blink": "blink",
     "away": "looking away",
     "head_turned": "head turned",
@@ -73,6 +74,13 @@ def framing_in_words(report: FramingReport) -> str:
     if report.speakers > 1:
         words += f"; of {report.speakers} faces the one that seems to speak, which is a guess"
     return words + (f"; over the blurred copy in {percent(report.blurred)}" if report.blurred else "")
+
+
+def untouched(strength: float, *, reason: str) -> GazeReport:
+    """The report of a segment that was made without, for one reason."""
+    return GazeReport(
+        strength=strength, corrected=0.0, faded=0.0, left_alone={}, mean_deg=None, largest_deg=None, reason=reason
+    )
 
 
 def disclosure(report: GazeReport | None) -> str | None:

@@ -56,10 +56,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = 4.0
     gaze_fade_from_deg: Annotated[
         float, msgspec.Meta(ge=5, le=45, description="eyes that look further than this beside the lens are turned less")
-    ] = 20.0
+    ] = 25.0
     gaze_fade_to_deg: Annotated[
         float, msgspec.Meta(ge=5, le=45, description="eyes that look further than this beside the lens are left alone")
-    ] = 30.0
+    ] = 35.0
     head_fade_from_deg: Annotated[
         float, msgspec.Meta(ge=5, le=45, description="in a head turned further than this the eyes are turned less")
     ] = 22.0

@@ -6,15 +6,15 @@ from fractions import Fraction
 from itertools import groupby
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vidprod.domain.canvas import over_blur
-from vidprod.domain.gaze import FramingReport
+from vidprod.domain.gaze import FramingReport, GazeReport, disclosure, untouched
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Progress, RenderRequest, Say, SegmentDone
-from vidprod.errors import Refused
+from vidprod.errors import Refused, VidProdError
 from vidprod.media.container import open_source
 from vidprod.media.encode import SegmentWriter
 from vidprod.media.filters import Painter
@@ -25,6 +25,9 @@ from vidprod.media.sound import Sound
 from vidprod.pipeline.ahead import Ahead
 from vidprod.pipeline.framing import plan_path
 from vidprod.vision.framing import CropPath, Window
+
+if TYPE_CHECKING:
+    from vidprod.pipeline.gaze import Corrector
 
 _LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
 _SAY_EVERY_S = 0.5  # while a picture is waited for
@@ -38,9 +41,27 @@ def run(request: RenderRequest, say: Say) -> None:
         _copy(request, todo, say)
         return
     path, warnings = plan_path(request, say)
-    with _Canvases(request, todo, path) as canvases, _Sounds(request, todo) as sounds:
+    eyes = _eyes(request)
+    with _Canvases(request, todo, path, eyes) as canvases, _Sounds(request, todo) as sounds:
         for segment in todo:
             _make(request, segment, canvases, sounds, say, warnings)
+
+
+def _eyes(request: RenderRequest) -> "Corrector | GazeReport | None":
+    """What turns the eyes; where nothing can, the report that says why; None where it is not asked for."""
+    recipe = request.recipe
+    if not recipe.corrects:
+        return None
+    if request.track is None:
+        return untouched(recipe.gaze_strength, reason=request.no_track or "there is no track of the faces")
+    try:
+        from vidprod.pipeline.gaze import Corrector
+
+        return Corrector(request, Path(request.track))
+    except ImportError as error:
+        return untouched(recipe.gaze_strength, reason=f"OpenCV is not installed ({error})")
+    except (OSError, VidProdError) as error:
+        return untouched(recipe.gaze_strength, reason=str(error))
 
 
 def _make(
@@ -77,8 +98,15 @@ def _make(
     if canvases.frozen:
         still = f"the take is damaged here: the picture stands still for {float(canvases.frozen / rate):.2f} s"
         warnings = [still, *warnings]
+    gaze = canvases.gaze(segment)
+    synthetic = disclosure(gaze)
     rendition = msgspec.structs.replace(
-        rendition, warnings=[*rendition.warnings, *warnings], framing=canvases.framing(segment)
+        rendition,
+        warnings=[*rendition.warnings, *warnings],
+        framing=canvases.framing(segment),
+        gaze=gaze,
+        synthetic=synthetic is not None,
+        synthetic_reason=synthetic,
     )
     say(SegmentDone(index=segment.index, stem=segment.stem, rendition=rendition))
 
@@ -106,10 +134,21 @@ def _copy(request: RenderRequest, todo: list[PlannedSegment], say: Say) -> None:
 class _Canvases:
     """The canvases of the segments to make, frame by frame, decoded and painted in a thread of their own."""
 
-    def __init__(self, request: RenderRequest, todo: list[PlannedSegment], path: CropPath | None) -> None:
+    def __init__(
+        self,
+        request: RenderRequest,
+        todo: list[PlannedSegment],
+        path: CropPath | None,
+        eyes: "Corrector | GazeReport | None",
+    ) -> None:
+        """
+        Args:
+            eyes: what turns them; where nothing can, what is to be told of it; None where it is not asked for.
+        """
         self._request = request
         self._todo = todo
         self._path = path
+        self._eyes = eyes
         self._easel = _Easel(request, path)
         self._begins = {segment.first_frame for segment in todo}  # there nothing may be left of a segment before
         video = request.info.video
@@ -141,6 +180,12 @@ class _Canvases:
         frames = range(segment.first_frame, segment.first_frame + segment.frames)
         times = [int(frame * 1_000_000 / Fraction(self._request.plan.fps)) for frame in frames]
         return self._path.report([(at_us, self._path.window(at_us)) for at_us in times])
+
+    def gaze(self, segment: PlannedSegment) -> GazeReport | None:
+        """What was done to the eyes in `segment`, all of whose frames were taken."""
+        if self._eyes is None or isinstance(self._eyes, GazeReport):
+            return self._eyes
+        return self._eyes.report(segment, rate=Fraction(self._request.plan.fps))
 
     def next(self, frames: int, *, waiting: Callable[[float], None]) -> Iterator[Any]:
         """The canvases of the next `frames` output frames; one that is shown longer comes again.
@@ -203,6 +248,8 @@ class _Canvases:
             frozen = min(count, max(0, age - usual)) if pictures.errors > told else 0
             if frozen:  # not before: a decoder reports damage some pictures before it gives out what precedes it
                 told = pictures.errors
+            if self._eyes is not None and not isinstance(self._eyes, GazeReport):
+                self._eyes.correct(picture, since_us)
             left = count
             for window, same in self._windows(at, count, since_us):
                 begins = not self._begins.isdisjoint(range(at, at + same))

@@ -54,7 +54,7 @@ _LEAST_PICTURES = 3  # a face that is traced in fewer is a mistake of the detect
 _CROWDED = 0.5  # of its worth a face loses at the very edge of the picture
 
 # Points of MediaPipe's face mesh, in the order of `eyes`: its contours of the eye, and the iris that refines it.
-_EYES = np.array(
+EYES = np.array(
     [
         [33, 133, 246, 161, 160, 159, 158, 157, 173, 7, 163, 144, 145, 153, 154, 155, 468, 469, 470, 471, 472],
         [263, 362, 466, 388, 387, 386, 385, 384, 398, 249, 390, 373, 374, 380, 381, 382, 473, 474, 475, 476, 477],
@@ -237,7 +237,7 @@ class TrackWriter:
     def _row(self, at: int, seen: Seen) -> Rows:
         row = np.empty(1, ROW)
         row["at"] = at
-        row["eyes"][0] = seen.points[_EYES, :2]
+        row["eyes"][0] = seen.points[EYES, :2]
         row["mouth"][0] = seen.points[_MOUTH, :2]
         row["box"][0] = _box(seen.points)
         row["pose"][0] = pose_of(seen.points)

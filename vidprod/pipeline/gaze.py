@@ -1,0 +1,130 @@
+"""The eyes of a take: sampled while its faces are followed, turned to the lens while it is rendered.
+
+It needs OpenCV, which comes with the face models or not at all: who imports this is ready for its absence.
+"""
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from vidprod.domain.gaze import GazeReport, untouched
+from vidprod.domain.plan import PlannedSegment
+from vidprod.domain.recipe import Recipe
+from vidprod.domain.step import RenderRequest
+from vidprod.domain.video import VideoStreamInfo
+from vidprod.media.planes import own, planes_of
+from vidprod.vision.correct import Correction
+from vidprod.vision.follow import Seen
+from vidprod.vision.gaze import Wish
+from vidprod.vision.looks import Sampler
+from vidprod.vision.patch import Pixels, Upright
+from vidprod.vision.track import EYES, Looks, Track
+
+_JUDGED_AFTER_S = 10.0  # of work: before, what is measured says little
+_LET_GO_US = 500_000  # of the take, in which a correction that takes too long is given up
+
+
+class EyeSamples:
+    """What the eyes of a take's faces look like, gathered while they are followed."""
+
+    def __init__(self, video: VideoStreamInfo) -> None:
+        self._video = video
+        self._sampler = Sampler()
+
+    def see(self, picture: Any, at_us: int, seen: Sequence[Seen]) -> None:
+        """A decoded picture, and the faces in it."""
+        due = [face for face in seen if self._sampler.wants(face.id, at_us)]
+        if not due or (pixels := _pixels(self._video, picture)) is None:
+            return
+        for face in due:
+            self._sampler.see(face.id, at_us, face.points[EYES, :2], pixels)
+
+    def looks(self) -> Mapping[int, Looks]:
+        """By the id of the face, for the track."""
+        return self._sampler.looks()
+
+
+class Corrector:
+    """Corrects picture by picture, in the pictures' own planes. What fails here costs the eyes, not the segment."""
+
+    def __init__(self, request: RenderRequest, track: Path) -> None:
+        """Raises BadTrack, OSError."""
+        recipe = request.recipe
+        self._video, self._strength = request.info.video, recipe.gaze_strength
+        self._time_factor = request.time_factor
+        self._correction = Correction(Track.open(track), _wish(recipe), everybody=recipe.gaze_faces == "all")
+        self._spent_s, self._began_s = 0.0, time.perf_counter()
+        self._given_up_us: int | None = None
+        self._failed: str | None = None
+
+    def correct(self, picture: Any, at_us: int) -> None:
+        """Turns the eyes in `picture`, where they are to be turned.
+
+        Args:
+            at_us: of the picture, on the output's clock.
+        """
+        share = self._share(at_us)
+        if self._failed or share <= 0 or self._correction.why_nothing:
+            return
+        began_s = time.thread_time()
+        try:
+            self._turn(picture, self._correction.picture_at(at_us), share)
+        except Exception as error:
+            traceback.print_exc()
+            self._failed = f"the eyes could not be edited: {type(error).__name__}: {error}"
+        self._spent_s += time.thread_time() - began_s
+        self._judge(at_us)
+
+    def _turn(self, picture: Any, index: int, share: float) -> None:
+        if not self._correction.moves(index):
+            return
+        own(picture)
+        pixels = _pixels(self._video, picture)
+        if pixels is None:
+            self._failed = f"pixels of {picture.format.name} are not edited"
+            return
+        self._correction.turn_eyes(pixels, index, share=share)
+
+    def _share(self, at_us: int) -> float:
+        if self._given_up_us is None:
+            return 1.0
+        return max(0.0, 1.0 - (at_us - self._given_up_us) / _LET_GO_US)
+
+    def _judge(self, at_us: int) -> None:
+        rest_s = time.perf_counter() - self._began_s - self._spent_s
+        if self._given_up_us is None and self._spent_s > max(_JUDGED_AFTER_S, self._time_factor * rest_s):
+            self._given_up_us = at_us
+
+    def report(self, segment: PlannedSegment, *, rate: Fraction) -> GazeReport:
+        """What was done in `segment`, all of whose pictures were corrected."""
+        if self._failed:
+            return untouched(self._strength, reason=self._failed)
+        frames = range(segment.first_frame, segment.first_frame + segment.frames)
+        until_us = [float((frame + Fraction(1, 2)) * 1_000_000 / rate) for frame in frames]
+        return self._correction.report(until_us, given_up_us=self._given_up_us)
+
+
+def _wish(recipe: Recipe) -> Wish:
+    return Wish(
+        strength=recipe.gaze_strength,
+        look_away_deg=recipe.look_away_deg,
+        gaze_fade_deg=(recipe.gaze_fade_from_deg, recipe.gaze_fade_to_deg),
+        head_fade_deg=(recipe.head_fade_from_deg, recipe.head_fade_to_deg),
+    )
+
+
+def _pixels(video: VideoStreamInfo, picture: Any) -> Pixels | None:
+    """The planes of `picture`, where eyes can be read and written; None where they are none of YUV."""
+    planes = planes_of(picture)
+    if planes is None:
+        return None
+    lies = Upright(
+        coded=(picture.width, picture.height),
+        shown=(video.width, video.height),
+        rotation=video.rotation,
+        mirrored=video.mirrored,
+    )
+    return Pixels(planes[0], depth=planes[1], upright=lies)

@@ -1,0 +1,141 @@
+"""The correction of a take: which eyes are turned in which picture, how far, and what is told of it."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidprod.domain.gaze import GazeReport, LeftAlone, untouched
+from vidprod.vision.gaze import NONE, WHOLE, WHYS, Turn, Wish, turn_of
+from vidprod.vision.looks import Look
+from vidprod.vision.patch import Pixels
+from vidprod.vision.redirect import Move, redirect
+from vidprod.vision.track import Face, Track
+
+_LEAST = 1e-4  # eye widths; a smaller way is none
+_NO_FACE, _TOO_SLOW = WHYS.index("no_face"), WHYS.index("too_slow")
+
+
+class Correction:
+    """What is done in every picture of a take."""
+
+    def __init__(self, track: Track, wish: Wish, *, everybody: bool) -> None:
+        """
+        Args:
+            everybody: not only the main speaker.
+        """
+        self._track = track
+        faces = [face for face in _faces(track, everybody=everybody) if "eyes" in face.looks]
+        self._eyepieces = [_Eyepiece(turn_of(track, face, wish), face.looks["eyes"]) for face in faces]
+        self._strength = wish.strength
+
+    @property
+    def why_nothing(self) -> str | None:
+        """Why there are no eyes to turn, in words; None where there are."""
+        if self._eyepieces:
+            return None
+        return "the eyes were never seen well enough" if self._track.faces else "no face was found"
+
+    def picture_at(self, at_us: int) -> int:
+        """Which picture of the take is nearest to a time on the output's clock."""
+        times = self._track.times_us
+        after = int(np.searchsorted(times, at_us))
+        near = [index for index in (after - 1, after) if 0 <= index < len(times)]
+        return min(near, key=lambda index: abs(int(times[index]) - at_us))
+
+    def moves(self, picture: int) -> bool:
+        """Whether anything is to be done in a picture."""
+        return any(each.moves(picture) for each in self._eyepieces)
+
+    def turn_eyes(self, pixels: Pixels, picture: int, *, share: float) -> None:
+        """Writes the turned eyes into `pixels`; `share`: of what was planned, 0 … 1."""
+        for each in self._eyepieces:
+            each.turn_eyes(pixels, picture, share)
+
+    def report(self, until_us: Sequence[float], *, given_up_us: int | None) -> GazeReport:
+        """What was done in frames of the output.
+
+        Args:
+            until_us: of each frame, the latest time of the picture it shows.
+            given_up_us: from where on nothing was done any more, for want of time.
+        """
+        if (nothing := self.why_nothing) is not None:
+            return untouched(self._strength, reason=nothing)
+        shown = np.clip(np.searchsorted(self._track.times_us, until_us, side="right") - 1, 0, None)
+        share, why, angle = (values[shown] for values in self._of_pictures())
+        if given_up_us is not None:
+            late = self._track.times_us[shown] >= given_up_us
+            share, why = np.where(late, 0.0, share), np.where(late, _TOO_SLOW, why)
+        turned = share >= NONE
+        alone = {
+            cast(LeftAlone, WHYS[code]): round(float((why[~turned] == code).sum() / len(shown)), 4)
+            for code in np.unique(why[~turned])
+        }
+        whole = round(float((share >= WHOLE).mean()), 4)
+        return GazeReport(
+            strength=self._strength,
+            corrected=whole,
+            faded=round(max(0.0, 1.0 - whole - sum(alone.values())), 4),
+            left_alone=alone,
+            mean_deg=round(float(angle[turned].mean()), 1) if turned.any() else None,
+            largest_deg=round(float(angle[turned].max()), 1) if turned.any() else None,
+        )
+
+    def _of_pictures(self) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Of each picture of the take: the share of the correction, what keeps it from all of it, and the angle
+        before; of the face that is corrected most."""
+        pictures = len(self._track.times_us)
+        share, why, angle = np.zeros(pictures), np.full(pictures, _NO_FACE), np.zeros(pictures)
+        for each in self._eyepieces:
+            turn = each.turn
+            more = (turn.share > share[turn.at]) | (why[turn.at] == _NO_FACE)
+            rows = turn.at[more]
+            share[rows], why[rows], angle[rows] = turn.share[more], turn.why[more], turn.angle_deg[more]
+        return share, why, angle
+
+
+class _Eyepiece:
+    """Turns both eyes of one face, in whichever picture it is asked to."""
+
+    def __init__(self, turn: Turn, looks: NDArray[Any]) -> None:
+        """`looks`: of both eyes, as the track keeps them."""
+        self.turn = turn
+        self._looks = [Look.of_array(values) for values in looks]
+        self._moves = (np.abs(turn.shift).max(axis=(1, 2)) > _LEAST) | (np.abs(turn.lift).max(axis=1) > _LEAST)
+
+    def moves(self, picture: int) -> bool:
+        """Whether anything is to be done in a picture of the take."""
+        row = self._row(picture)
+        return row is not None and bool(self._moves[row])
+
+    def turn_eyes(self, pixels: Pixels, picture: int, share: float) -> None:
+        """Writes the turned eyes into `pixels`; `share`: of what was planned."""
+        row = self._row(picture)
+        if row is None or not self._moves[row]:
+            return
+        turn, eyes = self.turn, self.turn.eyes
+        for eye, look in enumerate(self._looks):
+            found = pixels.grid(eyes.middle[row, eye], eyes.along[row, eye], float(eyes.width[row, eye]))
+            if found is None:  # not all of it is in the picture
+                continue
+            box, grid = found
+            before = pixels.read(box)
+            move = Move(
+                centre=turn.iris[row, eye] + look.place,
+                radius=float(turn.radius[eye] * look.size),
+                shift=turn.shift[row, eye] * share,
+                upper=float(turn.lift[row, eye]) * share,
+                lower=float(turn.lower_lift[row, eye]) * share,
+            )
+            pixels.write(box, before, redirect(before, grid, eyes.points[row, eye], move, look))
+
+    def _row(self, picture: int) -> int | None:
+        row = int(np.searchsorted(self.turn.at, picture))
+        return row if row < len(self.turn.at) and self.turn.at[row] == picture else None
+
+
+def _faces(track: Track, *, everybody: bool) -> list[Face]:
+    if everybody or track.main is None:
+        return track.faces
+    return [track.faces[track.main]]

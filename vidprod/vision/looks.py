@@ -1,0 +1,232 @@
+"""What the eyes of a face look like in one take: where the iris really is and how large, its colours, the white.
+
+Sampled from pictures of open eyes while the faces are followed, fitted when all were seen. It is what the edit paints
+where pixels are missing: an iris that lids hid, and white that the iris hid.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidprod.vision.eyes import IRIS, LIMBUS, LOWER, UPPER, Curve, eyes_of
+from vidprod.vision.patch import GRID_ALONG, GRID_DOWN, Pixels, on_grid
+
+Array = NDArray[np.float32]
+
+MOST = 60  # samples of a face, evenly over the take
+RINGS = 16  # of the iris's colours, from its centre out
+RIM = 1.2  # radii where the outermost ring ends
+
+_EVERY_S = 0.5  # a sample at first; the more there are, the rarer
+
+# Where the iris may lie from where the mesh has it, eye widths, and how large it may be against the mesh's.
+_ALONG, _DOWN = np.arange(-0.07, 0.0701, 0.01), np.arange(-0.10, 0.0401, 0.01)
+_SIZES = np.arange(0.80, 1.151, 0.05)
+# What is usual, in nine takes; and how far from it counts as one grey level of contrast.
+_USUAL_DOWN, _SPREAD, _SPREAD_OF_SIZE = -0.035, 0.03, 0.12
+_RAYS = np.deg2rad(np.arange(0, 360, 12))
+_LEAST_RAYS = 5
+_LEAST_WHITE, _LEAST_RING = 30, 15  # pixels, of all samples
+_RIDGE = (1e-4, 0.02, 0.004, 0.002, 0.002, 0.002)  # of each of `white_terms`, a pixel
+
+_White = tuple[Array, Array]  # terms (n, 6), colours (n, 3)
+_Iris = tuple[Array, Array]  # distance from the centre (n,) in radii, colours (n, 3)
+
+
+@dataclass
+class Look:
+    """One eye of a face in one take. Colours are Y, U, V as of 8 bits."""
+
+    place: Array  # (2,) of the iris from the mesh's, along and down, eye widths
+    size: float  # of its radius against the mesh's
+    white: Array  # (6, 3) of `white_terms`
+    rings: Array  # (RINGS, 3)
+
+    def as_array(self) -> Array:
+        return np.concatenate([self.place, [self.size], self.white.ravel(), self.rings.ravel()]).astype(np.float32)
+
+    @classmethod
+    def of_array(cls, values: Array) -> "Look":
+        return cls(
+            place=np.asarray(values[:2]),
+            size=float(values[2]),
+            white=np.asarray(values[3:21]).reshape(6, 3),
+            rings=np.asarray(values[21:]).reshape(RINGS, 3),
+        )
+
+
+def white_terms(along: Array, between: Array) -> Array:
+    """(…, 6) of what the white of an eye is a sum.
+
+    Args:
+        along: eye widths; between: 0 at the upper lid, whose shadow fades, 1 at the lower.
+    """
+    curved, shadow = 4 * along * along, np.exp(-between / 0.18)
+    terms = [np.ones_like(along), along, curved, between, between * between, shadow]
+    return np.asarray(np.stack(terms, axis=-1))
+
+
+class Sampler:
+    """Takes samples of faces while a take is seen once."""
+
+    def __init__(self) -> None:
+        self._faces: dict[int, _Samples] = {}
+
+    def wants(self, face: int, at_us: int) -> bool:
+        """Whether a sample of this face is due."""
+        return self._faces.setdefault(face, _Samples()).is_due(at_us)
+
+    def see(self, face: int, at_us: int, points: NDArray[Any], pixels: Pixels) -> None:
+        """A picture of a face whose sample is due.
+
+        Args:
+            points: (2, 21, 2) of its eyes, pixels of the display, in the order of the track.
+        """
+        self._faces[face].take(at_us, points, pixels)
+
+    def looks(self) -> Mapping[int, dict[str, Array]]:
+        """By face, as the track keeps them: "eyes", (2, 69), see `Look`. Faces too little was seen of are not there."""
+        found = {number: samples.fit() for number, samples in self._faces.items()}
+        return {number: {"eyes": eyes} for number, eyes in found.items() if eyes is not None}
+
+
+class _Samples:
+    def __init__(self) -> None:
+        self._every_us = int(_EVERY_S * 1e6)
+        self._due_us = 0
+        self._taken: list[tuple[int, NDArray[Any], list[Array]]] = []
+
+    def is_due(self, at_us: int) -> bool:
+        return at_us >= self._due_us
+
+    def take(self, at_us: int, points: NDArray[Any], pixels: Pixels) -> None:
+        eyes = eyes_of(points[None])
+        patches = []
+        for eye in (0, 1):
+            patch = pixels.sample(eyes.middle[0, eye], eyes.along[0, eye], float(eyes.width[0, eye]))
+            if patch is None:
+                return
+            patches.append(patch)
+        self._taken.append((at_us, eyes.points[0], patches))
+        if len(self._taken) >= 2 * MOST:
+            self._taken = self._taken[::2]
+            self._every_us *= 2
+        self._due_us = at_us + self._every_us
+
+    def fit(self) -> Array | None:
+        if not self._taken:
+            return None
+        points = np.stack([each[1] for each in self._taken])
+        opening = (points[:, :, LOWER, 1] - points[:, :, UPPER, 1])[:, :, 1:6].mean(axis=2)
+        usual = np.median(opening, axis=0)
+        is_open = (opening > 0.85 * usual).all(axis=1)
+        kept = np.flatnonzero(is_open)
+        if len(kept) < 1:
+            return None
+        across = points[:, :, LIMBUS] - points[:, :, IRIS : IRIS + 1]
+        radius = np.median(np.linalg.norm(across, axis=-1).mean(axis=2), axis=0)
+        looks = [
+            _fit([(self._taken[n][2][eye], points[n, eye]) for n in kept], float(radius[eye])).as_array()
+            for eye in (0, 1)
+        ]
+        return np.asarray(np.stack(looks))
+
+
+def _fit(samples: list[tuple[Array, NDArray[Any]]], radius: float) -> Look:
+    along, down, size = _place(samples, radius)
+    whites, irises = [], []
+    for colours, points in samples:
+        white, iris = _colours(colours, points, points[IRIS] + (along, down), radius * size)
+        whites.append(white)
+        irises.append(iris)
+    return Look(
+        place=np.array([along, down], np.float32),
+        size=size,
+        white=_fit_white(whites),
+        rings=_fit_rings(irises),
+    )
+
+
+def _place(samples: list[tuple[Array, NDArray[Any]]], radius: float) -> tuple[float, float, float]:
+    """Where the iris is from where the mesh has it, along and down, and its size against the mesh's: what most
+    pictures agree on, by the step in brightness at its rim (Daugman 1993)."""
+    score = np.mean([_rim(colours[..., 0], points, radius) for colours, points in samples], axis=0)
+    size, down, along = np.meshgrid(_SIZES, _DOWN, _ALONG, indexing="ij")
+    unusual = (along / _SPREAD) ** 2 + ((down - _USUAL_DOWN) / _SPREAD) ** 2 + ((size - 1) / _SPREAD_OF_SIZE) ** 2
+    best = np.unravel_index(int((score - unusual / 2).argmax()), score.shape)
+    return float(along[best]), float(down[best]), float(size[best])
+
+
+def _rim(luma: Array, points: NDArray[Any], radius: float) -> NDArray[np.float64]:
+    """(sizes, downs, alongs) how much brighter it is outside the rim than inside, where both lie between the lids."""
+    upper, lower = Curve(points[UPPER]), Curve(points[LOWER])
+    soft = cv2.GaussianBlur(luma, (0, 0), 1.2)
+    shape = (len(_DOWN), len(_ALONG), len(_RAYS))
+    centre_along = points[IRIS, 0] + _ALONG[None, :, None]
+    centre_down = points[IRIS, 1] + _DOWN[:, None, None]
+    scores = []
+    for size in _SIZES:
+        between, levels = np.ones(shape, bool), []
+        for part in (0.86, 1.16):
+            along = np.broadcast_to(centre_along + radius * size * part * np.cos(_RAYS), shape).astype(np.float32)
+            down = np.broadcast_to(centre_down + radius * size * part * np.sin(_RAYS), shape).astype(np.float32)
+            columns, rows = (each.reshape(len(_DOWN), -1) for each in on_grid(along, down))
+            levels.append(cv2.remap(soft, columns, rows, cv2.INTER_LINEAR).reshape(shape))
+            between &= (down > upper(along) + 0.035) & (down < lower(along) - 0.015) & (np.abs(along) < 0.46)
+        step = np.clip(levels[1] - levels[0], -20, 35) * between
+        rays = between.sum(axis=-1)
+        scores.append(np.where(rays >= _LEAST_RAYS, step.sum(axis=-1) / np.maximum(rays, 8), -5.0))
+    return np.stack(scores)
+
+
+def _colours(colours: Array, points: NDArray[Any], centre: NDArray[Any], radius: float) -> tuple[_White, _Iris]:
+    """What of one picture is white of the eye, and what is iris."""
+    along, down = np.meshgrid(GRID_ALONG, GRID_DOWN)
+    upper, lower = Curve(points[UPPER])(along), Curve(points[LOWER])(along)
+    between = (down - upper) / np.maximum(lower - upper, 0.02)
+    away = np.hypot(along - centre[0], down - centre[1]) / radius
+    white = (away > 1.25) & (between > 0.1) & (between < 0.92) & (np.abs(along) < 0.42)
+    iris = (away < RIM) & (down > upper + 0.05) & (down < lower - 0.03) & (np.abs(along) < 0.5)
+    some, part = _thinned(white, 150), _thinned(iris, 300)
+    return (white_terms(along[some], between[some]), colours[some]), (away[part], colours[part])
+
+
+def _thinned(mask: NDArray[np.bool_], most: int) -> tuple[NDArray[np.intp], ...]:
+    """The places in `mask`, about `most` of them, evenly."""
+    rows, columns = np.nonzero(mask)
+    step = max(1, len(rows) // most)
+    return rows[::step], columns[::step]
+
+
+def _fit_white(samples: list[_White]) -> Array:
+    """(6, 3) weights of `white_terms`, ridge regression; lashes and veins are dark, lights are bright: they count
+    little."""
+    terms = np.concatenate([each[0] for each in samples]).astype(np.float64)
+    colours = np.concatenate([each[1] for each in samples]).astype(np.float64)
+    if len(terms) < _LEAST_WHITE:
+        return np.zeros((6, 3), np.float32)
+    counts = np.ones(len(terms))
+    for _ in range(5):
+        normal = (terms * counts[:, None]).T @ terms + np.diag(_RIDGE) * len(terms)
+        white = np.linalg.solve(normal, (terms * counts[:, None]).T @ colours)
+        rest = (colours - terms @ white)[:, 0]
+        counts = np.select([rest < -22, rest < -11, rest > 30], [0.05, 0.3, 0.2], 1.0)
+    return np.asarray(white, np.float32)
+
+
+def _fit_rings(samples: list[_Iris]) -> Array:
+    """(RINGS, 3) the median colour of each ring; one that was not seen is as the one inside it."""
+    away = np.concatenate([each[0] for each in samples])
+    colours = np.concatenate([each[1] for each in samples])
+    ring = np.minimum((away * RINGS / RIM).astype(int), RINGS - 1)
+    middle = np.median(colours, axis=0) if len(colours) else np.array([40.0, 128.0, 128.0])
+    rings: list[NDArray[Any]] = []
+    for number in range(RINGS):
+        here = colours[ring == number]
+        middle = np.median(here, axis=0) if len(here) >= _LEAST_RING else middle
+        rings.append(middle)
+    return np.asarray(np.stack(rings), np.float32)

@@ -1,0 +1,192 @@
+"""One eye in one picture, moved: iris, lids, and the white and the iris that come into sight.
+
+One smooth field carries what is there: the iris moves rigidly, the upper lid and the skin above it follow as far as
+lids do, and what is between lies between. Painted is only what was hidden: the part of the iris's disc that lids
+covered, from the colours it has elsewhere, and the white where the iris was. Source of the idea that moved pixels
+alone do not do: measured, a third of the change in gaze that people see is the white that comes into sight.
+"""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidprod.vision.eyes import LOWER, UPPER, Curve
+from vidprod.vision.looks import RIM, RINGS, Look, white_terms
+from vidprod.vision.patch import Grid
+
+Array = NDArray[np.float32]
+
+# All in eye widths but where it says otherwise.
+_SKIN_ABOVE, _SKIN_BELOW = 0.17, 0.13  # how far skin follows its lid: to 60 %
+_RIGID, _FALL = 1.08, (0.10, 0.25)  # radii to which the iris is rigid; from there the field falls, the longer the way
+_HIDDEN_ABOVE, _HIDDEN_BELOW = 0.05, 0.075  # so near to a lid an iris is in its shadow, or behind lashes
+_SHADOW, _SHADOW_DEPTH = 0.16, 0.45  # of the upper lid on the iris: its reach (part of the opening), and darkness
+_ALL_WHITE = 0.03  # a smaller way paints less: nothing pops up
+_GRAIN = 2.0  # grey levels of noise, as cameras have, on what is painted
+_EXPOSURE, _IRIS_EXPOSURE = 15.0, 25.0  # grey levels by which a picture may differ from the take
+_BRIGHTEST = 92  # percentile of the opening: painted white is no brighter
+_SHARPEN, _SHARPEN_MOST = 0.22, 18.0  # what resampling took; grey levels
+
+_raw = cv2.GaussianBlur(np.random.default_rng(7).normal(0, 1, (1024, 1024)).astype(np.float32), (0, 0), 0.7)
+_grain = np.asarray(_raw / _raw.std(), np.float32)
+
+
+class Move(NamedTuple):
+    """What happens to an eye. Eye widths: along to the right of the picture, and down."""
+
+    centre: NDArray[Any]  # (2,) of the iris, where it is
+    radius: float
+    shift: NDArray[Any]  # (2,) of the iris
+    upper: float  # of the upper lid's middle, down
+    lower: float  # of the lower lid's middle, down
+
+
+def redirect(colours: Array, grid: Grid, lids: NDArray[Any], move: Move, look: Look) -> Array:
+    """The pixels of a box around an eye with the eye moved, (height, width, 3) Y, U, V as of 8 bits.
+
+    Args:
+        lids: (21, 2) the eye's points, in the order of the track.
+    """
+    return _Redirection(colours, grid, lids, move, look).result()
+
+
+class _Redirection:
+    def __init__(self, colours: Array, grid: Grid, lids: NDArray[Any], move: Move, look: Look) -> None:
+        self._colours, self._grid, self._look = colours, grid, look
+        self._centre, self._radius = np.asarray(move.centre, np.float32), np.float32(move.radius)
+        self._shift = np.asarray(move.shift, np.float32)
+        self._way = float(np.hypot(*self._shift))
+        self._upper, self._lower = Curve(lids[UPPER]), Curve(lids[LOWER])
+        self._measure(np.float32(move.upper), np.float32(move.lower))
+
+    def _measure(self, upper: np.float32, lower: np.float32) -> None:
+        """Where each pixel is: against the lids before and after, and against the iris."""
+        along, down = self._grid.along, self._grid.down
+        self._top_before, self._bottom_before = self._upper(along), self._lower(along)
+        self._bell = np.maximum(np.float32(0), 1 - 4 * along * along)
+        top, bottom = self._top_before + upper * self._bell, self._bottom_before + lower * self._bell
+        self._between = (down - top) / np.maximum(bottom - top, np.float32(0.02))
+        self._held = np.clip(self._between, 0, 1)
+        above = np.exp(-(np.maximum(0, top - down) ** 2) / np.float32(2 * _SKIN_ABOVE**2))
+        below = np.exp(-(np.maximum(0, down - bottom) ** 2) / np.float32(2 * _SKIN_BELOW**2))
+        self._lid_field = (upper * (1 - self._held) * above + lower * self._held * below) * self._bell
+        soft = np.float32(self._grid.width_px / 2.5)
+        self._inside = (
+            _ramp((down - top) * soft + np.float32(0.2))
+            * _ramp((bottom - down) * soft + np.float32(0.2))
+            * _ramp((np.float32(0.5) - np.abs(along)) / np.float32(0.08))
+        )
+        goal = self._centre + self._shift
+        self._from_goal = np.hypot(along - goal[0], down - goal[1]) / self._radius
+        self._from_iris = np.hypot(along - self._centre[0], down - self._centre[1]) / self._radius
+
+    def result(self) -> Array:
+        moved, from_along, from_down = self._carry()
+        self._paint_iris(moved, from_along, from_down)
+        self._paint_white(moved, from_along, from_down)
+        self._sharpen(moved)
+        return moved
+
+    def _carry(self) -> tuple[Array, Array, Array]:
+        """The pixels moved, and where each comes from."""
+        along, down = self._grid.along, self._grid.down
+        fall = np.float32((_FALL[0] + _FALL[1] * self._way) / float(self._radius))
+        rigid = (1 - _ramp((self._from_goal - np.float32(_RIGID)) / fall)) * self._inside
+        by_along = self._shift[0] * rigid
+        by_down = self._lid_field * (1 - rigid) + self._shift[1] * rigid
+        from_along, from_down = along - by_along, down - by_down
+        # what would come from behind a lid comes from its edge
+        low = self._upper(from_along) + np.float32(0.02)
+        high = np.maximum(self._lower(from_along) - np.float32(0.01), low + np.float32(0.01))
+        seen = np.where(self._inside > 0.5, np.clip(from_down, low, high), from_down)
+        x, y = self._grid.moved(-by_along, seen - down)
+        self._seen_down = seen
+        moved = np.empty_like(self._colours)
+        moved[..., 0] = cv2.remap(self._colours[..., 0], x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+        moved[..., 1:] = cv2.remap(self._colours[..., 1:], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return moved, from_along, from_down
+
+    def _paint_iris(self, moved: Array, from_along: Array, from_down: Array) -> None:
+        """The part of the disc that was behind lids."""
+        behind = np.maximum(
+            _ramp((from_down - (self._lower(from_along) - np.float32(_HIDDEN_BELOW))) / np.float32(0.05)),
+            _ramp((self._upper(from_along) + np.float32(_HIDDEN_ABOVE) - from_down) / np.float32(0.04)),
+        )
+        disc = 1 - _ramp((self._from_goal - np.float32(0.93)) / np.float32(0.16))
+        weight = disc * behind * self._inside
+        if not weight.any():
+            return
+        colours = self._rings(self._from_goal)
+        colours[..., 0] += self._iris_exposure() + _GRAIN * self._noise()
+        shadow = 1 - np.float32(_SHADOW_DEPTH) * np.exp(-self._held / np.float32(_SHADOW))
+        colours[..., 0] = 16 + (colours[..., 0] - 16) * shadow
+        _blend(moved, colours, weight)
+
+    def _paint_white(self, moved: Array, from_along: Array, from_down: Array) -> None:
+        """Where the iris was and is not any more."""
+        if not self._look.white.any():
+            return
+        from_iris = np.hypot(from_along - self._centre[0], self._seen_down - self._centre[1]) / self._radius
+        weight = (
+            _ramp((self._from_goal - np.float32(1.04)) / np.float32(0.14))
+            * (1 - _ramp((from_iris - np.float32(1.08)) / np.float32(0.25)))
+            * self._inside
+            * np.float32(min(1.0, self._way / _ALL_WHITE))
+        )
+        if not weight.any():
+            return
+        along, luma = self._grid.along, self._colours[..., 0]
+        white = white_terms(along, self._held) @ self._look.white
+        in_sight = (self._held > 0.1) & (self._held < 0.92) & (np.abs(along) < 0.42)
+        in_sight &= (self._from_iris > 1.25) & (self._from_goal > 1.2)
+        if in_sight.sum() >= 20:
+            rest = luma[in_sight] - white[..., 0][in_sight]
+            white[..., 0] += np.clip(np.median(rest[rest > np.percentile(rest, 40)]), -_EXPOSURE, _EXPOSURE)
+        opening = (self._grid.down > self._top_before) & (self._grid.down < self._bottom_before) & (np.abs(along) < 0.5)
+        if opening.sum() >= 20:
+            soft = cv2.GaussianBlur(luma, (0, 0), 1.0)
+            white[..., 0] = np.minimum(white[..., 0], np.percentile(soft[opening], _BRIGHTEST))
+        white[..., 0] += _GRAIN * self._noise()
+        _blend(moved, white, weight)
+
+    def _sharpen(self, moved: Array) -> None:
+        luma = moved[..., 0]
+        detail = luma - cv2.GaussianBlur(luma, (0, 0), max(0.7, 0.012 * self._grid.width_px))
+        much = np.float32(_SHARPEN * min(1.0, self._way / _ALL_WHITE))
+        luma += much * np.clip(detail, -_SHARPEN_MOST, _SHARPEN_MOST) * self._inside
+
+    def _rings(self, away: Array) -> Array:
+        """The iris's colours at distances from its centre, in radii."""
+        place = np.clip(away * (RINGS / RIM) - 0.5, 0, RINGS - 1.001)
+        ring = place.astype(np.int32)
+        part = (place - ring)[..., None]
+        return np.asarray(self._look.rings[ring] * (1 - part) + self._look.rings[ring + 1] * part, np.float32)
+
+    def _iris_exposure(self) -> float:
+        """How much brighter the iris is here than in the take."""
+        height = np.maximum(self._bottom_before - self._top_before, np.float32(0.02))
+        between = (self._grid.down - self._top_before) / height
+        seen = (self._from_iris < 0.95) & (between > 0.15) & (between < 0.9)
+        if seen.sum() < 20:
+            return 0.0
+        rest = self._colours[..., 0][seen] - self._rings(self._from_iris[seen])[..., 0]
+        return float(np.clip(np.median(rest), -_IRIS_EXPOSURE, _IRIS_EXPOSURE))
+
+    def _noise(self) -> Array:
+        """(height, width), the same for the same place of the iris: painted noise that dances would be seen."""
+        height, width = self._grid.along.shape
+        top = int((self._centre[1] + 1) * 997) % max(1, _grain.shape[0] - height)
+        left = int((self._centre[0] + 1) * 997) % max(1, _grain.shape[1] - width)
+        noise = _grain[top : top + height, left : left + width]
+        return np.resize(noise, (height, width))
+
+
+def _ramp(part: Array) -> Array:
+    part = np.clip(part, 0, 1)
+    return np.asarray(part * part * (3 - 2 * part), np.float32)
+
+
+def _blend(onto: Array, colours: Array, weight: Array) -> None:
+    onto += (colours - onto) * weight[..., None]
