@@ -251,7 +251,7 @@ async def test_deleting_a_job_removes_its_rows_and_files(live: Live) -> None:
     await live.client.post(f"/v1/jobs/{kept}/cancel")  # else the queue would hand this one out first
     await complete(live, job_id)
     before = live.files()
-    assert len(before) == 2 + 6
+    assert len(before) == 2 + 8
     answer = await live.client.delete(f"/v1/jobs/{job_id}")
     assert answer.status_code == 204
     assert answer.content == b""
