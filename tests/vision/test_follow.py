@@ -135,11 +135,21 @@ def test_of_many_faces_the_largest_are_followed(mesh: Mesh) -> None:
     assert min(x for x, _ in looked[0].values()) > 150
 
 
-@pytest.mark.parametrize(("rate", "every"), [(24, 1), (30, 1), (50, 2), (60, 2), (120, 4), (1, 1)])
+@pytest.mark.parametrize(("rate", "every"), [(24, 1), (30, 1), (50, 2), (60, 2), (120, 4), (240, 8), (1, 1)])
 def test_faces_are_traced_at_most_thirty_times_a_second(mesh: Mesh, rate: int, every: int) -> None:
     rgb = room(Place(320, 180, 120))
-    looked = follow(mesh, [rgb] * (3 * every), frame_us=round(1_000_000 / rate))
-    assert [each is not None for each in looked] == ([True] + [False] * (every - 1)) * 3
+    looked = follow(mesh, [rgb] * (20 * every), frame_us=round(1_000_000 / rate))
+    assert [each is not None for each in looked] == ([True] + [False] * (every - 1)) * 20
+
+
+def test_a_clock_that_jitters_leaves_no_picture_out(mesh: Mesh) -> None:
+    """As phones record; pictures of a burst, or of a second camera's rate, are left out."""
+    rgb, random = room(Place(320, 180, 120)), np.random.default_rng(1)
+    follower = Follower(mesh, width=SIZE[0], height=SIZE[1])
+    steps = 33_333 * (1 + random.uniform(-0.12, 0.12, 60))
+    times = np.cumsum(steps).astype(int).tolist()
+    assert None not in [follower.see(rgb, at_us) for at_us in times]
+    assert [follower.see(rgb, times[-1] + n * 2_000) for n in range(1, 10)] == [None] * 9
 
 
 def test_twice_the_pictures_do_not_change_what_is_seen(mesh: Mesh) -> None:

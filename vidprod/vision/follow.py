@@ -17,6 +17,9 @@ MOST_FACES = 4  # followed at a time, the largest
 SIDE_TO_SEARCH = 640  # the longer side of the small pictures where no face is known
 
 _LEAST_US = 1_000_000 // 31  # between two pictures in which faces are traced: all at 30 a second, every other at 60
+_SLACK_US = (
+    4_000  # a picture may come so much too early: phones' clocks jitter; at 240 a second it is less than a picture
+)
 _LOOK_US = 500_000  # between two looks for more faces
 _SEARCH_US = 1_000_000  # after a loss every picture is searched for so long
 _IDLE_US = 200_000  # between two looks where there is no face
@@ -65,7 +68,7 @@ class Follower:
         self._ids = 0
         self._cuts = 0
         self._looked_us: int | None = None
-        self._traced_us: int | None = None
+        self._due_us: int | None = None  # when the next picture is to be traced
         self._lost_us = 0  # when one was lost last
         self.side = SIDE_TO_SEARCH  # the longer side that the next small picture should have
 
@@ -78,14 +81,15 @@ class Follower:
         """
         if cut:
             self._part(at_us)
-        elif self._traced_us is not None and at_us - self._traced_us < _LEAST_US:
+        elif self._due_us is not None and at_us < self._due_us:
             return None
+        soonest = at_us + _LEAST_US - _SLACK_US
+        self._due_us = soonest + _SLACK_US if self._due_us is None else max(self._due_us + _LEAST_US, soonest)
         small = _Small(picture, self._width, self._height)
         self._trace_live(small, at_us)
         if self._is_time_to_look(at_us):
             self._look(small, at_us)
             self._choose_side()
-        self._traced_us = at_us
         return [Seen(face.id, face.points, face.confidence) for face in self._live]
 
     def _part(self, at_us: int) -> None:
