@@ -17,9 +17,8 @@ MOST_FACES = 4  # followed at a time, the largest
 SIDE_TO_SEARCH = 640  # the longer side of the small pictures where no face is known
 
 _LEAST_US = 1_000_000 // 31  # between two pictures in which faces are traced: all at 30 a second, every other at 60
-_SLACK_US = (
-    4_000  # a picture may come so much too early: phones' clocks jitter; at 240 a second it is less than a picture
-)
+# A picture may come so much too early, as phones' clocks jitter. More, and of 240 a second the seventh would be due.
+_SLACK_US = 3_000
 _LOOK_US = 500_000  # between two looks for more faces
 _SEARCH_US = 1_000_000  # after a loss every picture is searched for so long
 _IDLE_US = 200_000  # between two looks where there is no face
