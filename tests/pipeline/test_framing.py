@@ -71,7 +71,7 @@ def make(tmp_path: Path) -> Make:
         work_dir = tmp_path / f"work{next(numbers)}"
         work_dir.mkdir()
         no_track = options.pop("no_track", None)
-        recipe = Recipe(gaze="off", **({"frame": "face"} | options))
+        recipe = Recipe(**({"gaze": "off", "frame": "face"} | options))
         common: dict[str, Any] = {"source": str(source), "work_dir": str(work_dir), "limits": Limits()}
         info = probe.run(ProbeRequest(**common), lambda said: None)
         planned = plan.run(PlanRequest(**common, info=info, recipe=recipe), lambda said: None)
@@ -219,6 +219,19 @@ def test_without_a_track_it_is_as_without_faces(
     assert rendition.framing is None
     assert rendition.warnings == [*blurred.warnings, *told]
     assert rendition.sha256 == blurred.sha256
+
+
+def test_after_a_failure_over_the_eyes_the_crop_still_follows(tmp_path: Path, make: Make) -> None:
+    """What an attempt is told after another that died while it turned eyes."""
+    source = take(tmp_path / "take.mp4", walk, seconds=0.5)
+    faces = tracked(tmp_path / "faces.track", walk, seconds=0.5)
+    (((_, rendition),), path) = make(source, faces, gaze="on", no_track="the media child died while correcting: …")
+    (((_, plain),), _) = make(source, faces)
+    assert path is not None
+    assert rendition.sha256 == plain.sha256
+    assert rendition.gaze is not None
+    assert (rendition.gaze.corrected, rendition.gaze.reason) == (0, "the media child died while correcting: …")
+    assert not rendition.synthetic
 
 
 def test_a_damaged_track_is_told_and_done_without(tmp_path: Path, make: Make) -> None:

@@ -52,7 +52,7 @@ def _eyes(request: RenderRequest) -> "Corrector | GazeReport | None":
     recipe = request.recipe
     if not recipe.corrects:
         return None
-    if request.track is None:
+    if request.track is None or request.no_track is not None:  # with both, an attempt before failed over the eyes
         return untouched(recipe.gaze_strength, reason=request.no_track or "there is no track of the faces")
     try:
         from vidprod.pipeline.gaze import Corrector
