@@ -18,7 +18,7 @@ def segment_of(daemon: Daemon, job_id: str) -> dict[str, Any]:
 
 def is_what_its_row_says(daemon: Daemon, segment: dict[str, Any]) -> bool:
     content = httpx.get(daemon.url + segment["video_url"], timeout=20).content
-    return hashlib.sha256(content).hexdigest() == segment["sha256"]
+    return hashlib.sha256(content).hexdigest() == str(segment["sha256"])
 
 
 def test_a_kill_while_a_segment_is_made_again_loses_neither_file(make: Make) -> None:
