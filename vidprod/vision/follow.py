@@ -16,9 +16,9 @@ from vidprod.vision.landmarks import FACE_POINTS, SURE, Landmarks, Mesh, Picture
 MOST_FACES = 4  # followed at a time, the largest
 SIDE_TO_SEARCH = 640  # the longer side of the small pictures where no face is known
 
-_LEAST_US = 1_000_000 // 31  # between two pictures in which faces are traced: all at 30 a second, every other at 60
-# A picture may come so much too early, as phones' clocks jitter. More, and of 240 a second the seventh would be due.
-_SLACK_US = 3_000
+# Between two pictures in which faces are traced: all of 30 a second, though a phone's clock jitters by a tenth; of 240
+# the eighth.
+_LEAST_US = 29_250
 _LOOK_US = 500_000  # between two looks for more faces
 _SEARCH_US = 1_000_000  # after a loss every picture is searched for so long
 _IDLE_US = 200_000  # between two looks where there is no face
@@ -67,7 +67,7 @@ class Follower:
         self._ids = 0
         self._cuts = 0
         self._looked_us: int | None = None
-        self._due_us: int | None = None  # when the next picture is to be traced
+        self._traced_us: int | None = None
         self._lost_us = 0  # when one was lost last
         self.side = SIDE_TO_SEARCH  # the longer side that the next small picture should have
 
@@ -80,10 +80,9 @@ class Follower:
         """
         if cut:
             self._part(at_us)
-        elif self._due_us is not None and at_us < self._due_us:
+        elif self._traced_us is not None and at_us - self._traced_us < _LEAST_US:
             return None
-        soonest = at_us + _LEAST_US - _SLACK_US
-        self._due_us = soonest + _SLACK_US if self._due_us is None else max(self._due_us + _LEAST_US, soonest)
+        self._traced_us = at_us
         small = _Small(picture, self._width, self._height)
         self._trace_live(small, at_us)
         if self._is_time_to_look(at_us):
