@@ -113,6 +113,13 @@ def test_after_a_cut_another_face_in_the_same_place_is_another(mesh: Mesh) -> No
     assert ids(follow(mesh, pictures, cut=8)) == [[0]] * 8 + [[1]] * 8
 
 
+@pytest.mark.parametrize(("cut", "last"), [(None, 0), (6, 1)])
+def test_somebody_alike_nearby_is_the_same_unless_there_was_a_cut(mesh: Mesh, cut: int | None, last: int) -> None:
+    lit = (room(Place(420, 180, 120)) * np.array([1.0, 0.75, 0.75])).astype(np.uint8)
+    pictures = [room(Place(300, 180, 120))] * 6 + [lit] * 6
+    assert ids(follow(mesh, pictures, cut=cut))[-1] == [last]
+
+
 def test_who_returns_after_two_cuts_is_known(mesh: Mesh) -> None:
     one, other = room(Place(200, 180, 120)), in_red_light(room(Place(450, 180, 120)))
     seen = []

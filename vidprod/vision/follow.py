@@ -92,10 +92,10 @@ class Follower:
 
     def _part(self, at_us: int) -> None:
         """After a cut nobody is sure to be where he was."""
-        self._cuts += 1
         for face in self._live:
             self._lose(face, at_us)
         self._live.clear()
+        self._cuts += 1
         self._looked_us = None
 
     def _trace_live(self, small: "_Small", at_us: int) -> None:

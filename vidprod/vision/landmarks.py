@@ -110,10 +110,6 @@ class Region(NamedTuple):
     side: float
     turn: float
 
-    def times(self, scale: float) -> "Region":
-        """The same in a picture that is `scale` times as large."""
-        return Region(self.x * scale, self.y * scale, self.side * scale, self.turn)
-
 
 def region_of(landmarks: Landmarks) -> Region:
     """Where the next picture is looked at for the face with these landmarks: upright to it, half as much again."""
