@@ -60,12 +60,14 @@ class Clock:
         return _shaped(np.min(np.stack(near), axis=0), values)
 
     def filled(self, values: NDArray[Any], good: NDArray[np.bool_]) -> Array:
-        """`values` where they are good, and between those elsewhere. Unchanged where none is."""
-        rows = _rows(values)
-        if not good.any():
-            return _shaped(rows, values)
-        columns = [np.interp(self.times_s, self.times_s[good], column[good]) for column in rows.T]
-        return _shaped(np.stack(columns, axis=1), values)
+        """`values` where they are good, and between those elsewhere. Unchanged in a run where none is."""
+        rows = _rows(values).copy()
+        for run in np.split(np.arange(len(self)), np.flatnonzero(np.diff(self.runs)) + 1):
+            known = run[good[run]]
+            if len(known):
+                columns = [np.interp(self.times_s[run], self.times_s[known], column) for column in rows[known].T]
+                rows[run] = np.stack(columns, axis=1)
+        return _shaped(rows, values)
 
     def _around(self, half_s: float) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_], Array]]:
         """Of each row another one, whether that counts, and how far away it is."""

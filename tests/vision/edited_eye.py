@@ -1,0 +1,92 @@
+"""Synthetic eyes, sampled and edited as the pipeline does it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.vision.synthetic_eye import (
+    LID_PER_DEG,
+    LOWER_FOLLOWS,
+    USUAL,
+    MeshErrors,
+    Sight,
+    picture,
+    planes,
+    points,
+)
+from vidprod.vision.eyes import eyes_of
+from vidprod.vision.looks import Look, Sampler
+from vidprod.vision.patch import Pixels, Upright
+from vidprod.vision.redirect import Move, redirect
+
+SIZE = (320, 160)
+SPACING_US = 600_000  # between samples
+
+Edit = Callable[[int], Move]
+
+
+def pixels_of(of: Sequence[NDArray[Any]], *, depth: int = 8) -> Pixels:
+    """Planes that lie as they are shown."""
+    size = (of[0].shape[1], of[0].shape[0])
+    return Pixels(of, depth=depth, upright=Upright(coded=size, shown=size))
+
+
+def around(sight: Sight = Sight()) -> list[Sight]:
+    """A speaker who looks here and there."""
+    return [replace(sight, yaw=yaw, pitch=pitch) for yaw in (-12, 0, 12) for pitch in (-12, 0, 10)]
+
+
+def looks_of(sights: Sequence[Sight], errors: MeshErrors = USUAL) -> NDArray[np.float32] | None:
+    """What is learned of the eyes from these pictures; None: too little."""
+    sampler = Sampler()
+    for number, sight in enumerate(sights):
+        at_us = number * SPACING_US
+        assert sampler.wants(1, at_us)
+        pixels = pixels_of(planes(picture(sight, SIZE, grain=2.0, seed=number)))
+        sampler.see(1, at_us, points(sight, errors, seed=number), pixels)
+    found = sampler.looks()
+    return np.asarray(found[1]["eyes"]) if 1 in found else None
+
+
+def both(looks: NDArray[np.float32] | None) -> list[Look]:
+    assert looks is not None
+    return [Look.of_array(values) for values in looks]
+
+
+def to_lens(sight: Sight, *, share: float = 1.0) -> Edit:
+    """What geometry says has to move for `sight` to look into the lens; `share` of it."""
+
+    def move(eye: int) -> Move:
+        iris, unit = sight.iris_of(eye), sight.foreshortened
+        return Move(
+            centre=iris,
+            radius=sight.iris_radius,
+            shift=(sight.at_lens().iris_of(eye) - iris) * share,
+            upper=LID_PER_DEG * sight.pitch * share / unit,
+            lower=LOWER_FOLLOWS * LID_PER_DEG * max(sight.pitch, 0.0) * share / unit,
+        )
+
+    return move
+
+
+def edit(pixels: Pixels, eyes: NDArray[np.float32], looks: Sequence[Look], move: Edit) -> None:
+    """Moves both eyes, whose points these are, in the planes."""
+    found = eyes_of(eyes[None])
+    for eye, look in enumerate(looks):
+        placed = pixels.grid(found.middle[0, eye], found.along[0, eye], float(found.width[0, eye]))
+        assert placed is not None
+        box, grid = placed
+        before = pixels.read(box)
+        pixels.write(box, before, redirect(before, grid, found.points[0, eye], move(eye), look))
+
+
+def edited(
+    sight: Sight, looks: Sequence[Look], move: Edit | None = None, *, errors: MeshErrors = USUAL
+) -> list[NDArray[Any]]:
+    """The planes of `sight`, edited: to look into the lens, where nothing else is asked for."""
+    drawn = planes(picture(sight, SIZE))
+    edit(pixels_of(drawn), points(sight, errors), looks, move or to_lens(sight))
+    return drawn
