@@ -7,7 +7,7 @@ import pytest
 
 from tests.vision.people import Place, Rgb, needs_models, picture
 from vidprod.vision.follow import MOST_FACES, Follower, Seen
-from vidprod.vision.landmarks import FACE_POINTS, Mesh
+from vidprod.vision.landmarks import FACE_POINTS, Landmarks, Mesh, Region
 
 pytestmark = needs_models
 
@@ -131,6 +131,30 @@ def test_who_returns_after_two_cuts_is_known(mesh: Mesh) -> None:
 
 def test_nobody_is_seen_where_nobody_is(mesh: Mesh) -> None:
     assert ids(follow(mesh, [room()] * 12)) == [[]] * 12
+
+
+class Fickle(Mesh):
+    """Sees faces in its first looks only, as a detector that took a shirt for one."""
+
+    def __init__(self, mesh: Mesh, looks: int) -> None:
+        self._mesh, self._left = mesh, looks
+
+    def find(self, picture: Rgb) -> list[Region]:
+        self._left -= 1
+        return self._mesh.find(picture) if self._left >= 0 else []
+
+    def trace(self, picture: Rgb, region: Region) -> tuple[Landmarks, float]:
+        return self._mesh.trace(picture, region)
+
+
+@pytest.mark.parametrize(("looks", "followed"), [(1, False), (5, True)])
+def test_what_the_detector_sees_but_once_is_no_face(mesh: Mesh, looks: int, followed: bool) -> None:
+    rgb = room(Place(320, 180, 120))
+    follower = Follower(Fickle(mesh, looks), width=SIZE[0], height=SIZE[1])
+    seen = [follower.see(rgb, n * FRAME_US) for n in range(45)]
+    assert seen[0]
+    assert bool(seen[-1]) == followed
+    assert follower.doubtful() == (set() if followed else {0})
 
 
 def test_of_many_faces_the_largest_are_followed(mesh: Mesh) -> None:

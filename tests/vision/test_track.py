@@ -125,9 +125,24 @@ def test_a_face_that_comes_or_goes_meanwhile_is_not_between(tmp_path: Path) -> N
 
 def test_pictures_with_a_face_are_counted(tmp_path: Path) -> None:
     with TrackWriter(tmp_path / "a.track", width=8, height=8) as writer:
-        for each in ([seen(0)], None, [seen(0), seen(1)], None, [], None, [seen(1)]):
+        for each in ([seen(0)], None, [seen(0), seen(1)], None, [], None, [seen(0), seen(1)]):
             writer.add(writer.pictures * FRAME_US, each)
+        writer.finish(np.zeros(7, np.int32))
         assert (writer.pictures, writer.with_face) == (7, 4)
+
+
+def test_nothing_is_between_two_scenes(tmp_path: Path) -> None:
+    with TrackWriter(tmp_path / "a.track", width=8, height=8) as writer:
+        for n, each in enumerate([[seen(0)], None, [seen(0)], None, [seen(0)]]):
+            writer.add(n * FRAME_US, each, cut=n == 2)
+        writer.finish(np.array([0, 0, 1, 1, 1], np.int32))
+    assert Track.open(tmp_path / "a.track").faces[0].at.tolist() == [0, 2, 3, 4]
+
+
+def test_what_turned_out_to_be_no_face_is_left_out(tmp_path: Path) -> None:
+    pictures = [[seen(0), seen(1, 100)], [seen(1, 100)], [seen(0)], [seen(0), seen(1, 100)]] * 2
+    track = Track.open(write(tmp_path / "a.track", pictures, doubtful={1}))
+    assert [face.id for face in track.faces] == [0]
 
 
 def test_a_face_in_two_pictures_is_a_mistake(tmp_path: Path) -> None:

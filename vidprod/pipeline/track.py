@@ -58,17 +58,19 @@ def _follow(request: TrackRequest, mesh: Mesh, decoded: "_Decoded", say: Say) ->
     with TrackWriter(Path(request.work_dir) / FILE, width=video.width, height=video.height) as writer:
         for picture, small, at_us in decoded.pictures(waiting=tell):
             began_s = time.perf_counter()
-            seen = follower.see(small, at_us, cut=scenes.see(small, at_us))
+            cut = scenes.see(small, at_us)
+            seen = follower.see(small, at_us, cut=cut)
             decoded.sides.append(follower.side)
-            writer.add(at_us, seen)
+            writer.add(at_us, seen, cut=cut)
             if samples is not None and seen:
                 samples.see(picture, at_us, seen)
             budget.spent_s += time.perf_counter() - began_s
             if budget.is_exceeded(decoding_s=decoded.decoding_s, shrinking_s=decoded.shrinking_s):
-                return Tracked(faces=0, pictures=writer.pictures, with_face=writer.with_face, reason=budget.reason)
+                return Tracked(faces=0, pictures=writer.pictures, with_face=0, reason=budget.reason)
             tell(at_us)
         looks = None if samples is None else samples.looks()
-        faces = writer.finish(numbered(scenes.cuts(), writer.pictures), looks=looks)
+        cuts = numbered(scenes.cuts(), writer.pictures)
+        faces = writer.finish(cuts, doubtful=follower.doubtful(), looks=looks)
         return Tracked(faces=faces, pictures=writer.pictures, with_face=writer.with_face)
 
 

@@ -29,7 +29,7 @@ Between the pictures in which faces were traced, where there are more than 30 a 
 import math
 import os
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
@@ -180,7 +180,7 @@ class TrackWriter:
         self._spool: BufferedWriter = path.with_suffix(".rows").open("w+b")  # type: ignore[assignment]
         self._faces: dict[int, _Written] = {}
         self._latest: dict[int, Rows] = {}  # of the last picture that was looked at, one row of each face in it
-        self.with_face = 0  # pictures
+        self.with_face = 0  # pictures, once it is finished
 
     def __enter__(self) -> "TrackWriter":
         return self
@@ -193,43 +193,60 @@ class TrackWriter:
     def pictures(self) -> int:
         return len(self._times)
 
-    def add(self, at_us: int, seen: Sequence[Seen] | None) -> None:
+    def add(self, at_us: int, seen: Sequence[Seen] | None, *, cut: bool = False) -> None:
         """The next picture, and the faces in it; None: it was not looked at, the faces are between those before and
-        those after."""
+        those after.
+
+        Args:
+            cut: the take may have cut right before it: nothing is between.
+        """
         at_us = max(at_us, self._times[-1] + 1) if self._times else at_us
         self._times.append(at_us)
         if seen is None:
             return
+        if cut:
+            self._latest = {}
         at = len(self._times) - 1
         rows = {each.id: self._row(at, each) for each in seen}
-        between: set[int] = set()
         for number, row in rows.items():
             face = self._faces.setdefault(number, _Written())
             if number in self._latest:
-                filled = self._between(self._latest[number], row)
-                between |= set(filled["at"].tolist())
-                face.add(filled)
+                face.add(self._between(self._latest[number], row))
                 face.worth += self._worth(row) * (at_us - self._times[int(self._latest[number]["at"][0])])
             face.add(row)
             face.traced += 1
             face.spill(self._spool, least=_BLOCK)
-        self.with_face += len(between) + bool(rows)
         self._latest = rows
 
-    def finish(self, scenes: NDArray[np.int32], *, looks: Mapping[int, Looks] | None = None) -> int:
+    def finish(
+        self,
+        scenes: NDArray[np.int32],
+        *,
+        doubtful: Collection[int] = (),
+        looks: Mapping[int, Looks] | None = None,
+    ) -> int:
         """Writes the file. How many faces there are in it.
 
         Args:
             scenes: of each picture.
+            doubtful: ids of what turned out to be no faces.
             looks: what else to keep of the faces, by their ids.
         """
         least = min(_LEAST_PICTURES, self.pictures)
-        kept = {number: face for number, face in sorted(self._faces.items()) if face.traced >= least}
+        kept = {
+            number: face
+            for number, face in sorted(self._faces.items())
+            if face.traced >= least and number not in doubtful
+        }
         parts = []
+        with_face = np.zeros(self.pictures, np.bool_)
         for number, face in kept.items():
             face.spill(self._spool, least=1)
+            for first, end in face.stretches:
+                with_face[first:end] = True
             parts.append(_Part(number, face.count, face.blocks, (looks or {}).get(number, {})))
         main = max(range(len(parts)), key=lambda index: kept[parts[index].id].worth, default=None)
+        self.with_face = int(with_face.sum())
         times = np.frombuffer(self._times, np.int64)
         _write(self._path, self._width, self._height, times, scenes, parts, main=main, spool=self._spool)
         return len(parts)
@@ -268,6 +285,7 @@ class _Written:
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, int]] = []  # offset and bytes in the spool
+        self.stretches: list[list[int]] = []  # first picture, and the one after the last, of each run of rows
         self.count = 0  # rows
         self.traced = 0  # of them, not between others
         self.worth = 0.0
@@ -275,6 +293,13 @@ class _Written:
         self._held = 0
 
     def add(self, rows: Rows) -> None:
+        if not len(rows):
+            return
+        first, end = int(rows["at"][0]), int(rows["at"][-1]) + 1
+        if self.stretches and self.stretches[-1][1] == first:
+            self.stretches[-1][1] = end
+        else:
+            self.stretches.append([first, end])
         self._rows.append(rows)
         self._held += len(rows)
         self.count += len(rows)
