@@ -3,6 +3,7 @@
 Each looks to both sides, so that nothing lags. What lies in another run (another scene, beyond a gap) does not count.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,7 +98,7 @@ def ramp(values: NDArray[Any], low: float, high: float) -> Array:
 
 
 def _rows(values: NDArray[Any]) -> Array:
-    return np.asarray(values, np.float64).reshape(len(values), -1)
+    return np.asarray(values, np.float64).reshape(len(values), math.prod(np.shape(values)[1:]))
 
 
 def _shaped(rows: Array, values: NDArray[Any]) -> Array:
