@@ -93,8 +93,8 @@ class Follower:
         return [Seen(face.id, face.points, face.confidence) for face in self._live]
 
     def doubtful(self) -> set[int]:
-        """The ids of what the detector did not see in most of its looks: a shirt, a roof in which the model still sees
-        a face when it is told to look there."""
+        """The ids of what the detector saw but once, or not in most of its looks: a shirt, a roof in which the model
+        still sees a face when it is told to look there."""
         return {face.id for face in [*self._live, *self._lost] if face.is_doubtful}
 
     def _part(self, at_us: int) -> None:
@@ -251,7 +251,7 @@ class _Face:
 
     @property
     def is_doubtful(self) -> bool:
-        return self.found * 2 <= self.looked
+        return self.found < 2 or self.found * 2 <= self.looked
 
     def update(self, points: Landmarks, confidence: float, colours: Colours, at_us: int) -> None:
         """It was found where it was looked for."""
