@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidprod.domain.gaze import GazeReport, LeftAlone, untouched
-from vidprod.vision.gaze import NONE, WHOLE, WHYS, Turn, Wish, turn_of
+from vidprod.vision.gaze import NONE, WHOLE, WHYS, Turn, Wish, turn_of, usual_of
 from vidprod.vision.looks import Look
 from vidprod.vision.patch import Pixels
 from vidprod.vision.redirect import Move, redirect
 from vidprod.vision.track import Face, Track
 
+_PART = 1800  # pictures that are planned at once: a minute, of usual takes
 _LEAST = 1e-4  # eye widths; a smaller way is none
 _NO_FACE, _TOO_SLOW = WHYS.index("no_face"), WHYS.index("too_slow")
 
@@ -27,7 +28,7 @@ class Correction:
         """
         self._track = track
         faces = [face for face in _faces(track, everybody=everybody) if "eyes" in face.looks]
-        self._eyepieces = [_Eyepiece(turn_of(track, face, wish), face.looks["eyes"]) for face in faces]
+        self._eyepieces = [_Eyepiece(track, face, wish) for face in faces]
         self._strength = wish.strength
 
     @property
@@ -88,33 +89,43 @@ class Correction:
         pictures = len(self._track.times_us)
         share, why, angle = np.zeros(pictures), np.full(pictures, _NO_FACE), np.zeros(pictures)
         for each in self._eyepieces:
-            turn = each.turn
-            more = (turn.share > share[turn.at]) | (why[turn.at] == _NO_FACE)
-            rows = turn.at[more]
-            share[rows], why[rows], angle[rows] = turn.share[more], turn.why[more], turn.angle_deg[more]
+            rows = each.at[(each.share > share[each.at]) | (why[each.at] == _NO_FACE)]
+            chosen = np.searchsorted(each.at, rows)
+            share[rows], why[rows], angle[rows] = each.share[chosen], each.why[chosen], each.angle_deg[chosen]
         return share, why, angle
 
 
 class _Eyepiece:
-    """Turns both eyes of one face, in whichever picture it is asked to."""
+    """Turns both eyes of one face, in whichever picture it is asked to.
 
-    def __init__(self, turn: Turn, looks: NDArray[Any]) -> None:
-        """`looks`: of both eyes, as the track keeps them."""
-        self.turn = turn
-        self._looks = [Look.of_array(values) for values in looks]
-        self._moves = (np.abs(turn.shift).max(axis=(1, 2)) > _LEAST) | (np.abs(turn.lift).max(axis=1) > _LEAST)
+    What is to be done is known for a part of the take at a time: a take may last hours.
+    """
+
+    def __init__(self, track: Track, face: Face, wish: Wish) -> None:
+        self._track, self._face, self._wish = track, face, wish
+        self._usual = usual_of(face)
+        self._looks = [Look.of_array(values) for values in face.looks["eyes"]]
+        self._part = -1
+        self._turn: Turn
+        self.at = np.asarray(face.at)
+        # Of each row, as far as it was asked for: what `Turn` says of it.
+        self.share = np.zeros(len(face.at))
+        self.angle_deg = np.zeros(len(face.at))
+        self.why = np.full(len(face.at), _NO_FACE, np.int8)
 
     def moves(self, picture: int) -> bool:
         """Whether anything is to be done in a picture of the take."""
         row = self._row(picture)
-        return row is not None and bool(self._moves[row])
+        if row is None:
+            return False
+        return bool(np.abs(self._turn.shift[row]).max() > _LEAST or np.abs(self._turn.lift[row]).max() > _LEAST)
 
     def turn_eyes(self, pixels: Pixels, picture: int, share: float) -> None:
         """Writes the turned eyes into `pixels`; `share`: of what was planned."""
         row = self._row(picture)
-        if row is None or not self._moves[row]:
+        if row is None or not self.moves(picture):
             return
-        turn, eyes = self.turn, self.turn.eyes
+        turn, eyes = self._turn, self._turn.eyes
         for eye, look in enumerate(self._looks):
             found = pixels.grid(eyes.middle[row, eye], eyes.along[row, eye], float(eyes.width[row, eye]))
             if found is None:  # not all of it is in the picture
@@ -123,7 +134,7 @@ class _Eyepiece:
             before = pixels.read(box)
             move = Move(
                 centre=turn.iris[row, eye] + look.place,
-                radius=float(turn.radius[eye] * look.size),
+                radius=float(self._usual.radius[eye] * look.size),
                 shift=turn.shift[row, eye] * share,
                 upper=float(turn.lift[row, eye]) * share,
                 lower=float(turn.lower_lift[row, eye]) * share,
@@ -131,8 +142,19 @@ class _Eyepiece:
             pixels.write(box, before, redirect(before, grid, eyes.points[row, eye], move, look))
 
     def _row(self, picture: int) -> int | None:
-        row = int(np.searchsorted(self.turn.at, picture))
-        return row if row < len(self.turn.at) and self.turn.at[row] == picture else None
+        """Of `_turn`, which is seen to."""
+        if picture // _PART != self._part:
+            self._plan(picture // _PART)
+        row = int(np.searchsorted(self._turn.at, picture))
+        return row if row < len(self._turn.at) and self._turn.at[row] == picture else None
+
+    def _plan(self, part: int) -> None:
+        first, end = part * _PART, (part + 1) * _PART
+        self._turn = turn_of(self._track, self._face, self._usual, self._wish, first=first, end=end)
+        self._part = part
+        rows = slice(*np.searchsorted(self.at, [first, end]))
+        self.share[rows], self.angle_deg[rows] = self._turn.share, self._turn.angle_deg
+        self.why[rows] = self._turn.why
 
 
 def _faces(track: Track, *, everybody: bool) -> list[Face]:

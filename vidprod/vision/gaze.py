@@ -5,8 +5,8 @@ are least-squares fits over takes of nine people, each take with the same weight
 (gaze-estimation-adas-0002); left out one by one, the others foretell a person's gaze to 3.6° sideways and 3.8° up.
 """
 
-from dataclasses import dataclass
-from typing import get_args
+from dataclasses import dataclass, fields
+from typing import NamedTuple, get_args
 
 import msgspec
 import numpy as np
@@ -26,20 +26,25 @@ _YAW_OF_HEAD = 50.0  # degrees times the sine of the head's yaw
 # found well. Both together, so that a wide eye is not one that looks up. Up is > 0.
 _PITCH, _PITCH_OF_UPPER, _PITCH_OF_LOWER = -29.7, -232.0, -149.0  # degrees, degrees an eye width
 
+_FAR_DOWN, _FAR_DOWN_SLOWS = -20.0, 0.6  # degrees; from there lids fall faster than the eye turns
+
 # How far what is seen has to move for a degree, in eye widths.
-_IRIS_SIDEWAYS = 0.0078  # 0.0062 by anatomy (12 mm from the eye's centre, 30 mm wide); both networks see 0.8 of it
-_IRIS_UP = 0.0071
+_IRIS_SIDEWAYS = 0.0082  # 0.0062 by anatomy (12 mm from the eye's centre, 30 mm wide); both networks see 0.8 of it
+_IRIS_UP = 0.0080
 _LID_UP = (
     0.0080  # lids of five people move by 0.0035 to 0.0076; folds of the skin, which tell a third, do not move here
 )
 _LOWER_LID = 0.25  # of the upper one's way, when the eye goes up
 
 _STEADY_DEG = 3.0  # what differs by more is another place that is looked at
-_LEAST_OPEN = 0.75  # of the usual opening: else the lids tell of a blink, not of gaze
-_SHUT, _OPEN = 0.42, 0.70  # of the usual opening: between them a blink lets go of the eyes
+_LEAST_OPEN = 0.75  # of the opening around: else the lids tell of a blink, not of gaze
+_LONGER_THAN_A_BLINK_S, _BLINK_RAMP_S = 0.6, 0.1  # to either side; a blink takes 0.1 to 0.4 s
+_SHUT, _OPEN = 0.40, 0.64  # of the usual opening: between them a blink lets go of the eyes
 _NEAR_DEG = (3.0, 6.0)  # people take a gaze this near for one at themselves; what is nearer stays as it is
 _IRIS_PX = (8.0, 11.0)  # across; smaller ones are a smear whatever is done
 _SURE = (0.5, 0.7)  # of the face's confidence
+_AROUND_S = 2.5  # what happens this far away may matter: the windows below, one after the other
+_ENOUGH = 2000  # pictures that tell what is usual
 _GAP_S = 0.2  # without a face, and the eyes are another run
 _EDGE_S = 0.15  # to let go before a face is lost, and to take hold after
 
@@ -61,14 +66,21 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     head_fade_deg: tuple[float, float]
 
 
+class Usual(NamedTuple):
+    """What is usual of a face's eyes in a take, against which a picture is measured. Eye widths."""
+
+    opening: Array  # (2,)
+    radius: Array  # (2,) of the iris
+    apart: float  # by how much the left eye's iris lies further along than the right one's
+
+
 @dataclass
 class Turn:
-    """How the eyes of one face are turned, in the m pictures in which it is seen. Lengths are eye widths."""
+    """How the eyes of one face are turned, in some of the pictures in which it is seen. Lengths are eye widths."""
 
-    at: NDArray[np.int32]  # (m,) which picture of the take
+    at: NDArray[np.int32]  # (m,) which picture of the take, rising
     eyes: Eyes  # as they are: lids calm, corners not
     iris: Array  # (m, 2, 2) the mesh's centre of the iris, calm: along, down
-    radius: Array  # (2,) of the iris
     shift: Array  # (m, 2, 2) of the iris: along, down
     lift: Array  # (m, 2) of the upper lid, down
     share: Array  # (m,) of the whole correction that is made, 0 … 1
@@ -80,16 +92,54 @@ class Turn:
         """(m, 2) of the lower lid, down."""
         return np.minimum(self.lift, 0.0) * _LOWER_LID
 
+    def cut(self, first: int, end: int) -> "Turn":
+        """The rows `first` … `end − 1`."""
+        eyes = {each.name: getattr(self.eyes, each.name)[first:end] for each in fields(self.eyes)}
+        rest = {each.name: getattr(self, each.name)[first:end] for each in fields(self) if each.name != "eyes"}
+        return Turn(eyes=Eyes(**eyes), **rest)
 
-def turn_of(track: Track, face: Face, wish: Wish) -> Turn:
-    """What has to move in every picture for `face` to look into the lens."""
-    times_s = track.times_us[face.at] / 1e6
-    clock = Clock(times_s, runs_of(times_s, track.scenes[face.at], gap_s=_GAP_S))
-    eyes = eyes_of(face.eyes)
-    opening = eyes.openness / np.maximum(np.median(eyes.openness, axis=0), 1e-3)
-    both_open = opening.mean(axis=1)
-    good = both_open > _LEAST_OPEN
-    head_deg = clock.mean(face.pose[:, 0], 0.2)
+
+def usual_of(face: Face) -> Usual:
+    """Of the whole take, told by some thousand pictures of it."""
+    eyes = eyes_of(np.asarray(face.eyes[:: max(1, len(face.at) // _ENOUGH)]))
+    opening = np.median(eyes.openness, axis=0)
+    is_open = (eyes.openness > _LEAST_OPEN * opening).all(axis=1)
+    apart = eyes.points[:, 0, IRIS, 0] - eyes.points[:, 1, IRIS, 0]
+    return Usual(
+        opening=np.maximum(opening, 1e-3).astype(np.float64),
+        radius=np.median(eyes.radius, axis=0).astype(np.float64),
+        apart=float(np.median(apart[is_open] if is_open.any() else apart)),
+    )
+
+
+def turn_of(track: Track, face: Face, usual: Usual, wish: Wish, *, first: int = 0, end: int | None = None) -> Turn:
+    """What has to move for `face` to look into the lens in the pictures `first` … `end − 1` of the take.
+
+    What lies around them is looked at too: the same picture is turned the same way, whichever others are asked for.
+    """
+    end = len(track.times_us) if end is None else end
+    row, last = (int(np.searchsorted(face.at, picture)) for picture in (first, end))
+    around = _rows_around(track, face, row, last)
+    return _turn(track, face, usual, wish, around).cut(row - around.start, last - around.start)
+
+
+def _rows_around(track: Track, face: Face, first: int, end: int) -> slice:
+    """The rows `first` … `end − 1`, and those near enough to matter."""
+    if first >= end:
+        return slice(first, first)
+    times_us = track.times_us[face.at]
+    begins_us, ends_us = times_us[[first, end - 1]] + np.array([-1, 1]) * int(_AROUND_S * 1e6)
+    return slice(int(np.searchsorted(times_us, begins_us)), int(np.searchsorted(times_us, ends_us, side="right")))
+
+
+def _turn(track: Track, face: Face, usual: Usual, wish: Wish, rows: slice) -> Turn:
+    at = np.asarray(face.at[rows])
+    times_s = track.times_us[at] / 1e6
+    clock = Clock(times_s, runs_of(times_s, track.scenes[at], gap_s=_GAP_S))
+    eyes = eyes_of(np.asarray(face.eyes[rows]))
+    opening = (eyes.openness / usual.opening).mean(axis=1)
+    good = _gaze_is_told(clock, opening)
+    head_deg = clock.mean(face.pose[rows, 0], 0.2)
     yaw, pitch = _gaze(clock, eyes, head_deg, good).T
     angle = np.hypot(yaw, pitch)
 
@@ -98,13 +148,13 @@ def turn_of(track: Track, face: Face, wish: Wish) -> Turn:
         "away": _let_go(clock, _fade(np.maximum(0.8 * angle, np.maximum(abs(yaw), abs(pitch))), wish.gaze_fade_deg)),
         "head_turned": _let_go(clock, _fade(np.abs(head_deg), wish.head_fade_deg)),
         "too_small": ramp(clock.mean(2 * (eyes.radius * eyes.width).mean(axis=1), 0.3), *_IRIS_PX),
-        "no_face": np.minimum(ramp(clock.mean(face.confidence, 0.15), *_SURE), _edges(clock, track)),
-        "blink": _while_open(clock, both_open, pitch),
+        "no_face": np.minimum(ramp(clock.mean(face.confidence[rows], 0.15), *_SURE), _edges(clock, track)),
+        "blink": _while_open(clock, opening, pitch),
     }
     glance = 1.0 - np.minimum(1.0, wish.look_away_deg * _glances(times_s) / np.maximum(angle, 1e-6))
     share = np.prod(list(parts.values()), axis=0)
     driven = wish.strength * share * glance
-    apart = _converging(clock, eyes, good)
+    apart = _converging(clock, eyes, usual, good)
     shift = np.stack(
         [
             np.stack([-_IRIS_SIDEWAYS * yaw - apart, -_IRIS_SIDEWAYS * yaw + apart], axis=1),
@@ -112,18 +162,24 @@ def turn_of(track: Track, face: Face, wish: Wish) -> Turn:
         ],
         axis=-1,
     )
-    lift = _LID_UP * pitch * np.clip(both_open, 0.0, 1.0)  # what opens less is lifted less: a blink stays one
+    lift = _LID_UP * pitch * np.clip(opening, 0.0, 1.0)  # what opens less is lifted less: a blink stays one
     return Turn(
-        at=np.asarray(face.at),
-        eyes=_calm_lids(clock, eyes, both_open),
+        at=at,
+        eyes=_calm_lids(clock, eyes, opening),
         iris=_calm_iris(clock, eyes),
-        radius=np.median(eyes.radius, axis=0).astype(np.float64),
         shift=shift * driven[:, None, None],
         lift=np.repeat((lift * driven)[:, None], 2, axis=1),
         share=share,
         angle_deg=angle,
         why=_why(parts),
     )
+
+
+def _gaze_is_told(clock: Clock, opening: Array) -> NDArray[np.bool_]:
+    """Where lids tell of gaze: not in a blink, and not while one begins or ends. Eyes that look down open less for
+    longer than a blink takes."""
+    dip = opening / np.maximum(clock.median(opening, _LONGER_THAN_A_BLINK_S), 1e-3)
+    return (clock.lowest(dip, _BLINK_RAMP_S) > _LEAST_OPEN) & (opening > _SHUT)
 
 
 def _gaze(clock: Clock, eyes: Eyes, head_deg: Array, good: NDArray[np.bool_]) -> Array:
@@ -140,16 +196,17 @@ def _gaze(clock: Clock, eyes: Eyes, head_deg: Array, good: NDArray[np.bool_]) ->
     iris, upper, lower = clock.median(clock.filled(measured, good), 0.075).T
     yaw = _YAW_OF_IRIS * iris + _YAW_OF_HEAD * np.sin(np.deg2rad(head_deg))
     pitch = _PITCH + _PITCH_OF_UPPER * upper + _PITCH_OF_LOWER * lower
+    pitch = np.where(pitch < _FAR_DOWN, _FAR_DOWN + _FAR_DOWN_SLOWS * (pitch - _FAR_DOWN), pitch)
     gaze = clock.calm(np.stack([yaw, pitch], axis=1), 0.25, spread=_STEADY_DEG)
     return clock.calm(gaze, 0.15, spread=_STEADY_DEG)
 
 
-def _converging(clock: Clock, eyes: Eyes, good: NDArray[np.bool_]) -> Array:
+def _converging(clock: Clock, eyes: Eyes, usual: Usual, good: NDArray[np.bool_]) -> Array:
     """(m,) by how much the eyes differ from how they usually stand to each other, half of it, eye widths. A corrected
     pair looks at one point, as far away as this face's usually is."""
     apart = clock.filled(eyes.points[:, 0, IRIS, 0] - eyes.points[:, 1, IRIS, 0], good)
     apart = clock.calm(clock.median(apart, 0.1), 0.2, spread=0.02)
-    return np.asarray((apart - np.median(apart[good] if good.any() else apart)) / 2)
+    return (apart - usual.apart) / 2
 
 
 def _fade(angle: Array, fade_deg: tuple[float, float]) -> Array:
@@ -170,9 +227,8 @@ def _while_open(clock: Clock, opening: Array, pitch: Array) -> Array:
 
 def _edges(clock: Clock, track: Track) -> Array:
     """1, but towards a gap within a scene 0: what appears or is lost there must not jump."""
-    begins = np.concatenate([[True], np.diff(clock.runs) != 0])
-    first = np.flatnonzero(begins)
-    last = np.concatenate([first[1:], [len(begins)]]) - 1
+    first = np.flatnonzero(np.diff(clock.runs, prepend=-1))
+    last = np.flatnonzero(np.diff(clock.runs, append=-1))
     since = clock.times_s - clock.times_s[first][clock.runs]
     until = clock.times_s[last][clock.runs] - clock.times_s
     share = np.ones(len(clock))

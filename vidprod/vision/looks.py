@@ -49,6 +49,13 @@ class Look:
     def as_array(self) -> Array:
         return np.concatenate([self.place, [self.size], self.white.ravel(), self.rings.ravel()]).astype(np.float32)
 
+    def ring_at(self, away: NDArray[Any]) -> Array:
+        """(n, 3) the iris's colours at distances from its centre, (n,) in radii."""
+        place = np.clip(away * (RINGS / RIM) - 0.5, 0, RINGS - 1.001)
+        ring = place.astype(np.int32)
+        part = (place - ring)[:, None].astype(np.float32)
+        return np.asarray(self.rings[ring] * (1 - part) + self.rings[ring + 1] * part)
+
     @classmethod
     def of_array(cls, values: Array) -> "Look":
         return cls(

@@ -13,19 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidprod.vision.eyes import LOWER, UPPER, Curve
-from vidprod.vision.looks import RIM, RINGS, Look, white_terms
-from vidprod.vision.patch import Grid
+from vidprod.vision.looks import Look, white_terms
+from vidprod.vision.patch import ABOVE, BELOW, Grid
 
 Array = NDArray[np.float32]
 
 # All in eye widths but where it says otherwise.
 _SKIN_ABOVE, _SKIN_BELOW = 0.17, 0.13  # how far skin follows its lid: to 60 %
+_SEAM = 0.15  # within which skin at the box's edge comes to rest
 _RIGID, _FALL = 1.08, (0.10, 0.25)  # radii to which the iris is rigid; from there the field falls, the longer the way
 _HIDDEN_ABOVE, _HIDDEN_BELOW = 0.05, 0.075  # so near to a lid an iris is in its shadow, or behind lashes
 _SHADOW, _SHADOW_DEPTH = 0.16, 0.45  # of the upper lid on the iris: its reach (part of the opening), and darkness
 _ALL_WHITE = 0.03  # a smaller way paints less: nothing pops up
 _GRAIN = 2.0  # grey levels of noise, as cameras have, on what is painted
 _EXPOSURE, _IRIS_EXPOSURE = 15.0, 25.0  # grey levels by which a picture may differ from the take
+_ENOUGH, _INVISIBLE = 20, 0.004  # pixels to measure in; weight that changes none
 _BRIGHTEST = 92  # percentile of the opening: painted white is no brighter
 _SHARPEN, _SHARPEN_MOST = 0.22, 18.0  # what resampling took; grey levels
 
@@ -70,7 +72,9 @@ class _Redirection:
         self._between = (down - top) / np.maximum(bottom - top, np.float32(0.02))
         self._held = np.clip(self._between, 0, 1)
         above = np.exp(-(np.maximum(0, top - down) ** 2) / np.float32(2 * _SKIN_ABOVE**2))
+        above *= _ramp((down + np.float32(ABOVE)) / np.float32(_SEAM))
         below = np.exp(-(np.maximum(0, down - bottom) ** 2) / np.float32(2 * _SKIN_BELOW**2))
+        below *= _ramp((np.float32(BELOW) - down) / np.float32(_SEAM))
         self._lid_field = (upper * (1 - self._held) * above + lower * self._held * below) * self._bell
         soft = np.float32(self._grid.width_px / 2.5)
         self._inside = (
@@ -104,7 +108,7 @@ class _Redirection:
         x, y = self._grid.moved(-by_along, seen - down)
         self._seen_down = seen
         moved = np.empty_like(self._colours)
-        moved[..., 0] = cv2.remap(self._colours[..., 0], x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+        moved[..., 0] = cv2.remap(self._colours[..., 0], x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
         moved[..., 1:] = cv2.remap(self._colours[..., 1:], x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         return moved, from_along, from_down
 
@@ -116,13 +120,13 @@ class _Redirection:
         )
         disc = 1 - _ramp((self._from_goal - np.float32(0.93)) / np.float32(0.16))
         weight = disc * behind * self._inside
-        if not weight.any():
+        here = weight > _INVISIBLE
+        if not here.any():
             return
-        colours = self._rings(self._from_goal)
-        colours[..., 0] += self._iris_exposure() + _GRAIN * self._noise()
-        shadow = 1 - np.float32(_SHADOW_DEPTH) * np.exp(-self._held / np.float32(_SHADOW))
-        colours[..., 0] = 16 + (colours[..., 0] - 16) * shadow
-        _blend(moved, colours, weight)
+        colours = self._look.ring_at(self._from_goal[here])
+        shadow = 1 - np.float32(_SHADOW_DEPTH) * np.exp(-self._held[here] / np.float32(_SHADOW))
+        colours[:, 0] = 16 + (colours[:, 0] + self._iris_exposure() + self._noise()[here] - 16) * shadow
+        _blend(moved, colours, weight, here)
 
     def _paint_white(self, moved: Array, from_along: Array, from_down: Array) -> None:
         """Where the iris was and is not any more."""
@@ -135,21 +139,32 @@ class _Redirection:
             * self._inside
             * np.float32(min(1.0, self._way / _ALL_WHITE))
         )
-        if not weight.any():
+        here = weight > _INVISIBLE
+        if not here.any():
             return
-        along, luma = self._grid.along, self._colours[..., 0]
-        white = white_terms(along, self._held) @ self._look.white
-        in_sight = (self._held > 0.1) & (self._held < 0.92) & (np.abs(along) < 0.42)
+        white = self._white_at(here)
+        white[:, 0] = np.minimum(white[:, 0] + self._white_exposure(), self._brightest()) + self._noise()[here]
+        _blend(moved, white, weight, here)
+
+    def _white_at(self, here: NDArray[np.bool_]) -> Array:
+        return np.asarray(white_terms(self._grid.along[here], self._held[here]) @ self._look.white)
+
+    def _white_exposure(self) -> float:
+        """How much brighter the white is here than in the take. Lashes are dark: the brighter half tells."""
+        in_sight = (self._held > 0.1) & (self._held < 0.92) & (np.abs(self._grid.along) < 0.42)
         in_sight &= (self._from_iris > 1.25) & (self._from_goal > 1.2)
-        if in_sight.sum() >= 20:
-            rest = luma[in_sight] - white[..., 0][in_sight]
-            white[..., 0] += np.clip(np.median(rest[rest > np.percentile(rest, 40)]), -_EXPOSURE, _EXPOSURE)
-        opening = (self._grid.down > self._top_before) & (self._grid.down < self._bottom_before) & (np.abs(along) < 0.5)
-        if opening.sum() >= 20:
-            soft = cv2.GaussianBlur(luma, (0, 0), 1.0)
-            white[..., 0] = np.minimum(white[..., 0], np.percentile(soft[opening], _BRIGHTEST))
-        white[..., 0] += _GRAIN * self._noise()
-        _blend(moved, white, weight)
+        if in_sight.sum() < _ENOUGH:
+            return 0.0
+        rest = self._colours[..., 0][in_sight] - self._white_at(in_sight)[:, 0]
+        return float(np.clip(np.percentile(rest, 70), -_EXPOSURE, _EXPOSURE))
+
+    def _brightest(self) -> float:
+        """No white that is painted is brighter than what the opening showed."""
+        down, along = self._grid.down, self._grid.along
+        opening = (down > self._top_before) & (down < self._bottom_before) & (np.abs(along) < 0.5)
+        if opening.sum() < _ENOUGH:
+            return 255.0
+        return float(np.percentile(cv2.GaussianBlur(self._colours[..., 0], (0, 0), 1.0)[opening], _BRIGHTEST))
 
     def _sharpen(self, moved: Array) -> None:
         luma = moved[..., 0]
@@ -157,21 +172,14 @@ class _Redirection:
         much = np.float32(_SHARPEN * min(1.0, self._way / _ALL_WHITE))
         luma += much * np.clip(detail, -_SHARPEN_MOST, _SHARPEN_MOST) * self._inside
 
-    def _rings(self, away: Array) -> Array:
-        """The iris's colours at distances from its centre, in radii."""
-        place = np.clip(away * (RINGS / RIM) - 0.5, 0, RINGS - 1.001)
-        ring = place.astype(np.int32)
-        part = (place - ring)[..., None]
-        return np.asarray(self._look.rings[ring] * (1 - part) + self._look.rings[ring + 1] * part, np.float32)
-
     def _iris_exposure(self) -> float:
         """How much brighter the iris is here than in the take."""
         height = np.maximum(self._bottom_before - self._top_before, np.float32(0.02))
         between = (self._grid.down - self._top_before) / height
         seen = (self._from_iris < 0.95) & (between > 0.15) & (between < 0.9)
-        if seen.sum() < 20:
+        if seen.sum() < _ENOUGH:
             return 0.0
-        rest = self._colours[..., 0][seen] - self._rings(self._from_iris[seen])[..., 0]
+        rest = self._colours[..., 0][seen] - self._look.ring_at(self._from_iris[seen])[:, 0]
         return float(np.clip(np.median(rest), -_IRIS_EXPOSURE, _IRIS_EXPOSURE))
 
     def _noise(self) -> Array:
@@ -180,7 +188,7 @@ class _Redirection:
         top = int((self._centre[1] + 1) * 997) % max(1, _grain.shape[0] - height)
         left = int((self._centre[0] + 1) * 997) % max(1, _grain.shape[1] - width)
         noise = _grain[top : top + height, left : left + width]
-        return np.resize(noise, (height, width))
+        return np.asarray(_GRAIN * np.resize(noise, (height, width)), np.float32)
 
 
 def _ramp(part: Array) -> Array:
@@ -188,5 +196,7 @@ def _ramp(part: Array) -> Array:
     return np.asarray(part * part * (3 - 2 * part), np.float32)
 
 
-def _blend(onto: Array, colours: Array, weight: Array) -> None:
-    onto += (colours - onto) * weight[..., None]
+def _blend(onto: Array, colours: Array, weight: Array, here: NDArray[np.bool_]) -> None:
+    """`colours`: (n, 3) of the pixels that are `here`."""
+    part = weight[here][:, None]
+    onto[here] = onto[here] * (1 - part) + colours * part
