@@ -1,14 +1,16 @@
 """Sending takes from the page, with everything that can go wrong on the way."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.page.conftest import DESK, OpenPage
 from tests.page.fake_daemon import FakeDaemon, Fault
 from vidprod.domain.canvas import layout
+from vidprod.domain.recipe import Recipe
 
 Take = Callable[..., Path]
 
@@ -329,13 +331,58 @@ def test_recipe_options_travel_with_the_upload_and_are_remembered(page: Page, fa
     page.get_by_label("Where to cut").select_option("none")
     page.get_by_label("Framing").select_option("fill")
     page.get_by_label("Loudness").select_option("off")
-    expect(page.locator("#options-now")).to_have_text("45 s · cut exactly · vertical, cropped")
+    summary = re.compile(r"^45\ss · cut exactly · vertical, cropped · eyes 90\s%$")
+    expect(page.locator("#options-now")).to_have_text(summary)
     pick(page, take())
     far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
     options = {"segment_s": "45", "snap": "none", "frame": "fill", "loudness": "off"}
     assert far.requests("PUT", "/upload")[0].query == {**options, "filename": "take.mp4"}
     page.reload()
-    expect(page.locator("#options-now")).to_have_text("45 s · cut exactly · vertical, cropped")
+    expect(page.locator("#options-now")).to_have_text(summary)
+
+
+def test_eyes_are_turned_as_far_as_was_chosen_and_that_is_remembered(page: Page, far: FakeDaemon, take: Take) -> None:
+    page.locator("#options > summary").click()
+    strength = page.get_by_role("slider", name="How far the eyes are turned")
+    expect(strength).to_have_value("90")
+    strength.press("ArrowLeft")
+    strength.press("ArrowLeft")
+    expect(strength).to_have_attribute("aria-valuetext", re.compile(r"^80\s%$"))
+    page.get_by_label("A glance away now and then").select_option("0")
+    page.get_by_label("Framing").select_option("blur")
+    summary = re.compile(r"^60\ss · cut in pauses · vertical, over blur · eyes 80\s%$")
+    expect(page.locator("#options-now")).to_have_text(summary)
+    pick(page, take())
+    far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
+    options = {"gaze_strength": "0.8", "look_away_deg": "0", "frame": "blur"}
+    assert far.requests("PUT", "/upload")[0].query == {**options, "filename": "take.mp4"}
+    page.reload()
+    expect(page.locator("#options-now")).to_have_text(summary)
+
+
+def test_eyes_that_stay_as_recorded_need_no_other_choice(page: Page, far: FakeDaemon, take: Take) -> None:
+    page.locator("#options > summary").click()
+    page.get_by_label("A glance away now and then").select_option("7")
+    page.get_by_label("Look into the lens").uncheck()
+    expect(page.get_by_role("slider", name="How far the eyes are turned")).to_be_disabled()
+    expect(page.get_by_label("A glance away now and then")).to_be_disabled()
+    expect(page.locator("#options-now")).to_contain_text("eyes as recorded")
+    pick(page, take())
+    far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
+    assert far.requests("PUT", "/upload")[0].query == {"gaze": "off", "filename": "take.mp4"}
+    page.reload()
+    expect(page.locator("#options-now")).to_contain_text("eyes as recorded")
+
+
+def test_what_was_remembered_by_an_older_page_or_is_nonsense_leaves_the_defaults(
+    page: Page, far: FakeDaemon, take: Take
+) -> None:
+    remembered = '{"segment_s": "60", "frame": "wide", "gaze_strength": "far", "look_away_deg": 33}'
+    page.evaluate("known => localStorage.setItem('vidprod.recipe', known)", remembered)
+    page.reload()
+    pick(page, take())
+    far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
+    assert far.requests("PUT", "/upload")[0].query == {"filename": "take.mp4"}
 
 
 def test_the_framings_say_what_becomes_of_the_picture(page: Page) -> None:
@@ -349,10 +396,26 @@ def test_the_framings_say_what_becomes_of_the_picture(page: Page) -> None:
     }
     assert made["3:4"].picture_width > made["3:4"].width
     assert page.get_by_label("Framing").locator("option").all_text_contents() == [
+        "Vertical, follows the face",
+        "Vertical, closer to the face",
         "Vertical, landscape over blur",
-        "Vertical, cropped to fill",
+        "Vertical, cropped in the middle",
         "As recorded",
     ]
+    assert set(get_args(get_args(get_type_hints(Recipe, include_extras=True)["frame"])[0])) == {
+        option.get_attribute("value") for option in page.get_by_label("Framing").locator("option").all()
+    }
+
+
+def test_each_framing_is_explained(page: Page) -> None:
+    page.locator("#options > summary").click()
+    framing = page.get_by_label("Framing")
+    told = set()
+    for option in framing.locator("option").all():
+        framing.select_option(option.get_attribute("value"))
+        told.add(page.locator("#frame-help").inner_text())
+    assert len(told) == 5
+    expect(framing).to_have_accessible_description("The shape of the take, be it upright or not.")
 
 
 def test_defaults_are_left_to_the_server(page: Page, far: FakeDaemon, take: Take) -> None:
@@ -367,10 +430,16 @@ def test_keeping_the_pixels_rules_out_a_new_framing_and_cuts_between_keyframes(
     page.locator("#options > summary").click()
     page.get_by_label("Where to cut").select_option("none")
     page.get_by_label("Framing").select_option("fill")
+    page.get_by_role("slider", name="How far the eyes are turned").press("End")
     page.get_by_label("Keep the original pixels").check()
     expect(page.get_by_label("Where to cut")).to_be_disabled()
     expect(page.get_by_label("Framing")).to_be_disabled()
-    expect(page.locator("#options-now")).to_have_text("60 s · cut at keyframes · pixels kept")
+    for control in ("Look into the lens", "How far the eyes are turned", "A glance away now and then"):
+        expect(page.get_by_label(control)).to_be_disabled()
+    expect(page.get_by_label("Look into the lens")).to_have_accessible_description(
+        re.compile("original pixels are kept")
+    )
+    expect(page.locator("#options-now")).to_have_text(re.compile(r"^60\ss · cut at keyframes · pixels kept$"))
     pick(page, take())
     far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 1)
     assert far.requests("PUT", "/upload")[0].query == {"video": "copy", "filename": "take.mp4"}
