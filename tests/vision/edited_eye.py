@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,13 @@ def pixels_of(of: Sequence[NDArray[Any]], *, depth: int = 8) -> Pixels:
     return Pixels(of, depth=depth, upright=Upright(coded=size, shown=size))
 
 
-def around(sight: Sight = Sight()) -> list[Sight]:
+def around(sight: Sight = Sight()) -> tuple[Sight, ...]:
     """A speaker who looks here and there."""
-    return [replace(sight, yaw=yaw, pitch=pitch) for yaw in (-12, 0, 12) for pitch in (-12, 0, 10)]
+    return tuple(replace(sight, yaw=yaw, pitch=pitch) for yaw in (-12, 0, 12) for pitch in (-12, 0, 10))
 
 
-def looks_of(sights: Sequence[Sight], errors: MeshErrors = USUAL) -> NDArray[np.float32] | None:
+@lru_cache(maxsize=64)
+def looks_of(sights: tuple[Sight, ...], errors: MeshErrors = USUAL) -> NDArray[np.float32] | None:
     """What is learned of the eyes from these pictures; None: too little."""
     sampler = Sampler()
     for number, sight in enumerate(sights):

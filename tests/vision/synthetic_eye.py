@@ -86,6 +86,7 @@ class MeshErrors:
     """What a face mesh is known to get wrong. Lengths in widths of the eye as it is seen."""
 
     too_low: float = 0.0  # the centre of the iris is reported so far down from where it is
+    aside: float = 0.0  # and so far to the right of the picture
     sideways: float = 1.0  # of the way of the iris from where it is at the lens, what is reported
     upright: float = 1.0
     size: float = 1.0  # of the iris
@@ -106,7 +107,7 @@ def points(sight: Sight, errors: MeshErrors = EXACT, *, seed: int = 0) -> NDArra
         corners = np.array([[-0.5, 0.0], [0.5, 0.0]])[:: 1 if eye == 0 else -1]
         iris = sight.iris_of(eye)
         usual = sight.at_lens().iris_of(eye)
-        iris = usual + (iris - usual) * (errors.sideways, errors.upright) + (0.0, errors.too_low)
+        iris = usual + (iris - usual) * (errors.sideways, errors.upright) + (errors.aside, errors.too_low)
         rim = sight.iris_radius * errors.size * np.array([[1, 0], [0, -1], [-1, 0], [0, 1]])
         local = np.concatenate(
             [corners, np.stack([inward, upper], axis=1), np.stack([inward, lower], axis=1), [iris], iris + rim]

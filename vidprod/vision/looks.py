@@ -226,14 +226,13 @@ def _fit_white(samples: list[_White]) -> Array:
 
 
 def _fit_rings(samples: list[_Iris]) -> Array:
-    """(RINGS, 3) the median colour of each ring; one that was not seen is as the one inside it."""
+    """(RINGS, 3) the median colour of each ring; one that was not seen is as the one inside it, or as
+    the innermost that was."""
     away = np.concatenate([each[0] for each in samples])
     colours = np.concatenate([each[1] for each in samples])
     ring = np.minimum((away * RINGS / RIM).astype(int), RINGS - 1)
-    middle = np.median(colours, axis=0) if len(colours) else np.array([40.0, 128.0, 128.0])
-    rings: list[NDArray[Any]] = []
-    for number in range(RINGS):
-        here = colours[ring == number]
-        middle = np.median(here, axis=0) if len(here) >= _LEAST_RING else middle
-        rings.append(middle)
-    return np.asarray(np.stack(rings), np.float32)
+    seen = [number for number in range(RINGS) if (ring == number).sum() >= _LEAST_RING]
+    if not seen:
+        return np.full((RINGS, 3), (40.0, 128.0, 128.0), np.float32)
+    inside = [max((each for each in seen if each <= number), default=seen[0]) for number in range(RINGS)]
+    return np.asarray(np.stack([np.median(colours[ring == number], axis=0) for number in inside]), np.float32)
