@@ -92,3 +92,29 @@ def edited(
     drawn = planes(picture(sight, SIZE))
     edit(pixels_of(drawn), points(sight, errors), looks, move or to_lens(sight))
     return drawn
+
+
+class Lying:
+    """A picture as it is coded: what a player turns by `rotation`, mirrors and stretches to show it."""
+
+    def __init__(self, rotation: int = 0, mirrored: bool = False, wider: int = 1) -> None:
+        self.rotation, self.mirrored, self.wider = rotation, mirrored, wider
+
+    def code(self, shown: NDArray[Any]) -> NDArray[Any]:
+        coded = shown[:, ::-1] if self.mirrored else shown
+        coded = np.rot90(coded, self.rotation // 90)
+        height, width = coded.shape[:2]
+        return np.ascontiguousarray(coded.reshape(height, width // self.wider, self.wider, *coded.shape[2:]).mean(2))
+
+    def upright(self, shown: NDArray[Any]) -> Upright:
+        high, wide = self.code(shown).shape[:2]
+        height, width = shown.shape[:2]
+        return Upright(coded=(wide, high), shown=(width, height), rotation=self.rotation, mirrored=self.mirrored)
+
+
+LYING = {
+    **{f"turned by {angle}": Lying(angle) for angle in (90, 180, 270)},
+    **{f"mirrored, turned by {angle}": Lying(angle, mirrored=True) for angle in (0, 90, 180, 270)},
+    "twice as wide pixels": Lying(wider=2),
+    "twice as wide pixels, on its side": Lying(90, wider=2),
+}

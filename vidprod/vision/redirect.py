@@ -24,7 +24,7 @@ _SEAM = 0.15  # within which skin at the box's edge comes to rest
 _RIGID, _FALL = 1.08, (0.10, 0.25)  # radii to which the iris is rigid; from there the field falls, the longer the way
 _HIDDEN_ABOVE, _HIDDEN_BELOW = 0.05, 0.075  # so near to a lid an iris is in its shadow, or behind lashes
 _SHADOW, _SHADOW_DEPTH = 0.16, 0.45  # of the upper lid on the iris: its reach (part of the opening), and darkness
-_ALL_WHITE = 0.03  # a smaller way paints less: nothing pops up
+_ALL_PAINT = 0.03  # a smaller way paints less: nothing pops up
 _GRAIN = 2.0  # grey levels of noise, as cameras have, on what is painted
 _EXPOSURE, _IRIS_EXPOSURE = 15.0, 25.0  # grey levels by which a picture may differ from the take
 _ENOUGH, _INVISIBLE = 20, 0.004  # pixels to measure in; weight that changes none
@@ -60,6 +60,7 @@ class _Redirection:
         self._centre, self._radius = np.asarray(move.centre, np.float32), np.float32(move.radius)
         self._shift = np.asarray(move.shift, np.float32)
         self._way = float(np.hypot(*self._shift))
+        self._much = np.float32(min(1.0, self._way / _ALL_PAINT))
         self._upper, self._lower = Curve(lids[UPPER]), Curve(lids[LOWER])
         self._measure(np.float32(move.upper), np.float32(move.lower))
 
@@ -102,8 +103,8 @@ class _Redirection:
         by_down = self._lid_field * (1 - rigid) + self._shift[1] * rigid
         from_along, from_down = along - by_along, down - by_down
         # what would come from behind a lid comes from its edge
-        low = self._upper(from_along) + np.float32(0.02)
-        high = np.maximum(self._lower(from_along) - np.float32(0.01), low + np.float32(0.01))
+        low = self._upper(from_along) + np.float32(0.02) * self._much
+        high = np.maximum(self._lower(from_along) - np.float32(0.01) * self._much, low + np.float32(0.01))
         seen = np.where(self._inside > 0.5, np.clip(from_down, low, high), from_down)
         x, y = self._grid.moved(-by_along, seen - down)
         self._seen_down = seen
@@ -119,7 +120,7 @@ class _Redirection:
             _ramp((self._upper(from_along) + np.float32(_HIDDEN_ABOVE) - from_down) / np.float32(0.04)),
         )
         disc = 1 - _ramp((self._from_goal - np.float32(0.93)) / np.float32(0.16))
-        weight = disc * behind * self._inside
+        weight = disc * behind * self._inside * self._much
         here = weight > _INVISIBLE
         if not here.any():
             return
@@ -137,7 +138,7 @@ class _Redirection:
             _ramp((self._from_goal - np.float32(1.04)) / np.float32(0.14))
             * (1 - _ramp((from_iris - np.float32(1.08)) / np.float32(0.25)))
             * self._inside
-            * np.float32(min(1.0, self._way / _ALL_WHITE))
+            * self._much
         )
         here = weight > _INVISIBLE
         if not here.any():
@@ -169,8 +170,7 @@ class _Redirection:
     def _sharpen(self, moved: Array) -> None:
         luma = moved[..., 0]
         detail = luma - cv2.GaussianBlur(luma, (0, 0), max(0.7, 0.012 * self._grid.width_px))
-        much = np.float32(_SHARPEN * min(1.0, self._way / _ALL_WHITE))
-        luma += much * np.clip(detail, -_SHARPEN_MOST, _SHARPEN_MOST) * self._inside
+        luma += _SHARPEN * self._much * np.clip(detail, -_SHARPEN_MOST, _SHARPEN_MOST) * self._inside
 
     def _iris_exposure(self) -> float:
         """How much brighter the iris is here than in the take."""
