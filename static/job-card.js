@@ -15,10 +15,11 @@ export class JobCard {
   #segments = new Map(); // segment id → SegmentCard
   #shownProblem = "";
 
-  constructor(job, { open, ask, onDeleted }) {
+  constructor(job, { open, ask, look, onDeleted }) {
     this.job = job;
     this.id = job.job_id;
     this.ask = ask;
+    this.look = look;
     this.onDeleted = onDeleted;
     this.name = plainName(job.source.filename);
     this.element = this.#build(open || WORKING.has(job.state));
@@ -41,13 +42,14 @@ export class JobCard {
     this.#steps(job, { behind });
     this.#problem(job.error && { title: job.error.message, hint: job.error.hint });
     this.#notes(job);
-    this.#ready(job);
+    this.#ready(job, { behind });
     this.#buttons(job);
     if (!quiet) this.#announce(before, job);
   }
 
   /** A transient note. One that comes late, after the end or behind what is known, changes nothing. */
-  progress({ step, progress, job_progress: overall }) {
+  progress({ step, progress, job_progress: overall, segment_id: segment }) {
+    if (segment && Number.isFinite(progress)) return void this.#segments.get(segment)?.progress(progress);
     if (!WORKING.has(this.job.state)) return;
     if (Number.isFinite(overall) && overall >= this.overallBar.value) this.#overall(overall);
     const row = this.stepRows.get(step);
@@ -122,7 +124,9 @@ export class JobCard {
 
   #steps(job, { behind }) {
     for (const [name, row] of this.stepRows) {
-      const step = job.steps.find((one) => one.name === name) ?? { state: "waiting", progress: 0 };
+      const step = job.steps.find((one) => one.name === name);
+      setHidden(row.element, !step); // not every job needs every step
+      if (!step) continue;
       if (behind && row.state === "running" && step.progress < row.progress && TO_COME.has(step.state)) continue;
       this.#step(row, step);
     }
@@ -156,7 +160,7 @@ export class JobCard {
   }
 
   /** The finished segments; made only while they are to be seen. */
-  #ready(job) {
+  #ready(job, { behind = false } = {}) {
     const ready = job.media_deleted ? [] : job.segments.filter((segment) => segment.state === "ready");
     const planned = job.segments.length;
     setHidden(this.segments, ready.length === 0);
@@ -173,8 +177,10 @@ export class JobCard {
     }
     wanted.forEach((segment, place) => {
       let card = this.#segments.get(segment.segment_id);
-      if (!card) {
-        card = new SegmentCard(segment, { of: this.name, recipe: job.recipe });
+      if (card) {
+        card.show(segment, job, { behind });
+      } else {
+        card = new SegmentCard(segment, job, { of: this.name, look: this.look });
         this.#segments.set(segment.segment_id, card);
       }
       const there = this.segmentList.children[place] ?? null;

@@ -152,6 +152,7 @@ export class Jobs {
       card = new JobCard(job, {
         open: !old && (this.#cards.size === 0 || !first),
         ask: (what) => this.#ask(id, what),
+        look: () => this.look(id, { now: true }),
         onDeleted: () => this.#drop(id, { byHand: true }),
       });
       this.#cards.set(id, card);

@@ -14,6 +14,9 @@ const TYPES = [
   "step.discarded",
   "segment.planned",
   "segment.ready",
+  "segment.remaking",
+  "segment.remade",
+  "segment.remake_failed",
   "media.pruned",
 ];
 const FIRST_WAIT_MS = 1_000;

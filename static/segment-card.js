@@ -1,21 +1,42 @@
 // One finished segment: its picture, a player made when it is asked for, a control to look through it, its figures.
 
 import { announce } from "./announce.js";
-import { h, icon, setText } from "./dom.js";
+import { h, icon, setAttribute, setHidden, setText } from "./dom.js";
+import { Eyes } from "./eyes.js";
+import { inShort } from "./report.js";
 import { bytes, clock, decimal, rate, seconds } from "./words.js";
 
 // One player at a time: each open one holds a connection, and a browser gives a server only six.
 let playing = null;
 
+const UNDER_WAY = new Set(["available", "running"]); // of a segment's next making
+
 export class SegmentCard {
   #video = null;
   #at = 0; // where to play from, seconds
 
-  constructor(segment, { of, recipe }) {
+  /** `look` asks the server for the job again. */
+  constructor(segment, job, { of, look }) {
     this.segment = segment;
-    this.recipe = recipe;
     this.name = `segment ${segment.index + 1} of ${of}`;
+    this.eyes = new Eyes({ id: segment.segment_id, name: this.name, look, onFold: (open) => this.element.classList.toggle("is-wide", open) });
     this.element = this.#build();
+    this.#fill();
+    this.eyes.show(segment, job, { behind: false });
+  }
+
+  /** The segment as an answer has it; it may have been made again. */
+  show(segment, job, { behind = false } = {}) {
+    const before = this.segment;
+    this.segment = segment;
+    if (segment.video_url !== before.video_url) this.#renew();
+    this.eyes.show(segment, job, { behind });
+    this.#announce(before);
+  }
+
+  /** A transient note about its being made again. */
+  progress(percents) {
+    this.eyes.progress(percents);
   }
 
   /** Back to the picture; the place in the segment is remembered. */
@@ -41,27 +62,21 @@ export class SegmentCard {
   }
 
   #build() {
-    const { segment } = this;
-    const picture = h("img", {
-      class: "segment-picture",
-      src: segment.poster_url,
-      alt: "",
-      loading: "lazy",
-      decoding: "async",
-      width: segment.width,
-      height: segment.height,
-    });
+    this.picture = h("img", { class: "segment-picture", alt: "", loading: "lazy", decoding: "async" });
+    this.length = h("span", { class: "segment-length", "aria-hidden": "true" });
     this.poster = h(
       "button",
       { class: "segment-play", type: "button", "aria-label": `Play ${this.name}`, onclick: () => this.#play() },
-      picture,
+      this.picture,
       h("span", { class: "play-badge" }, icon("play")),
-      h("span", { class: "segment-length", "aria-hidden": "true" }, clock(segment.duration_s)),
+      this.length,
     );
     this.trouble = h("p", { class: "segment-trouble", hidden: true }, "It could not be played. Try again in a moment.");
     this.tile = h("div", { class: "segment-tile", hidden: true });
     this.stage = h("div", { class: "segment-stage" }, this.poster, this.tile);
-    this.stage.style.setProperty("--shape", `${segment.width} / ${segment.height}`);
+    this.altered = h("span", { class: "chip" }, "Altered");
+    this.facts = h("div", { class: "segment-facts" });
+    this.download = h("a", { class: "button", download: "" }, icon("down"), h("span", {}, "Download"));
     return h(
       "li",
       { class: "segment" },
@@ -70,26 +85,60 @@ export class SegmentCard {
       h(
         "div",
         { class: "segment-words" },
-        h("h4", { class: "segment-name" }, `Segment ${segment.index + 1}`),
+        h("div", { class: "segment-head" }, h("h4", { class: "segment-name" }, `Segment ${this.segment.index + 1}`), this.altered),
         this.trouble,
-        figures(segment, this.recipe),
-        warnings(segment),
-        h(
-          "a",
-          { class: "button", href: segment.download_url, download: "", "aria-label": `Download ${this.name}, ${bytes(segment.size)}` },
-          icon("down"),
-          h("span", {}, "Download"),
-        ),
+        this.facts,
+        this.download,
       ),
+      this.eyes.element,
     );
+  }
+
+  /** All that is said of the file, and where it is. */
+  #fill() {
+    const { segment } = this;
+    setAttribute(this.picture, "width", segment.width);
+    setAttribute(this.picture, "height", segment.height);
+    setAttribute(this.picture, "src", segment.poster_url);
+    setText(this.length, clock(segment.duration_s));
+    this.stage.style.setProperty("--shape", `${segment.width} / ${segment.height}`);
+    setAttribute(this.slider, "max", segment.duration_s);
+    this.#time(this.#at);
+    setHidden(this.altered, !segment.synthetic);
+    this.facts.replaceChildren(...[figures(segment), warnings(segment)].filter(Boolean));
+    setAttribute(this.download, "href", segment.download_url);
+    setAttribute(this.download, "aria-label", `Download ${this.name}, ${bytes(segment.size)}`);
+  }
+
+  /** Its new file takes the old one's place, also in an open player: the old one is gone. */
+  #renew() {
+    const video = this.#video;
+    this.#hideTile();
+    this.trouble.hidden = true;
+    if (video) {
+      const plays = !video.paused;
+      this.#at = video.ended ? 0 : video.currentTime;
+      video.poster = this.segment.poster_url;
+      video.src = this.segment.video_url;
+      video.currentTime = this.#at;
+      if (plays) video.play().catch(() => {});
+    }
+    this.#fill();
+  }
+
+  #announce(before) {
+    const { segment } = this;
+    const [was, is] = [before, segment].map((one) => one.remake?.state ?? "");
+    if (segment.video_url !== before.video_url) announce(`${this.name} was made again.`);
+    else if (is === "discarded" && was !== is) announce(`${this.name} could not be made again. ${segment.remake.error?.message ?? ""}`);
+    else if (UNDER_WAY.has(is) && !UNDER_WAY.has(was)) announce(`${this.name} is being made again.`);
   }
 
   #buildSlider() {
     this.slider = h("input", {
       type: "range",
-      class: "segment-slider",
+      class: "slider",
       min: "0",
-      max: String(this.segment.duration_s),
       step: "0.1",
       value: "0",
       "aria-label": `Look through ${this.name}`,
@@ -103,7 +152,6 @@ export class SegmentCard {
       onpointerleave: () => this.#hideTile(),
     });
     this.sliderTime = h("span", { class: "segment-time", "aria-hidden": "true" });
-    this.#time(0);
     return h("div", { class: "segment-look" }, this.slider, this.sliderTime);
   }
 
@@ -199,8 +247,8 @@ export class SegmentCard {
   }
 }
 
-function figures(segment, recipe) {
-  const loudness = said(segment.loudness_lufs, recipe);
+function figures(segment) {
+  const loudness = said(segment.loudness_lufs, segment.recipe);
   return h(
     "ul",
     { class: "figures" },
@@ -208,6 +256,7 @@ function figures(segment, recipe) {
     h("li", {}, `${seconds(segment.duration_s)} \u00b7 ${bytes(segment.size)}`),
     h("li", {}, `${segment.width}\u00d7${segment.height} \u00b7 ${rate(segment.fps)}\u00a0fps`),
     loudness && h("li", {}, loudness),
+    ...inShort(segment).map((words) => h("li", {}, words)),
   );
 }
 

@@ -47,6 +47,17 @@ export function seconds(value) {
   return `${one.format(value)}\u00a0s`;
 }
 
+/** A share of the frames. What is there is never "0 %", what is not whole never "100 %". */
+export function share(part) {
+  if (part > 0 && part < 0.005) return "less than 1\u00a0%";
+  if (part >= 0.995 && part < 0.9999) return "more than 99\u00a0%";
+  return `${whole.format(100 * part)}\u00a0%`;
+}
+
+export function degrees(value) {
+  return `${whole.format(value)}°`;
+}
+
 export function timeLeft(value) {
   if (!Number.isFinite(value)) return "";
   if (value < 8) return "a few seconds left";
@@ -89,5 +100,6 @@ export const STATE = {
 export const STEP = {
   probe: "Looking at the file",
   plan: "Listening and planning the cuts",
+  track: "Finding faces",
   render: "Making segments",
 };

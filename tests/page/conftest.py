@@ -31,6 +31,12 @@ SPRITE = {
     "tile_height": footage.TILE_HEIGHT,
     "interval_s": footage.INTERVAL_S,
 }
+COMPARE = {
+    "rows": footage.COMPARE_ROWS,
+    "tile_width": footage.COMPARE_WIDTH,
+    "tile_height": footage.COMPARE_HEIGHT,
+    "at_s": [0.4, 1.9, 3.2],
+}
 LISTEN = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) => {
@@ -83,17 +89,17 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="package")
-def media(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes, bytes]:
-    """A clip, its poster and its sprite."""
+def media(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A clip, its poster, its sprite, and before and after."""
     path: Path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     footage.write_clip(path)
-    return path.read_bytes(), footage.poster(), footage.sprite()
+    pictures = {"poster": footage.poster(), "sprite": footage.sprite(), "compare": footage.compare()}
+    return {"clip": path.read_bytes(), **pictures}
 
 
 @pytest.fixture
-def far(media: tuple[bytes, bytes, bytes]) -> Iterator[FakeDaemon]:
-    clip, poster, sprite = media
-    daemon = FakeDaemon(clip=clip, poster=poster, sprite=sprite, sprite_facts=SPRITE)
+def far(media: dict[str, bytes]) -> Iterator[FakeDaemon]:
+    daemon = FakeDaemon(**media, sprite_facts=SPRITE)
     with daemon.serve():
         yield daemon
 

@@ -20,6 +20,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import msgspec
+
+from vidprod.domain.recipe import Recipe, parse_recipe
 from vidprod.web.guard import POLICY
 
 STATIC = Path(__file__).parents[2] / "static"
@@ -54,8 +57,9 @@ class Seen:
 class FakeDaemon:
     """`with FakeDaemon(media).serve() as daemon: page.goto(daemon.url)`."""
 
-    def __init__(self, *, clip: bytes, poster: bytes, sprite: bytes, sprite_facts: Json) -> None:
+    def __init__(self, *, clip: bytes, poster: bytes, sprite: bytes, compare: bytes, sprite_facts: Json) -> None:
         self.clip, self.poster, self.sprite, self.sprite_facts = clip, poster, sprite, sprite_facts
+        self.compare = compare
         self.jobs: dict[str, Json] = {}
         self.faults: deque[Fault] = deque()
         self.seen: list[Seen] = []
@@ -92,7 +96,9 @@ class FakeDaemon:
 
     # What the test does to the jobs.
 
-    def add_job(self, filename: str, *, state: str = "queued", size: int = 48_213_000, **changes: Any) -> str:
+    def add_job(
+        self, filename: str, *, state: str = "queued", size: int = 48_213_000, tracks: bool = False, **changes: Any
+    ) -> str:
         number = next(self._numbers)
         job_id = f"job_{number:026d}"
         job: Json = {
@@ -113,8 +119,8 @@ class FakeDaemon:
                 "deleted": False,
                 "info": None,
             },
-            "recipe": {},
-            "steps": [_step(name) for name in ("probe", "plan", "render")],
+            "recipe": recipe(),
+            "steps": [_step(name) for name in (("probe", "plan", "track", "render") if tracks else _STEPS)],
             "segments": [],
             "archive_url": f"/v1/jobs/{job_id}/segments.zip",
             "error": None,
@@ -157,6 +163,21 @@ class FakeDaemon:
         if event:
             self.emit("segment.ready", job_id)
 
+    def remake(self, job_id: str, index: int, **changes: Any) -> None:
+        """Changes what is known of a segment's next making."""
+        with self._lock:
+            segment = self.jobs[job_id]["segments"][index]
+            segment["remake"] = {**_REMAKE, **(segment["remake"] or {"recipe": segment["recipe"]}), **changes}
+
+    def remade(self, job_id: str, index: int, **more: Any) -> None:
+        """The segment's new file takes the old one's place, under another address."""
+        with self._lock:
+            segment = self.jobs[job_id]["segments"][index]
+            made_with = segment["remake"]["recipe"]
+            segment.update(_addresses(segment["segment_id"], making=_making(segment) + 1, sprite=self.sprite_facts))
+            segment.update(remake=None, recipe=made_with, **more)
+        self.emit("segment.remade", job_id)
+
     def finish(self, job_id: str) -> None:
         """Everything done at once."""
         for step in self.jobs[job_id]["steps"]:
@@ -174,8 +195,8 @@ class FakeDaemon:
         data = {"id": number, "type": event, "at": "2026-11-21T00:00:00.000Z", "job_id": job_id, "data": {}}
         self._send(f"id: {number}\nevent: {event}\ndata: {json.dumps(data)}\n\n")
 
-    def note(self, job_id: str, step: str, progress: float, job_progress: float) -> None:
-        data = {"job_id": job_id, "step": step, "progress": progress, "job_progress": job_progress}
+    def note(self, job_id: str, step: str, progress: float, job_progress: float, **more: str) -> None:
+        data = {"job_id": job_id, "step": step, "progress": progress, "job_progress": job_progress, **more}
         self._send(f"event: progress\ndata: {json.dumps(data)}\n\n")
 
     def send_raw(self, text: str) -> None:
@@ -222,9 +243,9 @@ class FakeDaemon:
                 stream.put(text.encode())
 
     def _segment(self, job_id: str, index: int, *, length_s: float) -> Json:
-        base = f"/v1/segments/seg_{job_id[4:-4]}{index:04d}"
+        segment_id = f"seg_{job_id[8:]}{index:04d}"
         return {
-            "segment_id": base.rsplit("/", 1)[-1],
+            "segment_id": segment_id,
             "index": index,
             "state": "pending",
             "in_us": int(index * length_s * 1e6),
@@ -241,11 +262,40 @@ class FakeDaemon:
             "loudness_lufs": -14.1,
             "true_peak_dbtp": -1.4,
             "warnings": [],
-            "video_url": f"{base}/video",
-            "download_url": f"{base}/video?download=1",
-            "poster_url": f"{base}/poster",
-            "sprite": {"url": f"{base}/sprite", **self.sprite_facts},
+            "recipe": self.jobs[job_id]["recipe"],
+            "gaze": None,
+            "framing": None,
+            "synthetic": False,
+            "synthetic_reason": None,
+            "compare": None,
+            "remake": None,
+            **_addresses(segment_id, making=1, sprite=self.sprite_facts),
         }
+
+
+_STEPS = ("probe", "plan", "render")
+_REMAKE: Json = {"state": "available", "progress": 0.0, "pause": None, "error": None}
+
+
+def recipe(**asked: Any) -> Json:
+    """A job's recipe, as the status has it."""
+    whole: Json = msgspec.to_builtins(parse_recipe(asked))
+    return whole
+
+
+def _addresses(segment_id: str, *, making: int, sprite: Json) -> Json:
+    base = f"/v1/segments/{segment_id}"
+    return {
+        "video_url": f"{base}/video?making={making}",
+        "download_url": f"{base}/video?making={making}&download=1",
+        "poster_url": f"{base}/poster?making={making}",
+        "sprite": {"url": f"{base}/sprite?making={making}", **sprite},
+        "compare_url": f"{base}/gaze?making={making}",
+    }
+
+
+def _making(segment: Json) -> int:
+    return int(segment["video_url"].rpartition("=")[2])
 
 
 def _step(name: str) -> Json:
@@ -292,7 +342,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith("/status/"):
             self._status(path.rsplit("/", 1)[-1])
         elif path.startswith("/v1/segments/"):
-            self._segment(path.rsplit("/", 1)[-1])
+            _, _, _, segment_id, what = path.split("/")
+            self._segment(segment_id, what, dict(parse_qsl(parts.query)))
         else:
             self._problem(404, "Not found", f"There is nothing at {path}.", "")
 
@@ -325,9 +376,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(202, {"job_id": job_id, "status_url": url, "video_id": video_id, "state": "queued"})
 
     def do_POST(self) -> None:
-        path = self._remember().path
-        _, _, _, job_id, verb = path.split("/")
-        if job_id not in self.far.jobs:
+        parts = self._remember()
+        _, _, noun, job_id, verb = parts.path.split("/")
+        if noun == "segments":
+            self._make_again(job_id, verb, dict(parse_qsl(parts.query)))
+        elif job_id not in self.far.jobs:
             self._problem(404, "Not found", f"There is no job {job_id}.", "")
         elif self.far.faults:
             fault = self.far.faults.popleft()
@@ -338,6 +391,27 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.far.change(job_id, "job.retried", state="queued", error=None, progress=0.0)
             self._json(202, self.far.jobs[job_id])
+
+    def _make_again(self, segment_id: str, verb: str, asked: dict[str, str]) -> None:
+        job_id, segment = self._find(segment_id)
+        if self.far.faults:
+            fault = self.far.faults.popleft()
+            self._answer(fault.status, json.dumps(fault.problem).encode(), "application/problem+json", {})
+            return
+        made_with = msgspec.convert(segment["recipe"], Recipe)
+        if verb == "render":
+            self.far.remake(job_id, segment["index"], recipe=msgspec.to_builtins(parse_recipe(asked, base=made_with)))
+        self.far.remake(job_id, segment["index"], state="available", progress=0.0, error=None)
+        self._json(202, {"segment_id": segment_id, "job_id": job_id, "status_url": f"/status/{job_id}"})
+        self.far.emit("segment.remaking", job_id)
+
+    def _find(self, segment_id: str) -> tuple[str, Json]:
+        return next(
+            (job_id, segment)
+            for job_id, job in self.far.jobs.items()
+            for segment in job["segments"]
+            if segment["segment_id"] == segment_id
+        )
 
     def do_DELETE(self) -> None:
         job_id = self._remember().path.rsplit("/", 1)[-1]
@@ -401,14 +475,19 @@ class _Handler(BaseHTTPRequestHandler):
             self.far.status_goes.wait(10)
             self._answer(200, data, "application/json", {})
 
-    def _segment(self, what: str) -> None:
+    def _segment(self, segment_id: str, what: str, query: dict[str, str]) -> None:
         if self.far.segment_status != 200:
             self._problem(self.far.segment_status, "Bad Gateway", "", "")
+            return
+        _, segment = self._find(segment_id)
+        if int(query["making"]) != _making(segment):
+            self._problem(404, "Not Found", "The segment was made again.", "")
             return
         body, kind = {
             "video": (self.far.clip, "video/mp4"),
             "poster": (self.far.poster, "image/jpeg"),
             "sprite": (self.far.sprite, "image/jpeg"),
+            "gaze": (self.far.compare, "image/jpeg"),
         }[what]
         wanted = self.headers.get("Range")
         if wanted is None:

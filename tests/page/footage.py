@@ -1,4 +1,5 @@
-"""A short vertical clip, its poster and its sprite: what the simulated daemon serves as a finished segment."""
+"""A short vertical clip, its poster, its sprite and what shows eyes before and after: what the simulated daemon serves
+as a finished segment."""
 
 import io
 from pathlib import Path
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 WIDTH, HEIGHT, FPS = 216, 384, 30
 TILE_WIDTH, TILE_HEIGHT, COLUMNS, ROWS, INTERVAL_S = 54, 96, 5, 2, 0.5
+COMPARE_ROWS, COMPARE_WIDTH, COMPARE_HEIGHT = 3, 360, 160
 
 
 def write_clip(path: Path, *, seconds: float = 4.0) -> None:
@@ -41,6 +43,27 @@ def sprite() -> bytes:
         tile = picture(n / (COLUMNS * ROWS))[::4, ::4]
         sheet[row * TILE_HEIGHT : (row + 1) * TILE_HEIGHT, column * TILE_WIDTH : (column + 1) * TILE_WIDTH] = tile
     return jpeg(sheet)
+
+
+def compare() -> bytes:
+    """Eyes that look aside in the left half and straight in the right one; each row is lighter than the one above."""
+    rows = [np.hstack([eyes(0.6, row), eyes(0.0, row)]) for row in range(COMPARE_ROWS)]
+    return jpeg(np.vstack(rows))
+
+
+def eyes(aside: float, row: int) -> NDArray[np.uint8]:
+    """Two eyes in a face, (COMPARE_HEIGHT, COMPARE_WIDTH, 3)."""
+    y, x = np.mgrid[0:COMPARE_HEIGHT, 0:COMPARE_WIDTH].astype(np.float32)
+    image = np.empty((COMPARE_HEIGHT, COMPARE_WIDTH, 3), np.float32)
+    image[:] = np.array([176, 128, 104], np.float32) + 24 * row
+    for middle in (COMPARE_WIDTH * 0.28, COMPARE_WIDTH * 0.72):
+        white = ((x - middle) / 58) ** 2 + ((y - 80) / 28) ** 2 < 1
+        iris = (x - middle - 30 * aside) ** 2 + (y - 80 - 10 * aside) ** 2 < 23**2
+        pupil = (x - middle - 30 * aside) ** 2 + (y - 80 - 10 * aside) ** 2 < 10**2
+        image[white] = (240, 236, 232)
+        image[white & iris] = (70, 96, 118)
+        image[white & pupil] = (16, 18, 20)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def picture(share: float) -> NDArray[np.uint8]:

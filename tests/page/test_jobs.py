@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.page.conftest import DESK, OpenPage
 from tests.page.fake_daemon import FakeDaemon, Fault
+from tests.page.fake_daemon import recipe as whole_recipe
 
 
 def card(page: Page, job: str) -> Any:
@@ -66,6 +67,18 @@ def test_a_job_moves_through_its_steps_and_shows_segments_as_they_come(page: Pag
         "href", f"/v1/jobs/{job}/segments.zip"
     )
     expect(page.locator("#announcer")).to_contain_text("take.mov: done, 3 segments.")
+
+
+def test_the_faces_are_a_step_only_of_a_job_that_needs_them(page: Page, far: FakeDaemon) -> None:
+    job, other = working(far), far.add_job("faces.mov", state="processing", tracks=True)
+    far.step(other, "track", "running", 40.0, attempt=1)
+    far.emit("job.created", job)
+    far.emit("job.created", other)
+    expect(card(page, other).locator('[aria-current="step"]')).to_have_text("Finding faces40 %")
+    expect(card(page, job).get_by_text("Making segments")).to_be_visible()
+    expect(card(page, job).get_by_text("Finding faces")).to_be_hidden()
+    far.note(other, "track", 61.0, 30.0)
+    expect(card(page, other).locator('[aria-current="step"]')).to_have_text("Finding faces61 %")
 
 
 def test_progress_notes_move_the_bars_without_a_request(page: Page, far: FakeDaemon) -> None:
@@ -339,9 +352,9 @@ def test_a_finished_segment_says_what_it_is(page: Page, far: FakeDaemon) -> None
         "−14.1 LUFS",
         "Quieter than",
     ):
-        expect(segment.get_by_text(words)).to_be_visible()
+        expect(segment.get_by_text(words).first).to_be_visible()
     link = segment.get_by_role("link", name=re.compile(r"Download segment 2 of take\.mov, .* kB"))
-    assert re.search(r"/video\?download=1$", link.get_attribute("href") or "")
+    assert re.search(r"/video\?making=1&download=1$", link.get_attribute("href") or "")
 
 
 @pytest.mark.parametrize(
@@ -358,7 +371,7 @@ def test_a_finished_segment_says_what_it_is(page: Page, far: FakeDaemon) -> None
 def test_a_segment_is_called_silent_only_where_its_sound_was_measured(
     page: Page, far: FakeDaemon, recipe: dict[str, str], silent: int
 ) -> None:
-    job = far.add_job("take.mov", recipe=recipe)
+    job = far.add_job("take.mov", recipe=whole_recipe(**recipe))
     far.plan(job, 1)
     far.ready(job, 0, event=False, loudness_lufs=None)
     far.change(job, "job.created", state="processing")

@@ -177,6 +177,25 @@ def test_a_download_is_byte_for_byte_what_the_status_says(daemon: str, done: str
     assert archive.value.path().read_bytes().startswith(b"PK")
 
 
+def test_one_segment_is_made_again_and_its_new_file_takes_the_old_ones_place(
+    daemon: str, done: str, open_at: OpenPage
+) -> None:
+    page = open_at(daemon)
+    card = page.locator(f'[data-job="{done}"]')
+    first, second = status(daemon, done)["segments"][:2]
+    fold = card.locator(".fold").nth(1)
+    fold.locator("summary").click()
+    fold.get_by_label("Look into the lens").uncheck()
+    fold.get_by_role("button", name="Make this segment again: segment 2 of my take.mp4").click()
+    expect(card.locator(".segment img").nth(1)).to_have_attribute("src", re.compile("making=2"), timeout=WORK_MS)
+    expect(fold.get_by_label("Look into the lens")).not_to_be_checked()
+    after = status(daemon, done)["segments"]
+    assert (after[1]["recipe"]["gaze"], after[1]["remake"]) == ("off", None)
+    assert (after[1]["video_url"] != second["video_url"], after[0]["video_url"]) == (True, first["video_url"])
+    card.get_by_role("button", name="Play segment 2 of my take.mp4").click()
+    page.wait_for_function("() => document.querySelector('video').currentTime > 0.3")
+
+
 def test_a_text_file_named_mp4_shows_the_servers_refusal(daemon: str, open_at: OpenPage, tmp_path: Path) -> None:
     page = open_at(daemon)
     small, large = tmp_path / "notes.mp4", tmp_path / "log.mp4"
