@@ -1,6 +1,7 @@
 """The step that makes the segments: one pass over the take, each segment whole and synced before the next begins."""
 
 import queue
+import traceback
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import groupby
@@ -62,6 +63,10 @@ def _eyes(request: RenderRequest) -> "Corrector | GazeReport | None":
         return untouched(recipe.gaze_strength, reason=f"OpenCV is not installed ({error})")
     except (OSError, VidProdError) as error:
         return untouched(recipe.gaze_strength, reason=str(error))
+    except Exception as error:  # whatever it is, it costs the eyes and not the segment
+        traceback.print_exc()
+        reason = f"the eyes could not be edited: {type(error).__name__}: {error}"
+        return untouched(recipe.gaze_strength, reason=reason)
 
 
 def _make(
