@@ -49,7 +49,8 @@ export class Remake {
     const strength = `${this.id}-strength`;
     this.turn = h("input", { type: "checkbox", id: turn, oninput: () => this.#touch() });
     this.strength = h("input", { type: "range", class: "slider", id: strength, min: "0", max: "100", oninput: () => this.#touch() });
-    this.strengthNow = h("output", { class: "unit", for: strength });
+    this.strengthNow = h("span", { class: "unit", "aria-hidden": "true" });
+    const label = (control, words) => h("label", { for: control }, words, h("span", { class: "sr-only" }, ` of ${this.name}`));
     const button = h(
       "button",
       { class: "button", type: "submit", "aria-label": `Make this segment again: ${this.name}` },
@@ -69,11 +70,11 @@ export class Remake {
         "fieldset",
         { class: "remake-choice" },
         h("legend", {}, "Eyes"),
-        h("div", { class: "field check" }, this.turn, h("label", { for: turn }, "Look into the lens")),
+        h("div", { class: "field check" }, this.turn, label(turn, "Look into the lens")),
         h(
           "div",
           { class: "field" },
-          h("label", { for: strength }, "How far they are turned"),
+          label(strength, "How far the eyes are turned"),
           h("div", { class: "with-unit" }, this.strength, this.strengthNow),
         ),
       ),

@@ -246,9 +246,9 @@ def test_a_segment_is_made_again_and_the_new_files_show(page: Page, far: FakeDae
     job = turned(far)
     inside = fold(page, job)
     shown(inside)
-    inside.get_by_label("How far they are turned").press("Home")
+    inside.get_by_label("How far the eyes are turned").press("Home")
     for _ in range(4):
-        inside.get_by_label("How far they are turned").press("PageUp")
+        inside.get_by_label("How far the eyes are turned").press("PageUp")
     again(inside).click()
     expect(
         inside.get_by_text(re.compile(r"Being made again, with eyes at 40\s%\. Until then the present"))
@@ -272,7 +272,7 @@ def test_a_segment_is_made_again_and_the_new_files_show(page: Page, far: FakeDae
     )
     expect(first.get_by_text(re.compile(r"Eyes turned in 50\s%"))).to_be_visible()
     expect(inside.locator(".compare-picture").first).to_have_css("background-image", re.compile("making=2"))
-    expect(inside.get_by_label("How far they are turned")).to_have_value("40")
+    expect(inside.get_by_label("How far the eyes are turned")).to_have_value("40")
     expect(segment(page, job, 2).locator("img")).to_have_attribute("src", re.compile(r"/poster\?making=1"))
     first.get_by_role("slider", name="Look through segment 1 of take.mov").press("ArrowRight")
     expect(first.locator(".segment-tile")).to_have_css("background-image", re.compile("making=2"))
@@ -282,7 +282,7 @@ def test_a_segment_is_made_again_with_the_eyes_as_recorded(page: Page, far: Fake
     job = turned(far)
     inside = fold(page, job, 2)
     inside.get_by_label("Look into the lens").uncheck()
-    expect(inside.get_by_label("How far they are turned")).to_be_disabled()
+    expect(inside.get_by_label("How far the eyes are turned")).to_be_disabled()
     again(inside).click()
     expect(inside.get_by_text("Being made again, with the eyes as recorded.")).to_be_visible()
     assert far.requests("POST", "/v1/segments/")[0].query == {"gaze": "off"}
@@ -357,10 +357,10 @@ def test_what_was_given_up_says_why_and_is_tried_again(page: Page, far: FakeDaem
 def test_a_choice_is_kept_while_the_page_looks_again(page: Page, far: FakeDaemon) -> None:
     job = turned(far)
     inside = fold(page, job)
-    inside.get_by_label("How far they are turned").press("Home")
+    inside.get_by_label("How far the eyes are turned").press("Home")
     far.change(job, "step.completed", warnings=["Something new."])
     expect(card(page, job).get_by_text("Something new.")).to_be_visible()
-    expect(inside.get_by_label("How far they are turned")).to_have_value("0")
+    expect(inside.get_by_label("How far the eyes are turned")).to_have_value("0")
 
 
 def test_where_it_cannot_be_made_again_it_says_why(page: Page, far: FakeDaemon) -> None:
@@ -427,7 +427,7 @@ def test_the_folds_are_named_and_reached_with_the_keyboard(page: Page, far: Fake
     busy_folds(page, far)
     heard = spoken(page)
     assert [(role, name) for role, name in heard if role in NAMED and not name.strip()] == []
-    controls = [(role, name) for role, name in heard if role in {"button", "link", "progressbar"}]
+    controls = [(role, name) for role, name in heard if role in {"button", "link", "slider", "checkbox", "progressbar"}]
     assert sorted({one for one in controls if controls.count(one) > 1}) == []
     page.evaluate(AUDIT)
     summary = page.locator(".fold > summary").first
