@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from tests.vision.synthetic_eye import (
     LID_PER_DEG,
-    LOWER_FOLLOWS,
     USUAL,
     MeshErrors,
     Sight,
@@ -67,8 +66,7 @@ def to_lens(sight: Sight, *, share: float = 1.0) -> Edit:
             centre=iris,
             radius=sight.iris_radius,
             shift=(sight.at_lens().iris_of(eye) - iris) * share,
-            upper=LID_PER_DEG * sight.pitch * share / unit,
-            lower=LOWER_FOLLOWS * LID_PER_DEG * max(sight.pitch, 0.0) * share / unit,
+            lift=LID_PER_DEG * sight.pitch * share / unit,
         )
 
     return move

@@ -228,7 +228,7 @@ def test_shut_eyes_are_not_opened(open_: float, gaze: Sight) -> None:
     move = to_lens(sight)
 
     def iris_only(eye: int) -> Move:
-        return move(eye)._replace(upper=0.0, lower=0.0)
+        return move(eye)._replace(lift=0.0)
 
     change = np.abs(edited(sight, looks(), iris_only)[0].astype(float) - luma(sight))
     whole = np.abs(edited(gaze, looks())[0].astype(float) - luma(gaze))

@@ -10,12 +10,16 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidprod.domain.gaze import GazeReport, untouched
+from vidprod.domain.canvas import LONGEST_SIDE
+from vidprod.domain.gaze import Compare, GazeReport, untouched
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.step import RenderRequest
 from vidprod.domain.video import VideoStreamInfo
+from vidprod.media.encode import sync
 from vidprod.media.planes import own, planes_of
+from vidprod.media.small import Shrinker
+from vidprod.vision.compare import TILE, Pair, sheet, strips
 from vidprod.vision.correct import Correction
 from vidprod.vision.follow import Seen
 from vidprod.vision.gaze import Wish
@@ -24,6 +28,7 @@ from vidprod.vision.patch import Pixels, Upright
 from vidprod.vision.track import EYES, Looks, Track
 
 _JUDGED_AFTER_S = 10.0  # of work: before, what is measured says little
+_MOST_PAIRS = 8  # pictures of a segment that are shown before and after
 _LET_GO_US = 500_000  # of the take, in which a correction that takes too long is given up
 
 
@@ -50,15 +55,29 @@ class EyeSamples:
 class Corrector:
     """Corrects picture by picture, in the pictures' own planes. What fails here costs the eyes, not the segment."""
 
-    def __init__(self, request: RenderRequest, track: Path) -> None:
-        """Raises BadTrack, OSError."""
+    def __init__(self, request: RenderRequest, track: Path, todo: Sequence[PlannedSegment]) -> None:
+        """
+        Args:
+            todo: the segments that will be made.
+        Raises:
+            BadTrack, OSError: `track` cannot be read.
+        """
         recipe = request.recipe
+        self._work_dir, self._explain = Path(request.work_dir), request.explain
+        self._shrinker = Shrinker(request.info.video, work_dir=self._work_dir)
         self._video, self._strength = request.info.video, recipe.gaze_strength
         self._time_factor = request.time_factor
         self._correction = Correction(Track.open(track), _wish(recipe), everybody=recipe.gaze_faces == "all")
         self._spent_s, self._began_s = 0.0, time.perf_counter()
         self._given_up_us: int | None = None
         self._failed: str | None = None
+        self._wanted = {picture: segment for segment in todo for picture in self._notable(segment)}
+        self._pairs: dict[int, list[Pair]] = {}  # by the index of the segment
+
+    def _notable(self, segment: PlannedSegment) -> list[int]:
+        if self._correction.why_nothing:
+            return []
+        return self._correction.notable(segment.in_us, segment.out_us, most=_MOST_PAIRS)
 
     def correct(self, picture: Any, at_us: int) -> None:
         """Turns the eyes in `picture`, where they are to be turned.
@@ -71,12 +90,30 @@ class Corrector:
             return
         began_s = time.thread_time()
         try:
-            self._turn(picture, self._correction.picture_at(at_us), share)
+            self._compared(picture, self._correction.picture_at(at_us), at_us, share)
         except Exception as error:
             traceback.print_exc()
             self._failed = f"the eyes could not be edited: {type(error).__name__}: {error}"
         self._spent_s += time.thread_time() - began_s
         self._judge(at_us)
+
+    def _compared(self, picture: Any, index: int, at_us: int, share: float) -> None:
+        """`_turn`, and where the picture is one of those that are shown, it is kept before and after."""
+        segment = self._wanted.pop(index, None)
+        face = None if segment is None else self._correction.face_at(index)
+        if segment is None or face is None:
+            self._turn(picture, index, share)
+            return
+        before = self._small(picture)
+        self._turn(picture, index, share)
+        scale = before.shape[1] / self._video.width
+        box, corners, angle_deg = face
+        at_s = round((at_us - segment.in_us) / 1e6, 3)
+        pair = Pair(at_s, angle_deg, before, self._small(picture), box * scale, corners * scale)
+        self._pairs.setdefault(segment.index, []).append(pair)
+
+    def _small(self, picture: Any) -> Any:
+        return self._shrinker.shrink(picture, min(LONGEST_SIDE, max(self._video.width, self._video.height)))
 
     def _turn(self, picture: Any, index: int, share: float) -> None:
         if not self._correction.moves(index):
@@ -105,6 +142,20 @@ class Corrector:
         frames = range(segment.first_frame, segment.first_frame + segment.frames)
         until_us = [float((frame + Fraction(1, 2)) * 1_000_000 / rate) for frame in frames]
         return self._correction.report(until_us, given_up_us=self._given_up_us)
+
+    def compare(self, segment: PlannedSegment) -> Compare | None:
+        """Writes `<stem>.gaze.jpg`, and `<stem>.explain.png` where it is asked for; None where no eyes were turned."""
+        pairs = self._pairs.pop(segment.index, [])
+        if not pairs or self._failed:
+            return None
+        files = {".gaze.jpg": sheet(pairs)}
+        if self._explain:
+            files[".explain.png"] = strips(pairs)
+        for suffix, data in files.items():
+            path = self._work_dir / f"{segment.stem}{suffix}"
+            path.write_bytes(data)
+            sync(path)
+        return Compare(rows=len(pairs), tile_width=TILE, tile_height=TILE, at_s=[pair.at_s for pair in pairs])
 
 
 def _wish(recipe: Recipe) -> Wish:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from vidprod.domain.canvas import over_blur
-from vidprod.domain.gaze import FramingReport, GazeReport, disclosure, untouched
+from vidprod.domain.gaze import Compare, FramingReport, GazeReport, disclosure, untouched
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.step import Progress, RenderRequest, Say, SegmentDone
 from vidprod.errors import Refused, VidProdError
@@ -42,13 +42,13 @@ def run(request: RenderRequest, say: Say) -> None:
         _copy(request, todo, say)
         return
     path, warnings = plan_path(request, say)
-    eyes = _eyes(request)
+    eyes = _eyes(request, todo)
     with _Canvases(request, todo, path, eyes) as canvases, _Sounds(request, todo) as sounds:
         for segment in todo:
             _make(request, segment, canvases, sounds, say, warnings)
 
 
-def _eyes(request: RenderRequest) -> "Corrector | GazeReport | None":
+def _eyes(request: RenderRequest, todo: list[PlannedSegment]) -> "Corrector | GazeReport | None":
     """What turns the eyes; where nothing can, the report that says why; None where it is not asked for."""
     recipe = request.recipe
     if not recipe.corrects:
@@ -58,7 +58,7 @@ def _eyes(request: RenderRequest) -> "Corrector | GazeReport | None":
     try:
         from vidprod.pipeline.gaze import Corrector
 
-        return Corrector(request, Path(request.track))
+        return Corrector(request, Path(request.track), todo)
     except ImportError as error:
         return untouched(recipe.gaze_strength, reason=f"OpenCV is not installed ({error})")
     except (OSError, VidProdError) as error:
@@ -110,6 +110,7 @@ def _make(
         warnings=[*rendition.warnings, *warnings],
         framing=canvases.framing(segment),
         gaze=gaze,
+        compare=canvases.compare(segment),
         synthetic=synthetic is not None,
         synthetic_reason=synthetic,
     )
@@ -191,6 +192,10 @@ class _Canvases:
         if self._eyes is None or isinstance(self._eyes, GazeReport):
             return self._eyes
         return self._eyes.report(segment, rate=Fraction(self._request.plan.fps))
+
+    def compare(self, segment: PlannedSegment) -> Compare | None:
+        """Pictures before and after, written beside the segment, all of whose frames were taken."""
+        return None if self._eyes is None or isinstance(self._eyes, GazeReport) else self._eyes.compare(segment)
 
     def next(self, frames: int, *, waiting: Callable[[float], None]) -> Iterator[Any]:
         """The canvases of the next `frames` output frames; one that is shown longer comes again.

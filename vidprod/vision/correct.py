@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidprod.domain.gaze import GazeReport, LeftAlone, untouched
+from vidprod.vision.eyes import OUTER
 from vidprod.vision.gaze import NONE, WHOLE, WHYS, Turn, Wish, turn_of, usual_of
 from vidprod.vision.looks import Look
 from vidprod.vision.patch import Pixels
@@ -53,6 +54,29 @@ class Correction:
         """Writes the turned eyes into `pixels`; `share`: of what was planned, 0 … 1."""
         for each in self._eyepieces:
             each.turn_eyes(pixels, picture, share)
+
+    def notable(self, first_us: int, end_us: int, *, most: int) -> list[int]:
+        """Up to `most` pictures of a stretch of the take, spread over it, in which most is turned."""
+        times = self._track.times_us
+        bounds = np.searchsorted(times, np.linspace(first_us, end_us, most + 1))
+        found = []
+        for first, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            moving = {picture: self._how_far(picture) for picture in range(first, end) if self.moves(picture)}
+            if moving:
+                found.append(max(moving, key=lambda picture: moving[picture]))
+        return found
+
+    def _how_far(self, picture: int) -> float:
+        return max(each.angle_at(picture) * each.share_at(picture) for each in self._eyepieces)
+
+    def face_at(self, picture: int) -> tuple[NDArray[Any], NDArray[Any], float] | None:
+        """Of the face turned most in a picture: its box (4,), the outer corners of its eyes (2, 2), left and right in
+        the picture, pixels of the display; and the angle between gaze and lens, before. None where there is none."""
+        moving = [each for each in self._eyepieces if each.moves(picture)]
+        if not moving:
+            return None
+        most = max(moving, key=lambda each: each.angle_at(picture) * each.share_at(picture))
+        return *most.place_at(picture), most.angle_at(picture)
 
     def report(self, until_us: Sequence[float], *, given_up_us: int | None) -> GazeReport:
         """What was done in frames of the output.
@@ -136,10 +160,24 @@ class _Eyepiece:
                 centre=turn.iris[row, eye] + look.place,
                 radius=float(self._usual.radius[eye] * look.size),
                 shift=turn.shift[row, eye] * share,
-                upper=float(turn.lift[row, eye]) * share,
-                lower=float(turn.lower_lift[row, eye]) * share,
+                lift=float(turn.lift[row, eye]) * share,
             )
             pixels.write(box, before, redirect(before, grid, eyes.points[row, eye], move, look))
+
+    def angle_at(self, picture: int) -> float:
+        """Degrees between gaze and lens, before; 0 where the face is not seen."""
+        row = self._row(picture)
+        return 0.0 if row is None else float(self._turn.angle_deg[row])
+
+    def share_at(self, picture: int) -> float:
+        """Of the correction; 0 where the face is not seen."""
+        row = self._row(picture)
+        return 0.0 if row is None else float(self._turn.share[row])
+
+    def place_at(self, picture: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The face's box and the outer corners of its eyes, in a picture in which it is seen."""
+        row = int(np.searchsorted(self.at, picture))
+        return np.asarray(self._face.box[row]), np.asarray(self._face.eyes[row, :, OUTER])
 
     def _row(self, picture: int) -> int | None:
         """Of `_turn`, which is seen to."""

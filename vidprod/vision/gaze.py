@@ -30,17 +30,16 @@ _FAR_DOWN, _FAR_DOWN_SLOWS = -20.0, 0.6  # degrees; from there lids fall faster 
 
 # How far what is seen has to move for a degree, in eye widths.
 _IRIS_SIDEWAYS = 0.0082  # 0.0062 by anatomy (12 mm from the eye's centre, 30 mm wide); both networks see 0.8 of it
-_IRIS_UP = 0.0080
-_LID_UP = (
-    0.0080  # lids of five people move by 0.0035 to 0.0076; folds of the skin, which tell a third, do not move here
-)
-_LOWER_LID = 0.25  # of the upper one's way, when the eye goes up
+_IRIS_UP = 0.0074
+# Lids of five people move by 0.0035 to 0.0076; folds of the skin above tell a third of what people see, and stay here.
+_LID_UP = 0.0095
 
 _STEADY_DEG = 3.0  # what differs by more is another place that is looked at
 _LEAST_OPEN = 0.75  # of the opening around: else the lids tell of a blink, not of gaze
 _LONGER_THAN_A_BLINK_S, _BLINK_RAMP_S = 0.6, 0.1  # to either side; a blink takes 0.1 to 0.4 s
 _SHUT, _OPEN = 0.40, 0.64  # of the usual opening: between them a blink lets go of the eyes
 _NEAR_DEG = (3.0, 6.0)  # people take a gaze this near for one at themselves; what is nearer stays as it is
+_DOWN_IS_FURTHER, _BOTH_WAYS = 1.2, 0.8  # looked at: from 20° down the crescent below the iris is grey
 _IRIS_PX = (8.0, 11.0)  # across; smaller ones are a smear whatever is done
 _SURE = (0.5, 0.7)  # of the face's confidence
 _AROUND_S = 2.5  # what happens this far away may matter: the windows below, one after the other
@@ -86,11 +85,6 @@ class Turn:
     share: Array  # (m,) of the whole correction that is made, 0 … 1
     angle_deg: Array  # (m,) between gaze and lens, before
     why: NDArray[np.int8]  # (m,) index into WHYS: what keeps `share` from 1 most
-
-    @property
-    def lower_lift(self) -> Array:
-        """(m, 2) of the lower lid, down."""
-        return np.minimum(self.lift, 0.0) * _LOWER_LID
 
     def cut(self, first: int, end: int) -> "Turn":
         """The rows `first` … `end − 1`."""
@@ -145,7 +139,7 @@ def _turn(track: Track, face: Face, usual: Usual, wish: Wish, rows: slice) -> Tu
 
     parts = {
         "at_lens": ramp(clock.calm(angle, 0.5, spread=8.0), *_NEAR_DEG),
-        "away": _let_go(clock, _fade(np.maximum(0.8 * angle, np.maximum(abs(yaw), abs(pitch))), wish.gaze_fade_deg)),
+        "away": _let_go(clock, _fade(_beside(yaw, pitch), wish.gaze_fade_deg)),
         "head_turned": _let_go(clock, _fade(np.abs(head_deg), wish.head_fade_deg)),
         "too_small": ramp(clock.mean(2 * (eyes.radius * eyes.width).mean(axis=1), 0.3), *_IRIS_PX),
         "no_face": np.minimum(ramp(clock.mean(face.confidence[rows], 0.15), *_SURE), _edges(clock, track)),
@@ -207,6 +201,13 @@ def _converging(clock: Clock, eyes: Eyes, usual: Usual, good: NDArray[np.bool_])
     apart = clock.filled(eyes.points[:, 0, IRIS, 0] - eyes.points[:, 1, IRIS, 0], good)
     apart = clock.calm(clock.median(apart, 0.1), 0.2, spread=0.02)
     return (apart - usual.apart) / 2
+
+
+def _beside(yaw: Array, pitch: Array) -> Array:
+    """How far a gaze is beside the lens for what can be drawn: the larger of both ways, and hardly less where it is
+    both at once. An eye that looks down shows little of itself: it is given up sooner."""
+    down = np.where(pitch < 0, _DOWN_IS_FURTHER, 1.0) * np.abs(pitch)
+    return np.asarray(np.maximum(_BOTH_WAYS * np.hypot(yaw, pitch), np.maximum(np.abs(yaw), down)))
 
 
 def _fade(angle: Array, fade_deg: tuple[float, float]) -> Array:

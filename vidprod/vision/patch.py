@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 
 # What of an eye is looked at, eye widths from its middle: to its corners and a little more, up to the brow.
-BESIDE, ABOVE, BELOW = 0.53, 0.60, 0.42
+BESIDE, ABOVE, BELOW = 0.53, 0.60, 0.30
 
 # The grid that samples of eyes of any size are laid on.
 _STEP = 1 / 88  # eye widths

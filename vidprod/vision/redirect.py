@@ -1,4 +1,4 @@
-"""One eye in one picture, moved: iris, lids, and the white and the iris that come into sight.
+"""One eye in one picture, moved: iris, upper lid, and the white and the iris that come into sight.
 
 One smooth field carries what is there: the iris moves rigidly, the upper lid and the skin above it follow as far as
 lids do, and what is between lies between. Painted is only what was hidden: the part of the iris's disc that lids
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from vidprod.vision.eyes import LOWER, UPPER, Curve
 from vidprod.vision.looks import Look, white_terms
-from vidprod.vision.patch import ABOVE, BELOW, Grid
+from vidprod.vision.patch import ABOVE, Grid
 
 Array = NDArray[np.float32]
 
 # All in eye widths but where it says otherwise.
-_SKIN_ABOVE, _SKIN_BELOW = 0.17, 0.13  # how far skin follows its lid: to 60 %
+_SKIN = 0.17  # how far the skin above follows the lid: to 60 %
 _SEAM = 0.15  # within which skin at the box's edge comes to rest
 _RIGID, _FALL = 1.08, (0.10, 0.25)  # radii to which the iris is rigid; from there the field falls, the longer the way
 _HIDDEN_ABOVE, _HIDDEN_BELOW = 0.05, 0.075  # so near to a lid an iris is in its shadow, or behind lashes
@@ -41,8 +41,7 @@ class Move(NamedTuple):
     centre: NDArray[Any]  # (2,) of the iris, where it is
     radius: float
     shift: NDArray[Any]  # (2,) of the iris
-    upper: float  # of the upper lid's middle, down
-    lower: float  # of the lower lid's middle, down
+    lift: float  # of the upper lid's middle, down; the lower one stays
 
 
 def redirect(colours: Array, grid: Grid, lids: NDArray[Any], move: Move, look: Look) -> Array:
@@ -62,21 +61,19 @@ class _Redirection:
         self._way = float(np.hypot(*self._shift))
         self._much = np.float32(min(1.0, self._way / _ALL_PAINT))
         self._upper, self._lower = Curve(lids[UPPER]), Curve(lids[LOWER])
-        self._measure(np.float32(move.upper), np.float32(move.lower))
+        self._measure(np.float32(move.lift))
 
-    def _measure(self, upper: np.float32, lower: np.float32) -> None:
+    def _measure(self, lift: np.float32) -> None:
         """Where each pixel is: against the lids before and after, and against the iris."""
         along, down = self._grid.along, self._grid.down
         self._top_before, self._bottom_before = self._upper(along), self._lower(along)
-        self._bell = np.maximum(np.float32(0), 1 - 4 * along * along)
-        top, bottom = self._top_before + upper * self._bell, self._bottom_before + lower * self._bell
-        self._between = (down - top) / np.maximum(bottom - top, np.float32(0.02))
-        self._held = np.clip(self._between, 0, 1)
-        above = np.exp(-(np.maximum(0, top - down) ** 2) / np.float32(2 * _SKIN_ABOVE**2))
-        above *= _ramp((down + np.float32(ABOVE)) / np.float32(_SEAM))
-        below = np.exp(-(np.maximum(0, down - bottom) ** 2) / np.float32(2 * _SKIN_BELOW**2))
-        below *= _ramp((np.float32(BELOW) - down) / np.float32(_SEAM))
-        self._lid_field = (upper * (1 - self._held) * above + lower * self._held * below) * self._bell
+        bell = np.maximum(np.float32(0), 1 - 4 * along * along)
+        top, bottom = self._top_before + lift * bell, self._bottom_before
+        between = (down - top) / np.maximum(bottom - top, np.float32(0.02))
+        self._held = np.clip(between, 0, 1)
+        skin = np.exp(-(np.maximum(0, top - down) ** 2) / np.float32(2 * _SKIN**2))
+        skin *= _ramp((down + np.float32(ABOVE)) / np.float32(_SEAM))
+        self._lid_field = lift * (1 - self._held) * skin * bell
         soft = np.float32(self._grid.width_px / 2.5)
         self._inside = (
             _ramp((down - top) * soft + np.float32(0.2))
