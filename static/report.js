@@ -37,8 +37,8 @@ function eyesInShort({ corrected, faded }) {
 
 /** `told`: that they were turned, and in which share of the frames. */
 function eyes({ corrected, faded, left_alone: alone, mean_deg: mean, largest_deg: largest, reason }, { told }) {
-  if (reason) return [`The eyes were left as they were: ${reason}.`];
   const turned = corrected + faded;
+  if (reason && !turned) return [`The eyes were left as they were: ${reason}.`];
   const why = Object.entries(alone)
     .filter(([, part]) => part > 0)
     .sort(([, one], [, other]) => other - one)
@@ -49,6 +49,7 @@ function eyes({ corrected, faded, left_alone: alone, mean_deg: mean, largest_deg
     faded && `In ${share(faded)} they were turned only in part.`,
     turned && mean !== null && largest !== null && `Before, they looked ${degrees(mean)} past the lens on average, ${degrees(largest)} at most.`,
     why.length && `Left alone: ${why.join(", ")}.`,
+    reason && `Then no more: ${reason}.`,
   ];
 }
 

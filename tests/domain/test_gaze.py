@@ -1,5 +1,6 @@
 """What is said of eyes and crops, in words."""
 
+import msgspec
 import pytest
 
 from vidprod.domain.gaze import FramingReport, GazeReport, disclosure, framing_in_words, gaze_in_words, percent
@@ -28,6 +29,15 @@ def test_a_segment_says_how_much_of_it_was_turned_and_why_the_rest_was_not() -> 
     )
     assert gaze_in_words(ALONE) == "eyes left as they are: no face 100 %"
     assert gaze_in_words(UNABLE) == "eyes left as they are: mediapipe is not installed"
+
+
+def test_a_segment_whose_edit_failed_half_way_says_both() -> None:
+    failed = msgspec.structs.replace(TURNED, left_alone={}, faded=0.0, reason="the eyes could not be edited")
+    assert gaze_in_words(failed) == (
+        "eyes turned to the lens in 84 % of the frames (mean 11°, at most 19°); "
+        "then no more: the eyes could not be edited"
+    )
+    assert disclosure(failed) is not None
 
 
 def test_a_crop_says_how_it_moved_and_what_is_a_guess() -> None:

@@ -103,7 +103,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         work_dir = tmp_path / f"work{next(numbers)}"
         work_dir.mkdir()
         painted.clear()
-        told = {name: options.pop(name) for name in ("no_track", "time_factor") if name in options}
+        told = {name: options.pop(name) for name in ("no_track", "time_factor", "explain") if name in options}
         todo = options.pop("todo", None)
         recipe = Recipe(**({"look_away_deg": 0.0, "gaze_strength": 1.0} | options))
         common: dict[str, Any] = {"source": str(source), "work_dir": str(work_dir), "limits": Limits()}
@@ -323,6 +323,28 @@ def test_an_edit_that_fails_costs_the_eyes_and_not_the_segment(
     assert whole(made.files[0]) == FRAMES
 
 
+def test_what_was_altered_before_the_edit_failed_is_told(
+    aside: tuple[Path, Path], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidprod.vision import correct
+    from vidprod.vision.redirect import redirect
+
+    calls = itertools.count()
+
+    def breaks(*args: Any) -> Any:
+        if next(calls) >= FRAMES:  # of both eyes: in the middle of the take
+            raise FloatingPointError("an eye of no width")
+        return redirect(*args)
+
+    monkeypatch.setattr(correct, "redirect", breaks)
+    made = make(*aside)
+    assert same(made.painted[FRAMES // 2 :], decoded(aside[0])[FRAMES // 2 :])
+    assert made.gaze.corrected == pytest.approx(0.5, abs=0.04)
+    assert made.gaze.left_alone == {}
+    assert made.gaze.reason == "the eyes could not be edited: FloatingPointError: an eye of no width"
+    assert made.renditions[0].synthetic
+
+
 def test_an_edit_that_takes_too_long_is_let_go_of_gently(
     tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -337,6 +359,8 @@ def test_an_edit_that_takes_too_long_is_let_go_of_gently(
     assert max(np.diff(away)) < 0.3 * away[-1]
     assert same(made.painted[-20:], decoded(source)[-20:])
     assert made.gaze.left_alone["too_slow"] > 0.5
+    assert made.gaze.faded > 0.2
+    assert made.renditions[0].synthetic
 
 
 def test_enough_time_is_not_let_go_of(aside: tuple[Path, Path], make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -395,6 +419,57 @@ def test_after_an_attempt_that_died_the_eyes_are_left_alone_though_there_is_a_tr
     made = make(*aside, no_track="the media child died while correcting")
     assert same(made.painted, decoded(aside[0]))
     assert made.gaze.reason == "the media child died while correcting"
+
+
+# Before and after
+
+
+def test_eyes_are_shown_before_and_after(aside: tuple[Path, Path], make: Make) -> None:
+    made = make(*aside, explain=True)
+    compare = made.renditions[0].compare
+    assert compare is not None
+    sheet = picture_of(made.files[0].with_suffix(".gaze.jpg"))
+    assert sheet.shape == (compare.rows * compare.tile_height, 2 * compare.tile_width, 3)
+    assert len(compare.at_s) == compare.rows > 2
+    assert compare.at_s == sorted(compare.at_s)
+    assert 0 <= compare.at_s[0] <= compare.at_s[-1] < FRAMES / 30
+    for row in range(compare.rows):
+        tiles = sheet[row * compare.tile_height : (row + 1) * compare.tile_height]
+        before, after = tiles[:, : compare.tile_width], tiles[:, compare.tile_width :]
+        assert np.abs(before.astype(float) - after).max() > 50
+        assert np.median(np.abs(before.astype(float) - after)) < 3
+    strips = picture_of(made.files[0].with_suffix(".explain.png"))
+    assert strips.shape[0] % compare.rows == 0
+
+
+def picture_of(path: Path) -> NDArray[np.uint8]:
+    with av.open(str(path)) as file:
+        return next(file.decode(video=0)).to_ndarray(format="rgb24").astype(np.uint8)
+
+
+@pytest.mark.parametrize("options", [{"gaze": "off"}, {"no_track": "mediapipe is not installed"}])
+def test_where_nothing_was_turned_there_is_nothing_to_compare(
+    aside: tuple[Path, Path], make: Make, options: dict[str, Any]
+) -> None:
+    made = make(*aside, explain=True, **options)
+    assert made.renditions[0].compare is None
+    assert not list(made.files[0].parent.glob("*.gaze.jpg"))
+    assert not list(made.files[0].parent.glob("*.explain.png"))
+
+
+def test_a_comparison_that_fails_costs_itself_and_not_the_segment(
+    aside: tuple[Path, Path], make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vidprod.pipeline import gaze
+
+    def broken(_pairs: object) -> bytes:
+        raise ZeroDivisionError("a face of no width")
+
+    monkeypatch.setattr(gaze, "sheet", broken)
+    made = make(*aside)
+    assert made.renditions[0].compare is None
+    assert made.renditions[0].synthetic
+    assert whole(made.files[0]) == FRAMES
 
 
 # From the take to the segment

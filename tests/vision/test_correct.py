@@ -111,6 +111,16 @@ def test_where_it_was_given_up_the_rest_was_too_slow() -> None:
     assert whole(found) == pytest.approx(1.0, abs=1e-3)
 
 
+def test_what_is_let_go_of_slowly_is_altered_until_it_is_gone() -> None:
+    made = correction(track([ASIDE] * 90))
+    until_us = [(number + 0.5) * FRAME_US for number in range(90)]
+    assert all(made.moves(number) for number in range(90))
+    found = made.report(until_us, given_up_us=1_000_000, let_go_us=1_000_000)
+    assert found.corrected == pytest.approx(33 / 90, abs=0.03)
+    assert found.faded == pytest.approx(24 / 90, abs=0.05)
+    assert whole(found) == pytest.approx(1.0, abs=1e-3)
+
+
 @pytest.mark.parametrize(
     ("seen", "reason"),
     [

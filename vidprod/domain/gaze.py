@@ -17,7 +17,7 @@ class GazeReport(msgspec.Struct, frozen=True, kw_only=True):
     left_alone: dict[LeftAlone, float]
     mean_deg: float | None  # of the angle between gaze and lens before, over the frames corrected or faded
     largest_deg: float | None
-    reason: str | None = None  # why none was corrected, where that has one reason for all
+    reason: str | None = None  # why none was corrected, or from some frame on none, where that has one reason for all
 
 
 class FramingReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,16 +53,18 @@ _WORDS: dict[LeftAlone, str] = {
 
 def gaze_in_words(report: GazeReport) -> str:
     """One line for people: "eyes turned to the lens in 84 % of the frames (mean 11°, at most 19°); left alone: …"."""
-    if report.reason is not None:
+    altered = report.corrected or report.faded
+    if report.reason is not None and not altered:
         return f"eyes left as they are: {report.reason}"
     alone = [f"{_WORDS[why]} {percent(share)}" for why, share in _largest_first(report.left_alone) if share > 0]
-    if not report.corrected and not report.faded:
+    if not altered:
         return "eyes left as they are" + (f": {', '.join(alone)}" if alone else "")
     turned = f"eyes turned to the lens in {percent(report.corrected)} of the frames"
     if report.mean_deg is not None and report.largest_deg is not None:
         turned += f" (mean {report.mean_deg:.0f}°, at most {report.largest_deg:.0f}°)"
     in_part = [f"in part in {percent(report.faded)}"] if report.faded else []
-    return "; ".join([turned, *in_part, *([f"left alone: {', '.join(alone)}"] if alone else [])])
+    then = [f"then no more: {report.reason}"] if report.reason is not None else []
+    return "; ".join([turned, *in_part, *([f"left alone: {', '.join(alone)}"] if alone else []), *then])
 
 
 def framing_in_words(report: FramingReport) -> str:

@@ -10,6 +10,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from vidprod.domain.canvas import LONGEST_SIDE
 from vidprod.domain.gaze import Compare, GazeReport, untouched
 from vidprod.domain.plan import PlannedSegment
@@ -71,6 +73,7 @@ class Corrector:
         self._spent_s, self._began_s = 0.0, time.perf_counter()
         self._given_up_us: int | None = None
         self._failed: str | None = None
+        self._failed_us = 0  # from where on it was given up at once
         self._wanted = {picture: segment for segment in todo for picture in self._notable(segment)}
         self._pairs: dict[int, list[Pair]] = {}  # by the index of the segment
 
@@ -94,6 +97,7 @@ class Corrector:
         except Exception as error:
             traceback.print_exc()
             self._failed = f"the eyes could not be edited: {type(error).__name__}: {error}"
+            self._failed_us = at_us
         self._spent_s += time.thread_time() - began_s
         self._judge(at_us)
 
@@ -137,20 +141,28 @@ class Corrector:
 
     def report(self, segment: PlannedSegment, *, rate: Fraction) -> GazeReport:
         """What was done in `segment`, all of whose pictures were corrected."""
-        if self._failed:
-            return untouched(self._strength, reason=self._failed)
         frames = range(segment.first_frame, segment.first_frame + segment.frames)
         until_us = [float((frame + Fraction(1, 2)) * 1_000_000 / rate) for frame in frames]
-        return self._correction.report(until_us, given_up_us=self._given_up_us)
+        if self._failed is None:
+            return self._correction.report(until_us, given_up_us=self._given_up_us, let_go_us=_LET_GO_US)
+        so_far = self._correction.report(until_us, given_up_us=self._failed_us - 1)  # what was altered must be told
+        if not so_far.corrected and not so_far.faded:
+            return untouched(self._strength, reason=self._failed)
+        alone = {why: share for why, share in so_far.left_alone.items() if why != "too_slow"}
+        return msgspec.structs.replace(so_far, left_alone=alone, reason=self._failed)
 
     def compare(self, segment: PlannedSegment) -> Compare | None:
         """Writes `<stem>.gaze.jpg`, and `<stem>.explain.png` where it is asked for; None where no eyes were turned."""
         pairs = self._pairs.pop(segment.index, [])
-        if not pairs or self._failed:
+        if not pairs:
             return None
-        files = {".gaze.jpg": sheet(pairs)}
-        if self._explain:
-            files[".explain.png"] = strips(pairs)
+        try:
+            files = {".gaze.jpg": sheet(pairs)}
+            if self._explain:
+                files[".explain.png"] = strips(pairs)
+        except Exception:  # the segment is worth more than a picture of what was done
+            traceback.print_exc()
+            return None
         for suffix, data in files.items():
             path = self._work_dir / f"{segment.stem}{suffix}"
             path.write_bytes(data)

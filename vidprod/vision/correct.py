@@ -78,20 +78,20 @@ class Correction:
         most = max(moving, key=lambda each: each.angle_at(picture) * each.share_at(picture))
         return *most.place_at(picture), most.angle_at(picture)
 
-    def report(self, until_us: Sequence[float], *, given_up_us: int | None) -> GazeReport:
+    def report(self, until_us: Sequence[float], *, given_up_us: int | None, let_go_us: int = 1) -> GazeReport:
         """What was done in frames of the output.
 
         Args:
             until_us: of each frame, the latest time of the picture it shows.
-            given_up_us: from where on nothing was done any more, for want of time.
+            given_up_us: from where on less and less was done, and nothing `let_go_us` later, for want of time.
         """
         if (nothing := self.why_nothing) is not None:
             return untouched(self._strength, reason=nothing)
         shown = np.clip(np.searchsorted(self._track.times_us, until_us, side="right") - 1, 0, None)
         share, why, angle = (values[shown] for values in self._of_pictures())
         if given_up_us is not None:
-            late = self._track.times_us[shown] >= given_up_us
-            share, why = np.where(late, 0.0, share), np.where(late, _TOO_SLOW, why)
+            held = np.clip(1.0 - (self._track.times_us[shown] - given_up_us) / let_go_us, 0.0, 1.0)
+            share, why = share * held, np.where(held < 1.0, _TOO_SLOW, why)
         turned = share >= NONE
         alone = {
             cast(LeftAlone, WHYS[code]): round(float((why[~turned] == code).sum() / len(shown)), 4)
