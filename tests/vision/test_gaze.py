@@ -53,7 +53,7 @@ def blink(t: float, *, at: float = 2.0) -> float:
 
 
 @both_meshes
-@pytest.mark.parametrize("head_yaw", [0, 15, -15])
+@pytest.mark.parametrize("head_yaw", [0, 10, -10])
 @pytest.mark.parametrize(("yaw", "pitch"), [(12, 0), (-12, 0), (0, 10), (0, -12), (12, -10), (-10, 8)])
 def test_eyes_go_back_to_where_they_would_look_into_the_lens(
     errors: MeshErrors, head_yaw: float, yaw: float, pitch: float

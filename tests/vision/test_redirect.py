@@ -130,6 +130,55 @@ def test_whites_become_no_whiter(kind: Sight, gaze: Sight) -> None:
         assert shows <= 1.08 * was
 
 
+def test_a_white_that_was_learned_too_bright_is_painted_no_brighter_than_what_is_there() -> None:
+    sight = Sight(yaw=16)
+    brighter = np.zeros((6, 3), np.float32)
+    brighter[0, 0] = 60
+    after = edited(sight, [replace(look, white=look.white + brighter) for look in looks()])[0]
+    for eye in (0, 1):
+        was = np.percentile(luma(sight)[opening(sight, eye, SIZE)], 92)
+        assert np.percentile(after[uncovered(sight, eye)], 90) <= 1.02 * was
+
+
+def uncovered(sight: Sight, eye: int) -> NDArray[np.bool_]:
+    """Where the iris was, and is not in eyes that look into the lens."""
+    lens = sight.at_lens()
+    gone = (from_iris(sight, eye) < 0.95) & (from_iris(lens, eye) > 1.2)
+    return np.asarray(gone & opening(lens, eye, SIZE, within=0.03))
+
+
+def from_iris(sight: Sight, eye: int) -> Luma:
+    """How far each pixel is from the middle of the iris, in radii of it."""
+    along, down = places(sight, eye, SIZE)
+    middle = sight.iris_of(eye)
+    return np.asarray(np.hypot(along - middle[0], down - middle[1]) / IRIS_RADIUS)
+
+
+@pytest.mark.parametrize("yaw", [16, -16])
+def test_where_the_iris_was_there_is_white(yaw: float) -> None:
+    sight = Sight(yaw=yaw)
+    lens, found, before = luma(sight.at_lens()), edited(sight, looks())[0].astype(float), luma(sight)
+    for eye in (0, 1):
+        gone = uncovered(sight, eye)
+        assert gone.sum() > 20
+        assert np.abs(before - lens)[gone].mean() > 60
+        assert np.abs(found - lens)[gone].mean() < 9
+
+
+@pytest.mark.parametrize("yaw", [0, 12])
+def test_where_lids_hid_the_iris_there_is_iris(yaw: float) -> None:
+    sight = Sight(yaw=yaw, pitch=-16)
+    lens, found = luma(sight.at_lens()), edited(sight, looks())[0].astype(float)
+    for eye in (0, 1):
+        along, down = places(sight, eye, SIZE)
+        came_from = down - (sight.at_lens().iris_of(eye) - sight.iris_of(eye))[1]
+        upper, lower = lids(along, eye, sight)
+        hidden = (from_iris(sight.at_lens(), eye) < 0.9) & ((came_from > lower) | (came_from < upper))
+        hidden &= opening(sight.at_lens(), eye, SIZE, within=0.015)
+        assert hidden.sum() > 20
+        assert np.abs(found - lens)[hidden].mean() < 12
+
+
 @pytest.mark.parametrize("light", [0.55, 0.8, 1.15])
 def test_in_another_light_what_is_painted_is_as_bright_as_what_is_there(light: float) -> None:
     sight = Sight(yaw=12, pitch=-8, light=light)
