@@ -15,6 +15,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from vidprod.media.small import Shrinker
 from vidprod.pipeline import plan, probe, track
 from vidprod.pipeline.gaze import Corrector, EyeSamples
 from vidprod.services.child import ChildHost
+from vidprod.services.process import environment
 from vidprod.telemetry import metrics
 from vidprod.vision.follow import Follower
 from vidprod.vision.landmarks import Mesh
@@ -324,6 +326,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60, help="length of the takes for whole jobs")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    if "OPENBLAS_NUM_THREADS" not in os.environ:  # as a child has it; read when numpy is loaded
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **environment()})
     console = Console(width=250)
     clips = options.clips or [SHARED / "clips" / f"{name}.mp4" for name in (*AVERTED, *CONTROLS)]
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:

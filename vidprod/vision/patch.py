@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
+cv2.setNumThreads(1)  # a patch is small, and the cores have other work
+
 # What of an eye is looked at, eye widths from its middle: to its corners and a little more, up to the brow.
 BESIDE, ABOVE, BELOW = 0.53, 0.60, 0.30
 
