@@ -9,7 +9,7 @@ const LEFT_ALONE = {
   head_turned: "head turned",
   no_face: "no face",
   too_small: "too small",
-  glare: "glare",
+  glare: "covered or in glare",
   too_slow: "too slow",
 };
 

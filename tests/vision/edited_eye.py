@@ -45,7 +45,6 @@ def looks_of(sights: tuple[Sight, ...], errors: MeshErrors = USUAL) -> NDArray[n
     sampler = Sampler()
     for number, sight in enumerate(sights):
         at_us = number * SPACING_US
-        assert sampler.wants(1, at_us)
         pixels = pixels_of(planes(picture(sight, SIZE, grain=2.0, seed=number)))
         sampler.see(1, at_us, points(sight, errors, seed=number), pixels)
     found = sampler.looks()

@@ -323,6 +323,29 @@ def test_it_is_told_why_eyes_are_left_alone(sight: Sight, told: Told, why: str) 
     assert (found.share.max() < NONE) == (why != "corrected")
 
 
+def covered(track: Track, first_s: float, end_s: float, *, usual: float = 60.0) -> Track:
+    """Something lies before the eyes for a while: they do not stand out there. The mesh sees open eyes all the same."""
+    seen_us = track.times_us
+    hidden = (seen_us >= first_s * 1e6) & (seen_us < end_s * 1e6)
+    contrast = np.where(hidden, 0.0, usual).astype(np.float32)
+    track.faces[0].looks |= {"seen_us": seen_us, "contrast": np.stack([contrast, contrast], axis=1)}
+    return track
+
+
+def test_eyes_behind_a_hand_or_a_light_are_let_go_of_gently() -> None:
+    found = turn(covered(track_of([ASIDE] * 120), 1.5, 2.5))
+    assert whys(found, slice(50, 70)) == {"glare"}
+    assert found.share[50:70].max() < NONE
+    assert found.share[:20].min() > WHOLE
+    assert found.share[-20:].min() > WHOLE
+    assert np.abs(np.diff(found.share)).max() < 0.35
+
+
+def test_eyes_that_hardly_stand_out_anywhere_are_turned_all_the_same() -> None:
+    found = turn(covered(track_of([ASIDE] * 120), 1.5, 2.5, usual=8.0))
+    assert whys(found) == {"corrected"}
+
+
 # Strength and glances
 
 

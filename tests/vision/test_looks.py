@@ -105,12 +105,6 @@ def test_eyes_that_never_open_tell_nothing_that_is_no_number() -> None:
     assert looks is None or np.isfinite(looks).all()
 
 
-def test_a_face_that_was_never_sampled_has_no_looks() -> None:
-    sampler = Sampler()
-    assert sampler.wants(1, 0)
-    assert dict(sampler.looks()) == {}
-
-
 def test_eyes_at_the_edge_of_the_picture_are_no_sample() -> None:
     assert looks_of((replace(LENS, x=60.0),)) is None
 
@@ -119,7 +113,6 @@ def test_faces_are_kept_apart() -> None:
     sampler = Sampler()
     for number, iris in ((1, BROWN), (2, BLUE)):
         sight = replace(LENS, iris=iris)
-        assert sampler.wants(number, 0)
         sampler.see(number, 0, points(sight), pixels_of(planes(picture(sight))))
     found = sampler.looks()
     brown, blue = (both(found[number]["eyes"])[0].rings[8] for number in (1, 2))
@@ -127,14 +120,11 @@ def test_faces_are_kept_apart() -> None:
 
 
 def test_an_hours_take_keeps_few_samples_evenly_over_it() -> None:
-    sampler, taken = Sampler(), []
+    sampler = Sampler()
     small = pixels_of(planes(picture(replace(LENS, width=20, x=40, y=20), (80, 40))))
     where = points(replace(LENS, width=20, x=40, y=20))
     for at_us in range(0, 3_600_000_000, 400_000):
-        if sampler.wants(1, at_us):
-            sampler.see(1, at_us, where, small)
-            taken.append(at_us)
-    assert len(taken) < 12 * MOST
+        sampler.see(1, at_us, where, small)
     assert len(sampler._faces[1]._taken) <= 2 * MOST
     kept = [at_us / 1e6 for at_us, _, _ in sampler._faces[1]._taken]
     assert max(np.diff([0, *kept, 3600])) < 3600 / MOST * 2.5
@@ -143,13 +133,21 @@ def test_an_hours_take_keeps_few_samples_evenly_over_it() -> None:
 def test_samples_come_some_time_apart() -> None:
     sampler, eyes = Sampler(), points(LENS)
     pixels = pixels_of(planes(picture(LENS)))
-    taken = 0
     for number in range(60):
-        at_us = number * 1_000_000 // 30
-        if sampler.wants(1, at_us):
-            sampler.see(1, at_us, eyes, pixels)
-            taken += 1
-    assert 2 <= taken <= 2_000_000 // SPACING_US + 2
+        sampler.see(1, number * 1_000_000 // 30, eyes, pixels)
+    assert 2 <= len(sampler._faces[1]._taken) <= 2_000_000 // SPACING_US + 2
+
+
+def test_of_every_picture_it_is_known_how_much_the_eyes_stand_out() -> None:
+    sampler, eyes = Sampler(), points(LENS)
+    drawn = planes(picture(LENS))
+    covered = [np.full_like(plane, 140) for plane in drawn]
+    for number, seen in enumerate((drawn, covered, drawn)):
+        sampler.see(1, number * 40_000, eyes, pixels_of(seen))
+    looks = sampler.looks()[1]
+    assert looks["seen_us"].tolist() == [0, 40_000, 80_000]
+    assert (looks["contrast"][[0, 2]] > 30).all()
+    assert np.abs(looks["contrast"][1]).max() == 0
 
 
 def test_looks_are_kept_as_numbers() -> None:

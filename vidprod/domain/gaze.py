@@ -46,7 +46,7 @@ _WORDS: dict[LeftAlone, str] = {
     "head_turned": "head turned",
     "no_face": "no face",
     "too_small": "too small",
-    "glare": "glare",
+    "glare": "covered or in glare",
     "too_slow": "too slow",
 }
 

@@ -43,10 +43,10 @@ class EyeSamples:
 
     def see(self, picture: Any, at_us: int, seen: Sequence[Seen]) -> None:
         """A decoded picture, and the faces in it."""
-        due = [face for face in seen if self._sampler.wants(face.id, at_us)]
-        if not due or (pixels := _pixels(self._video, picture)) is None:
+        pixels = _pixels(self._video, picture)
+        if pixels is None:
             return
-        for face in due:
+        for face in seen:
             self._sampler.see(face.id, at_us, face.points[EYES, :2], pixels)
 
     def looks(self) -> Mapping[int, Looks]:

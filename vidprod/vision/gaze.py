@@ -44,6 +44,7 @@ _IRIS_PX = (8.0, 11.0)  # across; smaller ones are a smear whatever is done
 _SURE = (0.5, 0.7)  # of the face's confidence
 _AROUND_S = 2.5  # what happens this far away may matter: the windows below, one after the other
 _ENOUGH = 2000  # pictures that tell what is usual
+_COVERED, _LEAST_CONTRAST = (0.25, 0.45), 15.0  # of the usual contrast; grey levels below which it is noise
 _GAP_S = 0.2  # without a face, and the eyes are another run
 _EDGE_S = 0.15  # to let go before a face is lost, and to take hold after
 
@@ -71,6 +72,7 @@ class Usual(NamedTuple):
     opening: Array  # (2,)
     radius: Array  # (2,) of the iris
     apart: float  # by how much the left eye's iris lies further along than the right one's
+    contrast: float  # of white against iris, grey levels; 0 where it says nothing
 
 
 @dataclass
@@ -103,7 +105,14 @@ def usual_of(face: Face) -> Usual:
         opening=np.maximum(opening, 1e-3).astype(np.float64),
         radius=np.median(eyes.radius, axis=0).astype(np.float64),
         apart=float(np.median(apart[is_open] if is_open.any() else apart)),
+        contrast=_usual_contrast(face),
     )
+
+
+def _usual_contrast(face: Face) -> float:
+    contrast = face.looks.get("contrast")
+    usual = 0.0 if contrast is None or not len(contrast) else float(np.median(contrast))
+    return usual if usual >= _LEAST_CONTRAST else 0.0
 
 
 def turn_of(track: Track, face: Face, usual: Usual, wish: Wish, *, first: int = 0, end: int | None = None) -> Turn:
@@ -143,6 +152,7 @@ def _turn(track: Track, face: Face, usual: Usual, wish: Wish, rows: slice) -> Tu
         "head_turned": _let_go(clock, _fade(np.abs(head_deg), wish.head_fade_deg)),
         "too_small": ramp(clock.mean(2 * (eyes.radius * eyes.width).mean(axis=1), 0.3), *_IRIS_PX),
         "no_face": np.minimum(ramp(clock.mean(face.confidence[rows], 0.15), *_SURE), _edges(clock, track)),
+        "glare": _uncovered(clock, face, usual, track.times_us[at], good),
         "blink": _while_open(clock, opening, pitch),
     }
     glance = 1.0 - np.minimum(1.0, wish.look_away_deg * _glances(times_s) / np.maximum(angle, 1e-6))
@@ -224,6 +234,15 @@ def _while_open(clock: Clock, opening: Array, pitch: Array) -> Array:
     early = np.minimum(share, clock.mean(share, 0.1))
     lowered = np.maximum(early, ramp(opening, 0.2, 0.5))  # a lid that is lowered cannot open in a blink
     return np.where(pitch < 0, early, lowered)
+
+
+def _uncovered(clock: Clock, face: Face, usual: Usual, at_us: NDArray[np.int64], good: NDArray[np.bool_]) -> Array:
+    """1 where the eyes stand out as they do in the take; 0 where a hand or a light in glasses lies before them."""
+    if not usual.contrast:
+        return np.ones(len(clock))
+    told = face.looks["contrast"].mean(axis=1) / usual.contrast
+    part = clock.filled(np.interp(at_us, face.looks["seen_us"], told), good)
+    return _let_go(clock, ramp(clock.median(part, 0.1), *_COVERED))
 
 
 def _edges(clock: Clock, track: Track) -> Array:

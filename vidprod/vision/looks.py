@@ -4,6 +4,7 @@ Sampled from pictures of open eyes while the faces are followed, fitted when all
 where pixels are missing: an iris that lids hid, and white that the iris hid.
 """
 
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,10 @@ _RAYS = np.deg2rad(np.arange(0, 360, 12))
 _LEAST_RAYS = 5
 _LEAST_WHITE, _LEAST_RING = 30, 15  # pixels, of all samples
 _RIDGE = (1e-4, 0.02, 0.004, 0.002, 0.002, 0.002)  # of each of `white_terms`, a pixel
+
+# Where an eye is watched, radii from the mesh's centre of the iris: nine places each in the iris, left of it and right.
+_NEAR = np.stack(np.meshgrid([-0.3, 0.0, 0.3], [-0.35, -0.1, 0.15]), axis=-1).reshape(-1, 2)
+_WATCHED = np.concatenate([_NEAR, _NEAR * (0.5, 1) - (1.5, 0), _NEAR * (0.5, 1) + (1.5, 0)])
 
 _White = tuple[Array, Array]  # terms (n, 6), colours (n, 3)
 _Iris = tuple[Array, Array]  # distance from the centre (n,) in radii, colours (n, 3)
@@ -83,22 +88,27 @@ class Sampler:
     def __init__(self) -> None:
         self._faces: dict[int, _Samples] = {}
 
-    def wants(self, face: int, at_us: int) -> bool:
-        """Whether a sample of this face is due."""
-        return self._faces.setdefault(face, _Samples()).is_due(at_us)
-
     def see(self, face: int, at_us: int, points: NDArray[Any], pixels: Pixels) -> None:
-        """A picture of a face whose sample is due.
+        """A picture of a face.
 
         Args:
             points: (2, 21, 2) of its eyes, pixels of the display, in the order of the track.
         """
-        self._faces[face].take(at_us, points, pixels)
+        samples = self._faces.setdefault(face, _Samples())
+        samples.watch(at_us, points, pixels)
+        if samples.is_due(at_us):
+            samples.take(at_us, points, pixels)
 
-    def looks(self) -> Mapping[int, dict[str, Array]]:
-        """By face, as the track keeps them: "eyes", (2, 69), see `Look`. Faces too little was seen of are not there."""
-        found = {number: samples.fit() for number, samples in self._faces.items()}
-        return {number: {"eyes": eyes} for number, eyes in found.items() if eyes is not None}
+    def looks(self) -> Mapping[int, dict[str, NDArray[Any]]]:
+        """By face, as the track keeps them: "eyes", (2, 69), see `Look`; and of every picture looked at "seen_us",
+        (k,) when it was, and "contrast", (k, 2) by how much the white of each eye is brighter than its iris, grey
+        levels of 8 bits. Faces too little was seen of are not there."""
+        found = {number: (samples, samples.fit()) for number, samples in self._faces.items()}
+        return {
+            number: {"eyes": eyes, "seen_us": samples.seen_us, "contrast": samples.contrast}
+            for number, (samples, eyes) in found.items()
+            if eyes is not None
+        }
 
 
 class _Samples:
@@ -106,6 +116,24 @@ class _Samples:
         self._every_us = int(_EVERY_S * 1e6)
         self._due_us = 0
         self._taken: list[tuple[int, NDArray[Any], list[Array]]] = []
+        self._seen_us, self._contrast = array("q"), array("f")
+
+    @property
+    def seen_us(self) -> NDArray[np.int64]:
+        return np.array(self._seen_us, np.int64)
+
+    @property
+    def contrast(self) -> Array:
+        return np.array(self._contrast, np.float32).reshape(-1, 2)
+
+    def watch(self, at_us: int, points: NDArray[Any], pixels: Pixels) -> None:
+        """A hand before the eyes or a light in glasses is not seen by the mesh: it draws open eyes there."""
+        centre = points[:, IRIS]
+        radius = np.linalg.norm(points[:, LIMBUS] - centre[:, None], axis=-1).mean(axis=1)
+        luma = pixels.luma_at(centre[:, None] + radius[:, None, None] * _WATCHED)  # (2, places, 2) to (2, places)
+        iris, left, right = (np.median(part, axis=1) for part in np.split(luma, 3, axis=1))
+        self._seen_us.append(at_us)
+        self._contrast.extend((np.maximum(left, right) - iris).tolist())
 
     def is_due(self, at_us: int) -> bool:
         return at_us >= self._due_us

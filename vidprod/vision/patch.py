@@ -150,6 +150,14 @@ class Pixels:
         wide, high = self._coarser
         return slice(box.top // high, box.bottom // high), slice(box.left // wide, box.right // wide)
 
+    def luma_at(self, points: NDArray[Any]) -> Array:
+        """Brightness as of 8 bits of the pixels nearest to points of the display, (…, 2); at the edge for those
+        beyond it."""
+        coded = np.floor(self.upright.to_coded(points)).astype(np.int64)
+        height, width = self._luma.shape
+        rows, columns = np.clip(coded[..., 1], 0, height - 1), np.clip(coded[..., 0], 0, width - 1)
+        return np.asarray(self._luma[rows, columns] / self._scale, np.float32)
+
     def sample(self, middle: NDArray[Any], along: NDArray[Any], width: float) -> Array | None:
         """The eye on the standard grid, (len(GRID_DOWN), len(GRID_ALONG), 3); None where it is not all in the
         picture."""

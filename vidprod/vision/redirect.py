@@ -180,7 +180,7 @@ class _Redirection:
         return float(np.clip(np.median(rest), -_IRIS_EXPOSURE, _IRIS_EXPOSURE))
 
     def _noise(self) -> Array:
-        """(height, width), the same for the same place of the iris: painted noise that dances would be seen."""
+        """(height, width) grey levels, another in every picture, as a camera's is."""
         height, width = self._grid.along.shape
         top = int((self._centre[1] + 1) * 997) % max(1, _grain.shape[0] - height)
         left = int((self._centre[0] + 1) * 997) % max(1, _grain.shape[1] - width)
