@@ -323,6 +323,13 @@ def test_it_is_told_why_eyes_are_left_alone(sight: Sight, told: Told, why: str) 
     assert (found.share.max() < NONE) == (why != "corrected")
 
 
+def test_who_seems_to_look_up_all_the_time_is_believed_by_half() -> None:
+    up = Sight(pitch=12)
+    now_and_then = turn(track_of(film(lambda t: up if t > 3 else LENS, seconds=5))).shift[-20:, 0, 1].mean()
+    always = turn(track_of(film(lambda t: up, seconds=5))).shift[-20:, 0, 1].mean()
+    assert 0.2 < always / now_and_then < 0.7
+
+
 def covered(track: Track, first_s: float, end_s: float, *, usual: float = 60.0) -> Track:
     """Something lies before the eyes for a while: they do not stand out there. The mesh sees open eyes all the same."""
     seen_us = track.times_us

@@ -26,6 +26,9 @@ _YAW_OF_HEAD = 50.0  # degrees times the sine of the head's yaw
 # found well. Both together, so that a wide eye is not one that looks up. Up is > 0.
 _PITCH, _PITCH_OF_UPPER, _PITCH_OF_LOWER = -29.7, -232.0, -149.0  # degrees, degrees an eye width
 
+# Who reads looks beside or below the lens. Who seems to look above it for most of a take may just have wide eyes (a
+# portrait of someone who looks into the lens read 7° up): half of that is not believed.
+_HALF = 0.5
 _FAR_DOWN, _FAR_DOWN_SLOWS = -20.0, 0.6  # degrees; from there lids fall faster than the eye turns
 
 # How far what is seen has to move for a degree, in eye widths.
@@ -73,6 +76,7 @@ class Usual(NamedTuple):
     radius: Array  # (2,) of the iris
     apart: float  # by how much the left eye's iris lies further along than the right one's
     contrast: float  # of white against iris, grey levels; 0 where it says nothing
+    above_deg: float  # by how much the gaze seems to lie above the lens for no more than the eyes' shape
 
 
 @dataclass
@@ -106,6 +110,7 @@ def usual_of(face: Face) -> Usual:
         radius=np.median(eyes.radius, axis=0).astype(np.float64),
         apart=float(np.median(apart[is_open] if is_open.any() else apart)),
         contrast=_usual_contrast(face),
+        above_deg=_HALF * max(0.0, float(np.median(_pitch_of_lids(eyes)[is_open])) if is_open.any() else 0.0),
     )
 
 
@@ -143,7 +148,7 @@ def _turn(track: Track, face: Face, usual: Usual, wish: Wish, rows: slice) -> Tu
     opening = (eyes.openness / usual.opening).mean(axis=1)
     good = _gaze_is_told(clock, opening)
     head_deg = clock.mean(face.pose[rows, 0], 0.2)
-    yaw, pitch = _gaze(clock, eyes, head_deg, good).T
+    yaw, pitch = _gaze(clock, eyes, usual, head_deg, good).T
     angle = np.hypot(yaw, pitch)
 
     parts = {
@@ -186,23 +191,23 @@ def _gaze_is_told(clock: Clock, opening: Array) -> NDArray[np.bool_]:
     return (clock.lowest(dip, _BLINK_RAMP_S) > _LEAST_OPEN) & (opening > _SHUT)
 
 
-def _gaze(clock: Clock, eyes: Eyes, head_deg: Array, good: NDArray[np.bool_]) -> Array:
+def _gaze(clock: Clock, eyes: Eyes, usual: Usual, head_deg: Array, good: NDArray[np.bool_]) -> Array:
     """(m, 2) yaw and pitch of the gaze against the lens, degrees. In a blink it is what it is around it."""
-    points = eyes.points
-    measured = np.stack(
-        [
-            points[:, :, IRIS, 0].mean(axis=1),
-            points[:, :, UPPER, 1].min(axis=2).mean(axis=1),
-            points[:, :, LOWER, 1].max(axis=2).mean(axis=1),
-        ],
-        axis=1,
-    )
-    iris, upper, lower = clock.median(clock.filled(measured, good), 0.075).T
+    iris = eyes.points[:, :, IRIS, 0].mean(axis=1)
+    measured = np.stack([iris, _pitch_of_lids(eyes)], axis=1)
+    iris, pitch = clock.median(clock.filled(measured, good), 0.075).T
     yaw = _YAW_OF_IRIS * iris + _YAW_OF_HEAD * np.sin(np.deg2rad(head_deg))
-    pitch = _PITCH + _PITCH_OF_UPPER * upper + _PITCH_OF_LOWER * lower
+    pitch = pitch - usual.above_deg
     pitch = np.where(pitch < _FAR_DOWN, _FAR_DOWN + _FAR_DOWN_SLOWS * (pitch - _FAR_DOWN), pitch)
     gaze = clock.calm(np.stack([yaw, pitch], axis=1), 0.25, spread=_STEADY_DEG)
     return clock.calm(gaze, 0.15, spread=_STEADY_DEG)
+
+
+def _pitch_of_lids(eyes: Eyes) -> Array:
+    """(m,) how far up the eyes look, degrees, as far as lids tell."""
+    upper = eyes.points[:, :, UPPER, 1].min(axis=2).mean(axis=1)
+    lower = eyes.points[:, :, LOWER, 1].max(axis=2).mean(axis=1)
+    return np.asarray(_PITCH + _PITCH_OF_UPPER * upper + _PITCH_OF_LOWER * lower, np.float64)
 
 
 def _converging(clock: Clock, eyes: Eyes, usual: Usual, good: NDArray[np.bool_]) -> Array:
