@@ -235,7 +235,6 @@ def changed(old: bytes, new: bytes) -> Spoil:
         (changed(b'"<i8"', b'"<O8"'), "header"),
         (changed(b'"<i8"', b'"|O "'), "header"),
     ],
-    ids=str,
 )
 def test_a_file_that_is_damaged_or_foreign_is_an_error_that_says_so(tmp_path: Path, spoil: Spoil, says: str) -> None:
     path = write(tmp_path / "a.track", [[seen(0)]] * 20)
