@@ -110,7 +110,7 @@ def edited(taken: Prepared, out: Path) -> float:
             own(picture)
             before = copied(picture)
             corrector.correct(picture, pictures.position_us)
-            strays.append(stray(before, picture, eye_boxes(faces, number)))
+            strays.append(stray(before, picture, eye_boxes(faces, number, picture)))
             if stream is None:
                 rate = container.streams.video[0].average_rate
                 stream = made.add_stream("libx264", rate=rate, options={"crf": "6", "preset": "veryfast"})
@@ -129,16 +129,17 @@ def copied(picture: Any) -> Planes:
     return [plane.copy() for plane in found[0]]
 
 
-def eye_boxes(faces: Track, number: int) -> NDArray[np.int64]:
-    """(n, 4) left, top, right, bottom of boxes around the eyes in a picture: 0.55 eye widths beyond the corners, 0.75
-    above and 0.55 below, as the metric has them. The take is upright."""
+def eye_boxes(faces: Track, number: int, picture: Any) -> NDArray[np.int64]:
+    """(n, 4) left, top, right, bottom, coded pixels, of boxes around the eyes in a picture: 0.55 eye widths beyond the
+    corners, 0.75 above and 0.55 below, as the metric has them. The take is upright."""
+    coded = np.array([picture.width / faces.width, picture.height / faces.height] * 2)
     boxes = []
     for face in faces.faces:
         for eye in face.eyes[face.at == number].reshape(-1, 21, 2):
             width = float(np.linalg.norm(eye[0] - eye[1]))
             low, high = eye[:16].min(axis=0), eye[:16].max(axis=0)
             boxes.append([*(low - np.array([0.55, 0.75]) * width), *(high + 0.55 * width + 1)])
-    return np.array(boxes).reshape(-1, 4).clip(0).astype(np.int64)
+    return np.asarray((np.array(boxes).reshape(-1, 4) * coded).clip(0), np.int64)
 
 
 def stray(before: Planes, picture: Any, boxes: NDArray[np.int64]) -> float:

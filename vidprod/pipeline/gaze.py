@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from vidprod.domain.canvas import LONGEST_SIDE
 from vidprod.domain.gaze import Compare, GazeReport, untouched
 from vidprod.domain.plan import PlannedSegment
 from vidprod.domain.recipe import Recipe
@@ -21,7 +20,7 @@ from vidprod.domain.video import VideoStreamInfo
 from vidprod.media.encode import sync
 from vidprod.media.planes import own, planes_of
 from vidprod.media.small import Shrinker
-from vidprod.vision.compare import TILE, Pair, sheet, strips
+from vidprod.vision.compare import TILE, Pair, View, sheet, strips, view_of
 from vidprod.vision.correct import Correction
 from vidprod.vision.follow import Seen
 from vidprod.vision.gaze import Wish
@@ -30,6 +29,7 @@ from vidprod.vision.patch import Pixels, Upright
 from vidprod.vision.track import EYES, Looks, Track
 
 _JUDGED_AFTER_S = 10.0  # of work: before, what is measured says little
+_COMPARED_SIDE = 1280  # pixels, of the picture from which a face is shown
 _MOST_PAIRS = 8  # pictures of a segment that are shown before and after
 _LET_GO_US = 500_000  # of the take, in which a correction that takes too long is given up
 
@@ -108,16 +108,18 @@ class Corrector:
         if segment is None or face is None:
             self._turn(picture, index, share)
             return
-        before = self._small(picture)
-        self._turn(picture, index, share)
-        scale = before.shape[1] / self._video.width
         box, corners, angle_deg = face
+        before = self._view(picture, box, corners)
+        self._turn(picture, index, share)
         at_s = round((at_us - segment.in_us) / 1e6, 3)
-        pair = Pair(at_s, angle_deg, before, self._small(picture), box * scale, corners * scale)
+        pair = Pair(at_s, angle_deg, before, self._view(picture, box, corners))
         self._pairs.setdefault(segment.index, []).append(pair)
 
-    def _small(self, picture: Any) -> Any:
-        return self._shrinker.shrink(picture, min(LONGEST_SIDE, max(self._video.width, self._video.height)))
+    def _view(self, picture: Any, box: Any, corners: Any) -> View:
+        """`box` and `corners`: of the face, pixels of the display."""
+        small = self._shrinker.shrink(picture, min(_COMPARED_SIDE, max(self._video.width, self._video.height)))
+        scale = small.shape[1] / self._video.width
+        return view_of(small, box=box * scale, corners=corners * scale)
 
     def _turn(self, picture: Any, index: int, share: float) -> None:
         if not self._correction.moves(index):

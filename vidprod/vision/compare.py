@@ -15,31 +15,47 @@ _EYES_WIDE, _EYES_HIGH = 1.5, 0.6  # of the way between the outer corners
 _QUALITY = 85  # of the JPEG
 
 
+class View(NamedTuple):
+    """A picture as it is compared: the face, `TILE` × `TILE`, and both eyes, enlarged. RGB."""
+
+    face: Picture
+    eyes: Picture
+
+
 class Pair(NamedTuple):
-    """A picture before and after, RGB, and where the face is in it."""
+    """A picture before and after."""
 
     at_s: float  # from the start of the segment
     angle_deg: float  # between gaze and lens, before
-    before: Picture
-    after: Picture
-    box: NDArray[Any]  # (4,) left, top, right, bottom
-    corners: NDArray[Any]  # (2, 2) the outer corners of the eyes, left and right in the picture
+    before: View
+    after: View
+
+
+def view_of(picture: Picture, *, box: NDArray[Any], corners: NDArray[Any]) -> View:
+    """What of a picture is kept: little, for pictures are large.
+
+    Args:
+        picture: (height, width, 3) RGB.
+        box: (4,) left, top, right, bottom of the face, pixels.
+        corners: (2, 2) the outer corners of the eyes, left and right in the picture.
+    """
+    return View(face=_face(picture, box), eyes=_eyes(picture, corners))
 
 
 def sheet(pairs: list[Pair]) -> bytes:
-    """A JPEG with a row for each: the face before on the left, after on the right, both `TILE` × `TILE`."""
-    rows = [np.hstack([_face(each.before, each.box), _face(each.after, each.box)]) for each in pairs]
+    """A JPEG with a row for each: the face before on the left, after on the right."""
+    rows = [np.hstack([each.before.face, each.after.face]) for each in pairs]
     return _coded(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
 
 
 def strips(pairs: list[Pair]) -> bytes:
-    """A PNG with a row for each: the eyes before and after, enlarged, and in words when it was and how far they
-    looked beside the lens."""
+    """A PNG with a row for each: the eyes before and after, and in words when it was and how far they looked beside
+    the lens."""
     return _coded(".png", np.vstack([_strip(each) for each in pairs]), [])
 
 
 def _strip(pair: Pair) -> Picture:
-    row = np.hstack([_eyes(pair.before, pair.corners), _eyes(pair.after, pair.corners)])
+    row = np.hstack([pair.before.eyes, pair.after.eyes])
     words = f"{pair.at_s:.2f} s   {pair.angle_deg:.0f} deg"
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
         cv2.putText(row, words, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, width, cv2.LINE_AA)
