@@ -29,7 +29,7 @@ _GRAIN = 2.0  # grey levels of noise, as cameras have, on what is painted
 _EXPOSURE, _IRIS_EXPOSURE = 15.0, 25.0  # grey levels by which a picture may differ from the take
 _ENOUGH, _INVISIBLE = 20, 0.004  # pixels to measure in; weight that changes none
 _BRIGHTEST = 92  # percentile of the opening: painted white is no brighter
-_SHARPEN, _SHARPEN_MOST = 0.22, 18.0  # what resampling took; grey levels
+_SHARPEN, _SHARPEN_MOST = 0.28, 18.0  # what resampling took; grey levels
 
 _raw = cv2.GaussianBlur(np.random.default_rng(7).normal(0, 1, (1024, 1024)).astype(np.float32), (0, 0), 0.7)
 _grain = np.asarray(_raw / _raw.std(), np.float32)
