@@ -15,7 +15,7 @@ from vidprod.domain.step import Limits, PlanRequest, ProbeRequest, Progress, Ren
 from vidprod.domain.video import MediaInfo
 from vidprod.media import container
 from vidprod.media import probe as media_probe
-from vidprod.pipeline import plan, probe, render
+from vidprod.pipeline import ahead, plan, probe, render
 
 SIZE = (36, 64)
 STYLE = replace(synth.PLAIN, options={"preset": "ultrafast", "x264-params": "scenecut=0"}, gop=30)
@@ -27,7 +27,7 @@ def _no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that may be said is said, where a take of some seconds is otherwise read before the first word."""
     monkeypatch.setattr(container, "TELL_EVERY_S", 0.0)
     monkeypatch.setattr(media_probe, "TELL_EVERY_S", 0.001)
-    monkeypatch.setattr(render, "_SAY_EVERY_S", 0.001)
+    monkeypatch.setattr(ahead, "_SAY_EVERY_S", 0.001)
 
 
 class Steps:

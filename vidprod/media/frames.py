@@ -6,11 +6,18 @@ from typing import Any
 
 import av.error
 
-from vidprod.domain.video import MediaInfo
+from vidprod.domain.video import MediaInfo, VideoStreamInfo
 from vidprod.errors import Refused
 from vidprod.media.container import orders_by_file
 from vidprod.media.filters import Deinterlacer
 from vidprod.media.timebase import fraction, to_us
+
+_LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
+
+
+def decoding_threads(video: VideoStreamInfo, *, most: int) -> int:
+    """How many threads decode `video`: for large pictures one, or they take too much memory."""
+    return 1 if video.coded_width * video.coded_height > _LARGE else most
 
 
 class Pictures:

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+_SAY_EVERY_S = 0.5  # while a thing is waited for
+
 
 class Ahead:
     """A thread that makes things a few ahead of whoever takes them; its errors reach the taker."""
@@ -45,6 +47,21 @@ class Ahead:
             raise thing
         self._room.put(None)
         return thing
+
+    def take_patiently(self, packets: Callable[[], int], *, of: int, waiting: Callable[[float], None]) -> Any:
+        """The next thing, which may be long in coming: a keyframe is far back, there is damage, an index is off.
+
+        Args:
+            packets: how many were read so far; they are progress then. `of`: how many the take has.
+            waiting: told now and then how near the next thing is, 0 up to 1.
+        """
+        began = packets()
+        while True:
+            try:
+                return self.take(timeout_s=_SAY_EVERY_S)
+            except queue.Empty:
+                read = packets() - began
+                waiting(read / (read + of))
 
     def close(self) -> None:
         self._stop.set()

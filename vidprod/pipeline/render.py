@@ -1,6 +1,5 @@
 """The step that makes the segments: one pass over the take, each segment whole and synced before the next begins."""
 
-import queue
 import traceback
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -19,7 +18,7 @@ from vidprod.errors import Refused, VidProdError
 from vidprod.media.container import open_source
 from vidprod.media.encode import SegmentWriter
 from vidprod.media.filters import Painter
-from vidprod.media.frames import Pictures
+from vidprod.media.frames import Pictures, decoding_threads
 from vidprod.media.master import Mastered, master_segment
 from vidprod.media.remux import Cutter
 from vidprod.media.sound import Sound
@@ -30,8 +29,6 @@ from vidprod.vision.framing import CropPath, Window
 if TYPE_CHECKING:
     from vidprod.pipeline.gaze import Corrector
 
-_LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
-_SAY_EVERY_S = 0.5  # while a picture is waited for
 _AHEAD = 3  # canvases decoded and painted ahead of the encoder: enough to keep both cores busy
 
 
@@ -158,8 +155,7 @@ class _Canvases:
         self._easel = _Easel(request, path)
         self._begins = {segment.first_frame for segment in todo}  # there nothing may be left of a segment before
         video = request.info.video
-        large = video.coded_width * video.coded_height > _LARGE
-        self._threads = 1 if large else request.limits.threads
+        self._threads = decoding_threads(video, most=request.limits.threads)
         self._ahead = Ahead(self._paint, ahead=_AHEAD, name="pictures")
         self._pictures: Pictures | None = None
         self._canvas: Any = None
@@ -215,15 +211,9 @@ class _Canvases:
             yield self._canvas
 
     def _take(self, done: int, waiting: Callable[[float], None]) -> Any:
-        """The next canvas. What comes before it may be much: a keyframe far back, damage, an index that is off.
-        Packets read are progress then, the more of them the nearer to one frame."""
-        began = self._packets
-        while True:
-            try:
-                return self._ahead.take(timeout_s=_SAY_EVERY_S)
-            except queue.Empty:
-                read = self._packets - began
-                waiting(done + read / (read + self._request.info.video.frames))
+        """The next canvas."""
+        frames = self._request.info.video.frames
+        return self._ahead.take_patiently(lambda: self._packets, of=frames, waiting=lambda part: waiting(done + part))
 
     @property
     def _packets(self) -> int:

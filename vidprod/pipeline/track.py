@@ -1,6 +1,5 @@
 """The step that finds the faces of a take and follows them: one pass over it, small, before anything is encoded."""
 
-import queue
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -12,7 +11,7 @@ from vidprod.domain.step import Progress, Say, Tracked, TrackRequest
 from vidprod.domain.video import VideoStreamInfo
 from vidprod.errors import ModelMissing
 from vidprod.media.container import open_source
-from vidprod.media.frames import Pictures
+from vidprod.media.frames import Pictures, decoding_threads
 from vidprod.media.small import Shrinker
 from vidprod.pipeline.ahead import Ahead
 from vidprod.vision.follow import SIDE_TO_SEARCH, Follower
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 FILE = "faces.track"
 
-_LARGE = 4_000_000  # pixels; above, each decoding thread would hold some more pictures of 12 MB and more
-_SAY_EVERY_S = 0.5  # while a picture is waited for
 _AHEAD = 3  # pictures decoded ahead of the models: enough to keep both cores busy
 _JUDGED_AFTER_S = 10.0  # of work: the models load, a take may begin with a crowd
 
@@ -106,8 +103,7 @@ class _Decoded:
 
     def __init__(self, request: TrackRequest) -> None:
         self._request = request
-        video = request.info.video
-        self._threads = 1 if video.coded_width * video.coded_height > _LARGE else request.limits.threads
+        self._threads = decoding_threads(request.info.video, most=request.limits.threads)
         self._ahead = Ahead(self._decode, ahead=_AHEAD, name="pictures")
         self._reader: Pictures | None = None
         self.decoding_s = self.shrinking_s = 0.0
@@ -127,18 +123,12 @@ class _Decoded:
             waiting: told now and then, while the next is long in coming, how far we are: damage may be much, and
                 packets read are progress then, the more of them the nearer to the next second.
         """
-        at_us = 0
-        while True:
-            began = self._packets
-            while True:
-                try:
-                    taken = self._ahead.take(timeout_s=_SAY_EVERY_S)
-                    break
-                except queue.Empty:
-                    read = self._packets - began
-                    waiting(at_us + 1_000_000 * read // (read + self._request.info.video.frames))
-            if taken is None:
-                return
+        at_us, frames = 0, self._request.info.video.frames
+
+        def tell(part: float) -> None:
+            waiting(at_us + int(1_000_000 * part))
+
+        while (taken := self._ahead.take_patiently(lambda: self._packets, of=frames, waiting=tell)) is not None:
             at_us = taken[2]
             yield taken
 
