@@ -5,6 +5,7 @@ It needs OpenCV, which comes with the face models or not at all: who imports thi
 
 import time
 import traceback
+from collections import deque
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -74,13 +75,9 @@ class Corrector:
         self._given_up_us: int | None = None
         self._failed: str | None = None
         self._failed_us = 0  # from where on it was given up at once
-        self._wanted = {picture: segment for segment in todo for picture in self._notable(segment)}
+        self._coming = deque(todo)  # segments of whose pictures none was seen yet
+        self._wanted: dict[int, PlannedSegment] = {}  # by the number of the picture
         self._pairs: dict[int, list[Pair]] = {}  # by the index of the segment
-
-    def _notable(self, segment: PlannedSegment) -> list[int]:
-        if self._correction.why_nothing:
-            return []
-        return self._correction.notable(segment.in_us, segment.out_us, most=_MOST_PAIRS)
 
     def correct(self, picture: Any, at_us: int) -> None:
         """Turns the eyes in `picture`, where they are to be turned.
@@ -103,6 +100,10 @@ class Corrector:
 
     def _compared(self, picture: Any, index: int, at_us: int, share: float) -> None:
         """`_turn`, and where the picture is one of those that are shown, it is kept before and after."""
+        while self._coming and at_us >= self._coming[0].in_us:  # one at a time: a take may last hours
+            begun = self._coming.popleft()
+            notable = self._correction.notable(begun.in_us, begun.out_us, most=_MOST_PAIRS)
+            self._wanted |= dict.fromkeys(notable, begun)
         segment = self._wanted.pop(index, None)
         face = None if segment is None else self._correction.face_at(index)
         if segment is None or face is None:

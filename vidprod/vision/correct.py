@@ -1,6 +1,7 @@
 """The correction of a take: which eyes are turned in which picture, how far, and what is told of it."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -58,16 +59,18 @@ class Correction:
     def notable(self, first_us: int, end_us: int, *, most: int) -> list[int]:
         """Up to `most` pictures of a stretch of the take, spread over it, in which most is turned."""
         times = self._track.times_us
-        bounds = np.searchsorted(times, np.linspace(first_us, end_us, most + 1))
-        found = []
-        for first, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            moving = {picture: self._how_far(picture) for picture in range(first, end) if self.moves(picture)}
-            if moving:
-                found.append(max(moving, key=lambda picture: moving[picture]))
-        return found
-
-    def _how_far(self, picture: int) -> float:
-        return max(each.angle_at(picture) * each.share_at(picture) for each in self._eyepieces)
+        bounds = np.searchsorted(times, np.linspace(first_us, end_us, most + 1)).tolist()
+        far = np.full(bounds[-1] - bounds[0], -1.0)  # -1: nothing moves
+        for each in self._eyepieces:
+            each.plan(bounds[0], bounds[-1])
+            rows = slice(*np.searchsorted(each.at, [bounds[0], bounds[-1]]))
+            here = each.at[rows] - bounds[0]
+            far[here] = np.maximum(
+                far[here], np.where(each.moving[rows], each.angle_deg[rows] * each.share[rows], -1.0)
+            )
+        stretches = [(first, end) for first, end in pairwise(bounds) if end > first]
+        best = [first + int(far[first - bounds[0] : end - bounds[0]].argmax()) for first, end in stretches]
+        return [picture for picture in best if far[picture - bounds[0]] >= 0]
 
     def face_at(self, picture: int) -> tuple[NDArray[Any], NDArray[Any], float] | None:
         """Of the face turned most in a picture: its box (4,), the outer corners of its eyes (2, 2), left and right in
@@ -75,8 +78,7 @@ class Correction:
         moving = [each for each in self._eyepieces if each.moves(picture)]
         if not moving:
             return None
-        most = max(moving, key=lambda each: each.angle_at(picture) * each.share_at(picture))
-        return *most.place_at(picture), most.angle_at(picture)
+        return max(moving, key=lambda each: each.how_far(picture)).place_at(picture)
 
     def report(self, until_us: Sequence[float], *, given_up_us: int | None, let_go_us: int = 1) -> GazeReport:
         """What was done in frames of the output.
@@ -131,23 +133,23 @@ class _Eyepiece:
         self._looks = [Look.of_array(values) for values in face.looks["eyes"]]
         self._part = -1
         self._turn: Turn
+        self._moves: NDArray[np.bool_]  # of its rows, in which something is to be done
         self.at = np.asarray(face.at)
         # Of each row, as far as it was asked for: what `Turn` says of it.
         self.share = np.zeros(len(face.at))
         self.angle_deg = np.zeros(len(face.at))
         self.why = np.full(len(face.at), _NO_FACE, np.int8)
+        self.moving = np.zeros(len(face.at), bool)
 
     def moves(self, picture: int) -> bool:
         """Whether anything is to be done in a picture of the take."""
         row = self._row(picture)
-        if row is None:
-            return False
-        return bool(np.abs(self._turn.shift[row]).max() > _LEAST or np.abs(self._turn.lift[row]).max() > _LEAST)
+        return row is not None and bool(self._moves[row])
 
     def turn_eyes(self, pixels: Pixels, picture: int, share: float) -> None:
         """Writes the turned eyes into `pixels`; `share`: of what was planned."""
         row = self._row(picture)
-        if row is None or not self.moves(picture):
+        if row is None or not self._moves[row]:
             return
         turn, eyes = self._turn, self._turn.eyes
         for eye, look in enumerate(self._looks):
@@ -164,20 +166,22 @@ class _Eyepiece:
             )
             pixels.write(box, before, redirect(before, grid, eyes.points[row, eye], move, look))
 
-    def angle_at(self, picture: int) -> float:
-        """Degrees between gaze and lens, before; 0 where the face is not seen."""
-        row = self._row(picture)
-        return 0.0 if row is None else float(self._turn.angle_deg[row])
+    def how_far(self, picture: int) -> float:
+        """Degrees by which the eyes are turned, in a picture in which they are."""
+        row = np.searchsorted(self.at, picture)
+        return float(self.angle_deg[row] * self.share[row])
 
-    def share_at(self, picture: int) -> float:
-        """Of the correction; 0 where the face is not seen."""
-        row = self._row(picture)
-        return 0.0 if row is None else float(self._turn.share[row])
-
-    def place_at(self, picture: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The face's box and the outer corners of its eyes, in a picture in which it is seen."""
+    def place_at(self, picture: int) -> tuple[NDArray[Any], NDArray[Any], float]:
+        """As `Correction.face_at` has it, in a picture in which the face is seen."""
         row = int(np.searchsorted(self.at, picture))
-        return np.asarray(self._face.box[row]), np.asarray(self._face.eyes[row, :, OUTER])
+        corners = np.asarray(self._face.eyes[row, :, OUTER])
+        return np.asarray(self._face.box[row]), corners, float(self.angle_deg[row])
+
+    def plan(self, first: int, end: int) -> None:
+        """Sees to it that it is known what is done in the pictures `first` … `end − 1`."""
+        for part in range(first // _PART, (max(first, end - 1)) // _PART + 1):
+            if part != self._part:
+                self._plan(part)
 
     def _row(self, picture: int) -> int | None:
         """Of `_turn`, which is seen to."""
@@ -193,6 +197,8 @@ class _Eyepiece:
         rows = slice(*np.searchsorted(self.at, [first, end]))
         self.share[rows], self.angle_deg[rows] = self._turn.share, self._turn.angle_deg
         self.why[rows] = self._turn.why
+        shift, lift = np.abs(self._turn.shift).max(axis=(1, 2)), np.abs(self._turn.lift).max(axis=1)
+        self._moves = self.moving[rows] = np.maximum(shift, lift) > _LEAST
 
 
 def _faces(track: Track, *, everybody: bool) -> list[Face]:
