@@ -34,7 +34,6 @@ from vidprod.errors import (
     BadRequest,
     ChildDied,
     Conflict,
-    NoSpace,
     NotAVideo,
     NotFound,
     Refused,
@@ -163,7 +162,7 @@ class Take:
                 track_made(work_dir).rename(self._track)
                 sync_directory(self._directory)
         except (TryLater, Refused) as error:
-            if error.code in (NoSpace.code, faces.NOT_STARTED):
+            if faces.nothing_was_tried(error):
                 raise
             job.tracked = Tracked(faces=0, pictures=0, with_face=0, reason=faces.gave_up(str(error)))
         job_file.save(job, self._directory)

@@ -32,7 +32,7 @@ from vidprod.domain.step import (
 )
 from vidprod.domain.task import Task, job_percent
 from vidprod.domain.video import MediaInfo, Video
-from vidprod.errors import ChildDied, ClaimLost, NoSpace, NotFound, Refused, TryLater, VidProdError
+from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, TryLater, VidProdError
 from vidprod.services import faces
 from vidprod.services.child import ChildHost
 from vidprod.services.made import files_made, track_made
@@ -156,7 +156,7 @@ class Attempt:
         try:
             self._no_track = (await self._adopt_track(await self._ask(self._track_request))).reason
         except (TryLater, Refused) as error:
-            if error.code in (NoSpace.code, faces.NOT_STARTED):
+            if faces.nothing_was_tried(error):
                 raise
             self._no_track = faces.gave_up(str(error))
         self._done_before = FOLLOWING_SHARE

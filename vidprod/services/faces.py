@@ -12,10 +12,10 @@ from typing import TypedDict
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.step import RenderRequest, StepRequest, Tracked
 from vidprod.domain.video import MediaInfo
-from vidprod.errors import ChildDied, NoSpace, TryLater
+from vidprod.errors import ChildDied, NoSpace, TryLater, VidProdError
 
 NOT_STARTED = "child_not_started"
-_NOTHING_TRIED = frozenset({NoSpace.code, NOT_STARTED})  # why a child failed that never worked on faces
+_NOTHING_TRIED = frozenset({NoSpace.code, NOT_STARTED})
 
 
 class Given(TypedDict):
@@ -49,13 +49,18 @@ def less_after(error: BaseException, request: StepRequest | None) -> list[str]:
     no part in it."""
     if not isinstance(request, RenderRequest) or request.track is None:
         return []
-    if not isinstance(error, TryLater) or error.code in _NOTHING_TRIED:
+    if not isinstance(error, TryLater) or nothing_was_tried(error):
         return []
     what = "the media child died while" if isinstance(error, ChildDied) else "the media child failed at"
     if request.recipe.corrects and request.no_track is None:
         return [f"{what} correcting: {error}"]
     why = f"{what} following: {error}"
     return [why] if request.no_track is not None else [why, why]
+
+
+def nothing_was_tried(error: VidProdError) -> bool:
+    """Whether a child failed before it worked on faces: that says nothing of them."""
+    return error.code in _NOTHING_TRIED
 
 
 def gave_up(message: str) -> str:
