@@ -125,6 +125,43 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         float, _is("seconds", "between two rounds of the pruner; a round of nothing costs milliseconds", ge=0.1)
     ] = 300.0
 
+    secret_keys: Annotated[
+        tuple[str, ...],
+        _is(
+            "secrets",
+            "seal tokens in the database: id:base64 of 32 bytes, the newest first; none: secret.keys in data_dir",
+        ),
+    ] = ()
+    public_url: Annotated[
+        str, _is("url", "https address at which browsers and platforms reach this daemon; none: this machine only")
+    ] = ""
+    youtube_client_id: Annotated[str, _is("text", "of the OAuth client in the Google Cloud project")] = ""
+    youtube_client_secret: Annotated[str, _is("secret", "goes with youtube_client_id")] = ""
+    tiktok_client_key: Annotated[str, _is("text", "of the app at TikTok for Developers")] = ""
+    tiktok_client_secret: Annotated[str, _is("secret", "goes with tiktok_client_key")] = ""
+    facebook_app_id: Annotated[str, _is("text", "Instagram through Facebook Login: sends files itself")] = ""
+    facebook_app_secret: Annotated[str, _is("secret", "goes with facebook_app_id")] = ""
+    instagram_app_id: Annotated[
+        str, _is("text", "Instagram Login: needs public_url, from where Instagram fetches segments")
+    ] = ""
+    instagram_app_secret: Annotated[str, _is("secret", "goes with instagram_app_id")] = ""
+    publish_late_s: Annotated[
+        int, _is("seconds", "what came due while nothing could be published still goes out if at most so late", ge=0)
+    ] = 3600
+    publish_bytes_per_s: Annotated[int, _is("bytes/s", "to all platforms together; 0: as fast as it goes", ge=0)] = 0
+    webhook_allow: Annotated[
+        tuple[str, ...],
+        _is("networks", "private receivers webhooks may reach, and plain http: 192.168.1.20, 10.0.0.0/24, n8n.local"),
+    ] = ()
+    webhook_keep_s: Annotated[int, _is("seconds", "the log of deliveries, for replays", ge=0)] = 30 * _DAY_S
+    simulator_url: Annotated[
+        str,
+        _is("url", "platforms are looked for below this address, where simulators serve; none: the real ones"),
+    ] = ""
+    clock_speed: Annotated[
+        float, _is("factor", "publishing's clock runs so fast, beside simulated platforms only", ge=1, le=100_000)
+    ] = 1.0
+
     log_format: Annotated[Literal["console", "json"], _is("choice", "console for eyes, json for a log collector")] = (
         "console"
     )
@@ -165,6 +202,11 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
         return "--" + self.name.replace("_", "-")
 
     @property
+    def is_secret(self) -> bool:
+        """Neither shown, nor taken from a command line, which everybody on the machine can read."""
+        return self.unit in ("secret", "secrets")
+
+    @property
     def choices(self) -> tuple[str, ...]:
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
@@ -200,7 +242,8 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
             values[name] = _convert(setting, value)
             sources[name] = source
         except ValueError as error:
-            faults.append(f"{source}: {name} = {value!r}: must be {error}")
+            told = "•••" if setting.is_secret else repr(value)
+            faults.append(f"{source}: {name} = {told}: must be {error}")
     if not faults:
         faults = _contradictions(Config(**values), sources)
     if faults:
@@ -248,6 +291,10 @@ def _convert(setting: Setting, value: Any) -> Any:
         value = _parse_seconds(value)
     elif setting.unit == "names":
         value = _parse_names(value)
+    elif setting.unit in ("secrets", "networks") and isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    elif setting.unit == "url":
+        value = _parse_url(value)
     try:
         if isinstance(value, bool):  # TOML's true is no 1
             raise ValueError(_what_is_right(setting))
@@ -259,11 +306,13 @@ def _convert(setting: Setting, value: Any) -> Any:
 def _what_is_right(setting: Setting) -> str:
     if setting.choices:
         return "one of " + ", ".join(setting.choices)
+    if setting.unit == "url":
+        return 'an address like "https://video.example", without a path'
     if setting.type is str:
         return "a text"
     if setting.unit == "names":
         return 'names like "video.example", separated by commas, without scheme and port; or *'
-    kind = {"bytes": 'a size like "512MiB"', "seconds": 'seconds, or a text like "24h"'}.get(setting.unit)
+    kind = _KINDS.get(setting.unit)
     kind = kind or ("a whole number" if setting.type is int else "a number")
     limits = [f"at least {setting.show(setting.ge)}" if setting.ge is not None else ""]
     limits += [f"at most {setting.show(setting.le)}" if setting.le is not None else ""]
@@ -271,14 +320,36 @@ def _what_is_right(setting: Setting) -> str:
 
 
 def _contradictions(config: Config, sources: Mapping[str, str]) -> list[str]:
+    faults = []
     if config.media_memory_bytes < config.child_memory_bytes:
-        return [
+        faults.append(
             f"{sources['media_memory_bytes']}: media_memory_bytes = {_show_bytes(config.media_memory_bytes)}: "
             f"must be at least child_memory_bytes, {_show_bytes(config.child_memory_bytes)}"
-        ]
-    return []
+        )
+    if config.clock_speed != 1 and not config.simulator_url:
+        faults.append(
+            f"{sources['clock_speed']}: clock_speed = {config.clock_speed:g}: must be 1 without simulator_url: "
+            "the real platforms' clocks run as ours"
+        )
+    for name, secret in _PAIRS.items():
+        if bool(getattr(config, name)) != bool(getattr(config, secret)):
+            given, missing = (name, secret) if getattr(config, name) else (secret, name)
+            faults.append(f"{sources[given]}: {given} is set and {missing} is not: they go together")
+    return faults
 
 
+_PAIRS = {
+    "youtube_client_id": "youtube_client_secret",
+    "tiktok_client_key": "tiktok_client_secret",
+    "facebook_app_id": "facebook_app_secret",
+    "instagram_app_id": "instagram_app_secret",
+}
+_KINDS = {
+    "bytes": 'a size like "512MiB"',
+    "seconds": 'seconds, or a text like "24h"',
+    "secrets": "texts, separated by commas",
+    "networks": "addresses, networks or names, separated by commas",
+}
 _BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
 _BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY_S, "day": _DAY_S, "days": _DAY_S}
@@ -307,6 +378,13 @@ def _parse_names(value: Any) -> list[str] | None:
         return None
     names = [name.strip().lower() for name in names if name.strip()]
     return names if all(_NAME.fullmatch(name) for name in names) else None
+
+
+def _parse_url(value: Any) -> Any:
+    """The address without its last slash; None when it is none."""
+    if not isinstance(value, str) or value == "":
+        return value
+    return value.rstrip("/") if re.fullmatch(r"https?://[A-Za-z0-9_.\[\]:-]+/?", value) else None
 
 
 def _show_bytes(value: float) -> str:

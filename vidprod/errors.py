@@ -16,6 +16,9 @@ VidProdError
 ├── ModelMissing        what finds faces is not installed: go on without
 ├── BadTrack            the file that says where faces are cannot be read: go on without
 ├── ClaimLost           another attempt owns the task now: drop the result
+├── SealBroken          a sealed value cannot be opened: its key is not here, or it was changed
+├── PlatformError       a platform said no, or could not be asked; `kind` says what to do
+│   └── Unanswered      it was asked and no answer came: it may have been done
 └── StoreError          the database cannot be used as it is
     ├── SchemaTooNew    written by a newer version
     └── ForeignVolume   media on the volume, but no database
@@ -138,6 +141,54 @@ class ClaimLost(VidProdError):
 
     code = "claim_lost"
     status = 409
+
+
+class SealBroken(VidProdError):
+    """A sealed value cannot be opened."""
+
+    code = "seal_broken"
+
+
+class PlatformError(VidProdError):
+    """A platform refused, or could not be asked."""
+
+    code = "platform"
+    status = 502
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        kind: str = "RETRY",
+        code: str = "",
+        hint: str = "",
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        until: int | None = None,
+        trace: str = "",
+    ) -> None:
+        """
+        Args:
+            message: the platform's own words.
+            kind: what to do: RETRY, REFRESH, REAUTH, QUOTA, FIX, POLICY, NEWHANDLE, RECONCILE; `platforms/base.py`.
+            retry_after_s: as it asked; until: unix ms at which a quota is anew, where that is known.
+            trace: what its support asks for: log_id, fbtrace_id.
+        """
+        super().__init__(message, code=code, hint=hint)
+        self.kind = kind
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+        self.until = until
+        self.trace = trace
+
+
+class Unanswered(PlatformError):
+    """A request was sent and no answer came: it may have been done."""
+
+    code = "unanswered"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, kind="RECONCILE")
 
 
 class StoreError(VidProdError):

@@ -13,10 +13,10 @@ _Function = Callable[..., Any]
 
 
 def settings_options(*names: str) -> Callable[[_Function], _Function]:
-    """Adds `--config FILE` and a flag for each of the settings `names` (all, when none is named)."""
+    """Adds `--config FILE` and a flag for each of the settings `names` (all but secrets, when none is named)."""
 
     def add(function: _Function) -> _Function:
-        for name in reversed(names or tuple(SETTINGS)):
+        for name in reversed(names or tuple(n for n, setting in SETTINGS.items() if not setting.is_secret)):
             function = _option(SETTINGS[name])(function)
         return click.option(
             "--config",

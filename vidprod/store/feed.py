@@ -1,4 +1,4 @@
-"""The feed: after each commit it hands events to those who listen, and nudges the worker. No SQLite in this room."""
+"""The feed: after each commit it hands events to those who listen, and nudges the services. No SQLite in this room."""
 
 import asyncio
 from collections import deque
@@ -83,12 +83,15 @@ class Subscription:
 class Feed:
     """Everything here runs on the event loop.
 
-    `nudge` is set whenever a task became available, now or at a later time. It is meant for one waiter, which
-    clears it before it looks into the queue.
+    `nudge` is set whenever a task became available, now or at a later time; `publishing` whenever a publication or an
+    account changed; `delivering` whenever a delivery became due. Each is meant for one waiter, which clears it before
+    it looks into its table.
     """
 
     def __init__(self) -> None:
         self.nudge = asyncio.Event()
+        self.publishing = asyncio.Event()
+        self.delivering = asyncio.Event()
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
@@ -116,13 +119,20 @@ class Feed:
         """How many subscriptions are open."""
         return len(self._subscriptions)
 
-    def publish(self, events: Sequence[Event], *, nudge: bool = False) -> None:
+    def publish(
+        self, events: Sequence[Event], *, nudge: bool = False, publishing: bool = False, delivering: bool = False
+    ) -> None:
         """Hand out what a transaction recorded. Called by the store, after the commit and in its order."""
         for event in events:
             for subscription in self._subscriptions:
                 subscription._offer_event(event)
-        if nudge:
-            self.nudge.set()
+        for asked, waiter in (
+            (nudge, self.nudge),
+            (publishing, self.publishing),
+            (delivering, self.delivering),
+        ):
+            if asked:
+                waiter.set()
 
     def progress(self, job_id: str, data: dict[str, Any]) -> None:
         """Tell who listens how far the job is: {"step": "render", "progress": 41.5, "job_progress": 47.3}."""

@@ -160,12 +160,17 @@ class Store:
             self._writer.later(lambda _: self._reserve.hold(spare=4 * self._reserve.size))
 
     def _tell(self, outcome: Outcome) -> None:
-        if not (outcome.events or outcome.nudge):
+        if not (outcome.events or outcome.nudge or outcome.publishing or outcome.delivering):
             return
         try:
-            self._loop.call_soon_threadsafe(lambda: self.feed.publish(outcome.events, nudge=outcome.nudge))
+            self._loop.call_soon_threadsafe(lambda: self._hand_out(outcome))
         except RuntimeError:  # the loop is closed: nobody listens any more
             return
+
+    def _hand_out(self, outcome: Outcome) -> None:
+        self.feed.publish(
+            outcome.events, nudge=outcome.nudge, publishing=outcome.publishing, delivering=outcome.delivering
+        )
 
 
 def _absolute(path: Path | str) -> Path:

@@ -20,6 +20,8 @@ class Outcome:
 
     events: list[Event] = field(default_factory=list)
     nudge: bool = False  # a task became available
+    publishing: bool = False  # something about publications or their accounts changed
+    delivering: bool = False  # a delivery became due
 
 
 class Table:

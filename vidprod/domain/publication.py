@@ -1,0 +1,83 @@
+"""A publication: one segment going to one account at one time.
+
+scheduled → uploading → processing → published
+    │           │            ├─────→ rejected      (retry → scheduled, with a new handle)
+    │           ├────────────┤
+    │           └────────────┴─────→ unknown  →  uploading, processing, published, rejected, scheduled
+    └──→ cancelled                                (only by reading the platform)
+
+`run_at` is when the publisher looks at it next; a publication that waits for something says for what (`wait`). Before
+each call that cannot be taken back, `phase` is on disk; a phase without its end is what a crash or a lost answer
+leaves, and is resolved by reading the platform, never by calling again.
+"""
+
+from typing import Literal, get_args
+
+import msgspec
+
+from vidprod.domain.account import Platform
+from vidprod.domain.post import Post
+
+PublicationState = Literal["scheduled", "uploading", "processing", "published", "rejected", "cancelled", "unknown"]
+Phase = Literal["begin", "send", "publish"]
+When = Literal["now", "at", "slot"]
+ErrorKind = Literal["RETRY", "REFRESH", "REAUTH", "QUOTA", "FIX", "POLICY", "NEWHANDLE", "RECONCILE"]
+
+STATES: tuple[PublicationState, ...] = get_args(PublicationState)
+OVER: frozenset[str] = frozenset({"published", "rejected", "cancelled"})
+ACTIVE: frozenset[str] = frozenset({"uploading", "processing", "unknown"})  # something of it is at the platform
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a publication does not move: a code for programs, a sentence, and until when.
+
+    Codes: approval, paused, reauth, missed, quota, cap, gap, retry, processing, unknown, hold.
+    """
+
+    code: str
+    message: str
+    until: int | None = None  # unix ms; None: until somebody does something
+
+
+class PublicationError(msgspec.Struct, frozen=True, kw_only=True):
+    """How one attempt ended: in our class, the platform's code and the platform's own words."""
+
+    at: int  # unix ms
+    step: str  # begin, send, publish, state, refresh
+    kind: ErrorKind
+    code: str
+    message: str
+    trace: str = ""  # log_id, fbtrace_id
+
+
+class Publication(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `publication`, without its handle, which is a secret. Times are unix milliseconds."""
+
+    id: str
+    segment_id: str
+    job_id: str
+    account_id: str
+    platform: Platform
+    state: PublicationState
+    post: Post
+    when: When
+    due_at: int  # when it shall go out
+    run_at: int  # when the publisher looks at it next
+    needs_approval: bool = False
+    approved_at: int | None = None
+    missed_at: int | None = None  # it came due while nobody could publish it; somebody is asked
+    wait: Wait | None = None
+    phase: Phase | None = None
+    attempt: int = 0  # handles begun
+    failures: int = 0  # in a row, of the present step
+    errors: list[PublicationError] = []  # the last 20
+    sha256: str = ""  # of the file that is sent, fixed when the first handle is begun
+    size: int = 0
+    said: str = ""  # the platform's own words for how it is doing
+    privacy_seen: str = ""
+    remote_id: str | None = None
+    url: str | None = None
+    deadline_at: int | None = None  # of uploading and processing: then it is unknown
+    created_at: int
+    published_at: int | None = None
+    finalized_at: int | None = None

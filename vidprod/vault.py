@@ -1,0 +1,128 @@
+"""The vault: seals what must not lie in the clear, with AES-256-GCM, bound to the row and column it is for.
+
+A sealed value is `1`, the key's id, a nonce of 12 bytes and the ciphertext. Keys come from the setting `secret_keys`,
+the first seals and all open; without the setting, from a file of mode 0600 in the data directory that is made when it
+is first needed.
+"""
+
+import base64
+import binascii
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from vidprod.errors import BadConfig, SealBroken
+
+KEY_FILE = "secret.keys"
+
+_FORMAT = b"1"
+_KEY_BYTES, _NONCE_BYTES, _ID_BYTES = 32, 12, 8
+
+
+class Vault:
+    """Seals with one key, opens with any it has."""
+
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
+        """
+        Args:
+            keys: by id, 32 bytes each; the first one seals.
+        """
+        self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self.key_id = next(iter(keys))
+
+    def seal(self, value: bytes, *, place: str) -> bytes:
+        """
+        Args:
+            place: "account|acc_…|tokens": it opens for no other.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        head = _FORMAT + self.key_id.encode().ljust(_ID_BYTES)
+        return head + nonce + self._keys[self.key_id].encrypt(nonce, value, _bound(place, head))
+
+    def open(self, sealed: bytes, *, place: str) -> bytes:
+        """Raises SealBroken: sealed for another place, changed, or with a key that is not here."""
+        head, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES :]
+        key = self._keys.get(self.sealed_with(sealed))
+        if head[:1] != _FORMAT or key is None:
+            raise SealBroken(
+                f"{place} was sealed with the key {self.sealed_with(sealed)!r}, which is not in secret_keys"
+            )
+        try:
+            return key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _bound(place, head))
+        except InvalidTag:
+            raise SealBroken(f"what lies at {place} was changed, or was sealed for another place") from None
+
+    @staticmethod
+    def sealed_with(sealed: bytes) -> str:
+        """The id of the key."""
+        return sealed[1 : 1 + _ID_BYTES].decode(errors="replace").rstrip()
+
+
+def _bound(place: str, head: bytes) -> bytes:
+    return head + place.encode()
+
+
+def open_vault(root: Path, given: Iterable[str]) -> Vault:
+    """The vault of a data directory.
+
+    Args:
+        given: the setting: "id:base64 of 32 bytes" each, the newest first; none: the key file, made if it is not there.
+    Raises:
+        BadConfig: a key cannot be read, or the file can be read by others.
+    """
+    lines = list(given)
+    return Vault(_parsed(lines or _of_file(root / KEY_FILE)))
+
+
+def new_key() -> str:
+    """A key as the setting wants it."""
+    return f"{secrets.token_hex(_ID_BYTES // 2)}:{base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}"
+
+
+def _of_file(path: Path) -> list[str]:
+    try:
+        found = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return [_made(path)]
+    with os.fdopen(found) as file:
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+        if mode & 0o077:
+            raise BadConfig(f"{path} has mode {mode:03o}: others can read it", hint="chmod 600, and make a new key.")
+        return [line.strip() for line in file if line.strip()]
+
+
+def _made(path: Path) -> str:
+    key = new_key()
+    part = path.with_suffix(".part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(key + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return key
+
+
+def _parsed(lines: list[str]) -> dict[str, bytes]:
+    keys: dict[str, bytes] = {}
+    for number, line in enumerate(lines, 1):
+        key_id, _, text = line.partition(":")
+        try:
+            key = base64.b64decode(text, validate=True)
+        except binascii.Error:
+            key = b""
+        if not 1 <= len(key_id) <= _ID_BYTES or not key_id.isalnum() or len(key) != _KEY_BYTES:
+            raise BadConfig(  # never the value: it is a secret
+                f"secret_keys: key {number} must be an id of 1 to {_ID_BYTES} letters and digits, a colon, "
+                "and 32 bytes in base64"
+            )
+        keys[key_id] = key
+    return keys

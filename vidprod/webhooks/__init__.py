@@ -1,0 +1,1 @@
+"""Webhooks: signing, what may be dialled, sending."""
