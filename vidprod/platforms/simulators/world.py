@@ -17,6 +17,10 @@ def _wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Broken(Exception):
+    """The connection ends here, without an answer. What was done before stays done."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One failure: what happens, and with what."""
