@@ -66,3 +66,12 @@ def test_a_key_that_is_none_is_refused_without_being_told(tmp_path: Path, given:
     with pytest.raises(BadConfig, match="key 2") as told:
         open_vault(tmp_path, [new_key(), given])
     assert not given or given.partition(":")[2] not in str(told.value) or len(given.partition(":")[2]) < 2
+
+
+def test_an_address_is_signed_by_any_of_our_keys_and_by_no_other(tmp_path: Path) -> None:
+    old, new = new_key(), new_key()
+    signature = open_vault(tmp_path, [old]).sign("seg_1|2000")
+    assert open_vault(tmp_path, [new, old]).signed("seg_1|2000", signature)
+    assert not open_vault(tmp_path, [new, old]).signed("seg_1|2001", signature)
+    assert not open_vault(tmp_path, [new]).signed("seg_1|2000", signature)
+    assert not open_vault(tmp_path, [old]).signed("seg_1|2000", "ü" * 43)

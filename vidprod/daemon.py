@@ -20,11 +20,13 @@ from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.errors import ForeignVolume, Unavailable
 from vidprod.services.child import ChildHost
+from vidprod.services.clock import Clock
 from vidprod.services.pruner import Pruner
 from vidprod.services.timers import Timers
 from vidprod.services.worker import Worker
 from vidprod.store.sqlite import Store
 from vidprod.telemetry import log
+from vidprod.vault import open_vault
 from vidprod.web.app import create_app
 from vidprod.web.server import serve
 
@@ -74,7 +76,9 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms)
         timers = Timers()
         timers.every(config.prune_every_s, pruner.prune, name="prune")
-        app = create_app(store, blobs, config, host.check, host.warm, now_ms)
+        vault = open_vault(root, config.secret_keys)
+        clock = Clock(speed=config.clock_speed, wall=now_ms)
+        app = create_app(store, blobs, config, host.check, host.warm, now_ms, vault=vault, clock=clock.now)
 
         def announce(port: int) -> None:
             took_s = (now_ms() - booted_at) / 1000

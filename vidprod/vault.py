@@ -1,4 +1,5 @@
-"""The vault: seals what must not lie in the clear, with AES-256-GCM, bound to the row and column it is for.
+"""The vault: seals what must not lie in the clear, with AES-256-GCM, bound to the row and column it is for; and signs
+addresses that only we can have made.
 
 A sealed value is `1`, the key's id, a nonce of 12 bytes and the ciphertext. Keys come from the setting `secret_keys`,
 the first seals and all open; without the setting, from a file of mode 0600 in the data directory that is made when it
@@ -7,6 +8,8 @@ is first needed.
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import secrets
 from collections.abc import Iterable, Mapping
@@ -32,6 +35,8 @@ class Vault:
             keys: by id, 32 bytes each; the first one seals.
         """
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        # another key for another use: HKDF's second step (RFC 5869) with the use as its info
+        self._signing = [hmac.digest(key, b"vidprod address\x01", hashlib.sha256) for key in keys.values()]
         self.key_id = next(iter(keys))
 
     def seal(self, value: bytes, *, place: str) -> bytes:
@@ -56,10 +61,22 @@ class Vault:
         except InvalidTag:
             raise SealBroken(f"what lies at {place} was changed, or was sealed for another place") from None
 
+    def sign(self, text: str) -> str:
+        """43 characters that go into an address: HMAC-SHA256 in base64url."""
+        return _signature(self._signing[0], text)
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether one of our keys made it."""
+        return any(hmac.compare_digest(_signature(key, text).encode(), signature.encode()) for key in self._signing)
+
     @staticmethod
     def sealed_with(sealed: bytes) -> str:
         """The id of the key."""
         return sealed[1 : 1 + _ID_BYTES].decode(errors="replace").rstrip()
+
+
+def _signature(key: bytes, text: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(key, text.encode(), hashlib.sha256)).rstrip(b"=").decode()
 
 
 def _bound(place: str, head: bytes) -> bytes:

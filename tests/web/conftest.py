@@ -15,6 +15,7 @@ import pytest
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.store.sqlite import Store
+from vidprod.vault import Vault, open_vault
 from vidprod.web.app import create_app
 from vidprod.web.server import serve
 
@@ -37,6 +38,7 @@ class Live:
     client: httpx.AsyncClient
     stop: asyncio.Event
     serving: "asyncio.Task[None]"
+    vault: Vault
     child: list[Exception] = field(default_factory=list)  # what the check of the media child raises, if anything
     warmed: list[int] = field(default_factory=list)  # when the media child was asked to be up, unix ms
 
@@ -113,7 +115,8 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with await Store.open(root / "vidprod.db", now=now(), reserve_bytes=1 << 20) as store:
-        app = create_app(store, blobs, config, child_check, lambda: warmed.append(now()), now)
+        vault = open_vault(root, config.secret_keys)
+        app = create_app(store, blobs, config, child_check, lambda: warmed.append(now()), now, vault=vault)
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result, stop, drain_s=drain_s))
         waiting: set[asyncio.Future[Any]] = {serving, port}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -129,6 +132,7 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
                 client=client,
                 stop=stop,
                 serving=serving,
+                vault=vault,
                 child=child,
                 warmed=warmed,
             )

@@ -32,7 +32,7 @@ def _app_of(live: Live) -> Litestar:
     async def child_check() -> None:
         return None
 
-    return create_app(live.store, live.blobs, live.config, child_check, lambda: None, lambda: 0)
+    return create_app(live.store, live.blobs, live.config, child_check, lambda: None, lambda: 0, vault=live.vault)
 
 
 class _Granian:

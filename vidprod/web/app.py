@@ -10,7 +10,8 @@ from litestar.di import Provide
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.store.sqlite import Store
-from vidprod.web import archive, docs, events, guard, health, jobs, metrics, pages, problems, segments
+from vidprod.vault import Vault
+from vidprod.web import archive, docs, events, guard, health, jobs, metrics, pages, problems, public, segments
 from vidprod.web.desk import Desk
 from vidprod.web.uploads import form, raw
 
@@ -22,6 +23,9 @@ def create_app(
     child_check: Callable[[], Awaitable[None]],
     child_warm: Callable[[], None],
     now: Callable[[], int],
+    *,
+    vault: Vault,
+    clock: Callable[[], int] | None = None,
 ) -> Litestar:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
 
@@ -29,6 +33,7 @@ def create_app(
         child_check: raises when the media child does not start.
         child_warm: called when a video comes in, so that a media child is up when it is here.
         now: unix ms.
+        clock: unix ms of publishing, where its clock is another.
     """
     desk = Desk(
         store=store,
@@ -37,6 +42,8 @@ def create_app(
         child_check=child_check,
         child_warm=child_warm,
         now=now,
+        clock=clock or now,
+        vault=vault,
         stopping=asyncio.Event(),
     )
 
@@ -58,6 +65,7 @@ def create_app(
             segments.get_file,
             segments.make_again,
             segments.retry,
+            public.get_public,
             events.list_events,
             events.stream_events,
             health.health,

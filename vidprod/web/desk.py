@@ -12,6 +12,7 @@ from vidprod.config import Config
 from vidprod.domain.ids import is_id
 from vidprod.errors import NotFound
 from vidprod.store.sqlite import Store
+from vidprod.vault import Vault
 from vidprod.web.uploads.admission import Admission
 
 HttpRequest = Request[Any, Any, Any]
@@ -27,6 +28,8 @@ class Desk:
     child_check: Callable[[], Awaitable[None]]  # raises when the media child does not start
     child_warm: Callable[[], None]  # has one up soon; may be called as often as one likes
     now: Callable[[], int]  # unix ms
+    clock: Callable[[], int]  # unix ms of publishing: the same, or faster beside simulated platforms
+    vault: Vault
     stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
     admission: Admission = field(default_factory=Admission)
 
