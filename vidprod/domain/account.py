@@ -32,7 +32,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         list[str], msgspec.Meta(max_length=50, description='weekly slots: "Mon-Fri 12:00, 18:00"; none: at once')
     ] = []
     gap_s: Annotated[int, msgspec.Meta(ge=0, description="between two publications, at least")] = 0
-    daily_cap: Annotated[int | None, msgspec.Meta(ge=1, description="publications a day of the zone, at most")] = None
+    daily_cap: Annotated[int, msgspec.Meta(ge=1, description="publications a day of the zone, at most")] | None = None
     approve: Annotated[bool, msgspec.Meta(description="publications wait until somebody approves them")] = False
     delivery: Annotated[
         Literal["draft", "direct"],

@@ -11,19 +11,19 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What a job or an account asks to be said. None: not said here, so the next one is asked: the job's target, the
     account, the default. Templates know {title}, {n}, {total}, {filename}, {date}."""
 
-    title: Annotated[str | None, msgspec.Meta(max_length=5000)] = None
-    caption: Annotated[str | None, msgspec.Meta(max_length=10000)] = None
-    hashtags: Annotated[list[str] | None, msgspec.Meta(max_length=100)] = None
+    title: Annotated[str, msgspec.Meta(max_length=5000)] | None = None
+    caption: Annotated[str, msgspec.Meta(max_length=10000)] | None = None
+    hashtags: Annotated[list[str], msgspec.Meta(max_length=100)] | None = None
     privacy: Privacy | None = None
     made_for_kids: bool | None = None
     comments: bool | None = None
     duet: bool | None = None
     stitch: bool | None = None
     synthetic: bool | None = None  # None: as the segment is
-    cover_ms: Annotated[int | None, msgspec.Meta(ge=0)] = None
+    cover_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
     notify: bool | None = None  # YouTube: subscribers
     share_to_feed: bool | None = None  # Instagram
-    category: Annotated[str | None, msgspec.Meta(max_length=10)] = None  # YouTube's categoryId
+    category: Annotated[str, msgspec.Meta(max_length=10)] | None = None  # YouTube's categoryId
     brand_content: bool | None = None  # TikTok: paid partnership
     brand_organic: bool | None = None  # TikTok: own business
 

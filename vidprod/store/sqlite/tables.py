@@ -2,6 +2,7 @@
 
 import apsw
 
+from vidprod.store.sqlite.accounts import Accounts
 from vidprod.store.sqlite.answers import Answers
 from vidprod.store.sqlite.events import Events
 from vidprod.store.sqlite.jobs import Jobs
@@ -21,3 +22,4 @@ class Tables:
         self.segments = Segments(connection, outcome)
         self.events = Events(connection, outcome)
         self.answers = Answers(connection, outcome)
+        self.accounts = Accounts(connection, outcome)
