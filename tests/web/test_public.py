@@ -4,7 +4,7 @@ import pytest
 
 from tests.web.conftest import Live
 from tests.web.made import complete, now_ms, segment_bytes
-from vidprod.web.public import LASTS_MS, public_path
+from vidprod.domain.address import LASTS_MS, path_of
 
 
 async def _given(live: Live) -> str:
@@ -13,7 +13,7 @@ async def _given(live: Live) -> str:
 
 
 async def test_a_signed_address_gives_the_file_and_nothing_about_the_take(live: Live) -> None:
-    path = public_path(live.vault, await _given(live), making=1, now=now_ms())
+    path = path_of(await _given(live), making=1, now=now_ms(), sign=live.vault.sign)
     whole = await live.client.get(path)
     assert whole.status_code == 200
     assert whole.content == segment_bytes(0)
@@ -24,7 +24,7 @@ async def test_a_signed_address_gives_the_file_and_nothing_about_the_take(live: 
 
 
 async def test_head_says_how_large_the_file_is(live: Live) -> None:
-    told = await live.client.head(public_path(live.vault, await _given(live), making=1, now=now_ms()))
+    told = await live.client.head(path_of(await _given(live), making=1, now=now_ms(), sign=live.vault.sign))
     assert (told.status_code, told.headers["content-length"]) == (200, str(len(segment_bytes(0))))
     assert told.content == b""
 
@@ -33,12 +33,12 @@ async def test_head_says_how_large_the_file_is(live: Live) -> None:
     ("was", "becomes"), [(".1.", ".2."), ("seg_", "seg-"), (".mp4", "A.mp4"), ("/public/", "/public/x")]
 )
 async def test_a_changed_address_is_not_found(live: Live, was: str, becomes: str) -> None:
-    path = public_path(live.vault, await _given(live), making=1, now=now_ms())
+    path = path_of(await _given(live), making=1, now=now_ms(), sign=live.vault.sign)
     assert (await live.client.get(path.replace(was, becomes, 1))).status_code == 404
 
 
 async def test_an_address_that_somebody_lengthened_is_not_found(live: Live) -> None:
-    path = public_path(live.vault, await _given(live), making=1, now=now_ms() - LASTS_MS)
+    path = path_of(await _given(live), making=1, now=now_ms() - LASTS_MS, sign=live.vault.sign)
     until = path.split(".")[2]
     assert (await live.client.get(path)).json()["code"] == "address_ended"
     assert (await live.client.get(path.replace(until, str(int(until) + 3_600_000)))).json()["code"] == "not_found"
@@ -46,5 +46,5 @@ async def test_an_address_that_somebody_lengthened_is_not_found(live: Live) -> N
 
 async def test_the_address_of_an_earlier_making_gives_no_mix_of_two(live: Live) -> None:
     assert (
-        await live.client.get(public_path(live.vault, await _given(live), making=2, now=now_ms()))
+        await live.client.get(path_of(await _given(live), making=2, now=now_ms(), sign=live.vault.sign))
     ).status_code == 404

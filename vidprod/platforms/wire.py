@@ -82,11 +82,13 @@ class Wire:
         body: Any = None,
         content: bytes | AsyncIterable[bytes] | None = None,
         timeout_s: float = 60.0,
+        direct: bool = False,
     ) -> Answer:
         """One request, whatever its status.
 
         Args:
             form: sent form-encoded; body: sent as JSON; content: sent as it is.
+            direct: to that very address, beside simulators too.
         Raises:
             PlatformError: kind RETRY, code "not_sent": no connection came about, so nothing was asked.
             Unanswered: it was sent, in part or whole, and no answer came.
@@ -99,7 +101,7 @@ class Wire:
             headers = {"Content-Type": "application/json; charset=UTF-8", **(headers or {})}
         request = self._client.build_request(
             method,
-            self.url(url),
+            url if direct else self.url(url),
             headers=dict(headers or {}),
             params=dict(params) if params else None,
             timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),

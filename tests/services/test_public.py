@@ -1,0 +1,53 @@
+"""Before a platform is told where to fetch a file, the daemon has read it there itself."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.web.conftest import Live, running
+from tests.web.made import complete, now_ms
+from vidprod.errors import PlatformError
+from vidprod.platforms.wire import Wire
+from vidprod.services.public import PublicAddress
+
+
+async def _address(live: Live, public_url: str, **changes: Any) -> str:
+    (segment_id,) = await complete(live, await live.upload(), segments=1)
+    segment = await live.store.read(lambda db: db.segments.get(segment_id))
+    segment = msgspec.structs.replace(segment, **changes)
+    config = msgspec.structs.replace(live.config, public_url=public_url)
+    wire = Wire(simulator_url="http://127.0.0.1:1")  # platforms are simulated; we are not
+    try:
+        return await PublicAddress(config=config, vault=live.vault, wire=wire, now=now_ms).of(segment)
+    finally:
+        await wire.close()
+
+
+async def test_an_address_is_given_out_once_the_file_was_found_there(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        url = await _address(live, live.url)
+        assert (await live.client.get(url)).status_code == 200
+
+
+async def test_without_a_public_address_it_says_what_to_set(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        with pytest.raises(PlatformError) as told:
+            await _address(live, "")
+        assert (told.value.kind, told.value.code) == ("FIX", "no_public_url")
+        assert "public_url" in told.value.hint
+
+
+async def test_what_answers_with_something_else_is_named(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        with pytest.raises(PlatformError, match="status 404") as told:
+            await _address(live, live.url, making=7)
+        assert told.value.kind == "FIX"
+
+
+async def test_an_address_where_nobody_answers_is_tried_again_later(tmp_path: Path) -> None:
+    async with running(tmp_path) as live:
+        with pytest.raises(PlatformError, match="does not reach itself") as told:
+            await _address(live, "http://127.0.0.1:1")
+        assert told.value.kind == "RETRY"
