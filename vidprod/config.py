@@ -161,6 +161,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clock_speed: Annotated[
         float, _is("factor", "publishing's clock runs so fast, beside simulated platforms only", ge=1, le=100_000)
     ] = 1.0
+    clock_since: Annotated[
+        int, _is("unix ms", "of the wall clock, when the fast clock agrees with it; 0: at the start", ge=0)
+    ] = 0
 
     log_format: Annotated[Literal["console", "json"], _is("choice", "console for eyes, json for a log collector")] = (
         "console"

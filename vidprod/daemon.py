@@ -77,7 +77,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         timers = Timers()
         timers.every(config.prune_every_s, pruner.prune, name="prune")
         vault = open_vault(root, config.secret_keys)
-        clock = Clock(speed=config.clock_speed, wall=now_ms)
+        clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms)
         app = create_app(store, blobs, config, host.check, host.warm, now_ms, vault=vault, clock=clock.now)
 
         def announce(port: int) -> None:
