@@ -3,6 +3,8 @@
 VidProdError
 ├── BadRequest          the caller must change the request (400, 422)
 │   ├── BadRecipe       a recipe option is unknown or out of range
+│   ├── BadSlot         a weekly slot or its time zone cannot be read (422)
+│   ├── BadWording      a title or caption names a field that there is not (422)
 │   └── BadConfig       a setting is unknown or out of range
 ├── NotFound            no such job, segment or event (404)
 ├── Conflict            the thing is in a state that does not allow this (409)
@@ -49,6 +51,20 @@ class BadRecipe(BadRequest):
     """A recipe option is unknown or out of range."""
 
     code = "bad_recipe"
+    status = 422
+
+
+class BadSlot(BadRequest):
+    """A weekly slot or its time zone cannot be read."""
+
+    code = "bad_slot"
+    status = 422
+
+
+class BadWording(BadRequest):
+    """A title or caption names a field that there is not."""
+
+    code = "bad_wording"
     status = 422
 
 
