@@ -29,6 +29,19 @@ class Fault:
     value: Any = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """One clip that got to an account: what doubles are counted by."""
+
+    platform: str
+    account: str  # as the platform names it
+    remote_id: str
+    sha256: str  # of the bytes that were received
+    title: str  # or caption
+    at: int  # unix ms of the world, when the platform had all of it
+    privacy: str = ""  # as people meet it now
+
+
 @dataclass
 class World:
     """Shared by the simulators of one process."""
