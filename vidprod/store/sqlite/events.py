@@ -6,6 +6,7 @@ import msgspec
 
 from vidprod.domain.event import Event
 from vidprod.store.sqlite.connection import Row
+from vidprod.store.sqlite.deliveries import Deliveries
 from vidprod.store.sqlite.table import Table, to_json
 
 _data = msgspec.json.Decoder(dict[str, Any])
@@ -21,7 +22,7 @@ class Events(Table):
     def record(
         self, event_type: str, *, job_id: str | None = None, data: dict[str, Any] | None = None, now: int
     ) -> Event:
-        """The feed hands it out once this transaction is committed."""
+        """Once this transaction is committed, the feed hands it out, and each endpoint that wants it has a delivery."""
         row = self._one(
             """
             insert into event (type, at, job_id, data)
@@ -36,6 +37,7 @@ class Events(Table):
         assert row is not None
         event = _event(row)
         self._outcome.events.append(event)
+        Deliveries(self._connection, self._outcome).record(event)
         return event
 
     def after(self, cursor: int, *, limit: int = 100, job_id: str | None = None) -> list[Event]:

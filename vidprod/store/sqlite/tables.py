@@ -4,11 +4,18 @@ import apsw
 
 from vidprod.store.sqlite.accounts import Accounts
 from vidprod.store.sqlite.answers import Answers
+from vidprod.store.sqlite.deliveries import Deliveries
+from vidprod.store.sqlite.endpoints import Endpoints
 from vidprod.store.sqlite.events import Events
+from vidprod.store.sqlite.facts import Facts
 from vidprod.store.sqlite.jobs import Jobs
+from vidprod.store.sqlite.journal import Journal
+from vidprod.store.sqlite.publications import Publications
+from vidprod.store.sqlite.receipts import Receipts
 from vidprod.store.sqlite.segments import Segments
 from vidprod.store.sqlite.table import Outcome
 from vidprod.store.sqlite.tasks import Tasks
+from vidprod.store.sqlite.usage import Usage
 from vidprod.store.sqlite.videos import Videos
 
 
@@ -23,3 +30,10 @@ class Tables:
         self.events = Events(connection, outcome)
         self.answers = Answers(connection, outcome)
         self.accounts = Accounts(connection, outcome)
+        self.endpoints = Endpoints(connection, outcome)
+        self.deliveries = Deliveries(connection, outcome)
+        self.publications = Publications(connection, outcome)
+        self.journal = Journal(connection, outcome)
+        self.usage = Usage(connection, outcome)
+        self.receipts = Receipts(connection, outcome)
+        self.facts = Facts(connection, outcome)

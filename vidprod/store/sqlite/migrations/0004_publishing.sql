@@ -80,6 +80,8 @@ create table publication (
 create unique index publication_once on publication (segment_id, account_id)
     where state not in ('rejected', 'cancelled');
 create index publication_due on publication (run_at) where state not in ('published', 'rejected', 'cancelled');
+create index publication_begun on publication (account_id, due_at)
+    where attempt > 0 and state in ('scheduled', 'uploading'); -- the next of the account waits for it
 create index publication_of_account on publication (account_id, due_at);
 create index publication_of_segment on publication (segment_id);
 create index publication_of_job on publication (job_id);
@@ -134,17 +136,20 @@ create table endpoint (
         check (length(id) = 30 and id glob 'end_*' and substr(id, 5) not glob '*[^0-9a-z]*'),
     url text not null check (length(url) between 1 and 2000),
     types text not null default '[]' check (json_valid(types) and json_type(types) = 'array'),
-    job_id text references job (id) on delete set null,
+    job_id text, -- no reference: it hears that its job was deleted, and of no other
     state text not null check (state in ('enabled', 'disabled')),
     disabled_reason text,
     description text not null default '',
     secrets blob not null, -- sealed: the present one, and the one before it with its end
     created_at integer not null check (created_at >= 0),
     failing_since integer check (failing_since >= 0),
+    failed_at integer check (failed_at >= 0), -- the last failure
     rotated_at integer check (rotated_at >= 0),
-    check ((state = 'disabled') = (disabled_reason is not null))
+    check ((state = 'disabled') = (disabled_reason is not null)),
+    check ((failing_since is null) = (failed_at is null))
 ) strict;
 create index endpoint_of_job on endpoint (job_id) where job_id is not null;
+create index endpoint_of_all on endpoint (id) where job_id is null;
 
 create table delivery (
     id text not null primary key
@@ -155,13 +160,14 @@ create table delivery (
     body text not null, -- as it is signed
     state text not null check (state in ('pending', 'delivered', 'failed')),
     attempt integer not null default 0 check (attempt >= 0),
+    earlier integer not null default 0 check (earlier between 0 and attempt), -- attempts before the last replay
     run_at integer not null check (run_at >= 0),
     created_at integer not null check (created_at >= 0),
     finalized_at integer check (finalized_at >= 0),
     check ((state = 'pending') = (finalized_at is null))
 ) strict;
-create index delivery_due on delivery (run_at) where state = 'pending';
-create index delivery_of_endpoint on delivery (endpoint_id, created_at);
+create index delivery_due on delivery (endpoint_id, run_at) where state = 'pending';
+create index delivery_of_endpoint on delivery (endpoint_id, state, id);
 create index delivery_over on delivery (finalized_at) where finalized_at is not null;
 
 create table delivery_attempt (

@@ -1,0 +1,347 @@
+"""Deliveries at rest: the rows are the queue. What is under way is known to the deliverer alone, so that a crash leaves
+a row that is due, and is delivered again."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from vidprod.domain.endpoint import DELIVERY_STATES, Delivery, DeliveryAttempt, Endpoint, body_of
+from vidprod.domain.event import Event
+from vidprod.domain.ids import new_id
+from vidprod.errors import Conflict, NotFound
+from vidprod.store.sqlite.connection import Row
+from vidprod.store.sqlite.endpoints import Endpoints
+from vidprod.store.sqlite.table import Table, to_json
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery whose time has come, with all that is needed for an attempt."""
+
+    delivery: Delivery
+    body: str
+    url: str
+    sealed: bytes  # the endpoint's secrets
+    failing: bool  # nothing was delivered to it lately
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        endpoint_id=row["endpoint_id"],
+        event_id=row["event_id"],
+        event_type=row["event_type"],
+        state=row["state"],
+        attempt=row["attempt"],
+        earlier=row["earlier"],
+        run_at=row["run_at"],
+        created_at=row["created_at"],
+        finalized_at=row["finalized_at"],
+    )
+
+
+# each enabled endpoint for which something waits, by a step from one to the next in the index of what is due
+_HOLDERS = """
+    with recursive step (id) as (
+        select min(endpoint_id) from delivery where state = 'pending'
+        union all
+        select (select min(endpoint_id) from delivery where state = 'pending' and endpoint_id > step.id)
+        from step where step.id is not null),
+    holder as materialized (
+        select endpoint.id, endpoint.url, endpoint.secrets, endpoint.failing_since
+        from step cross join endpoint on endpoint.id = step.id
+        where endpoint.state = 'enabled' and endpoint.id not in (select value from json_each(:held)))
+    """
+
+
+class Deliveries(Table):
+    """The rows of `delivery` and `delivery_attempt`."""
+
+    def record(self, event: Event) -> None:
+        """One for each enabled endpoint that wants the event, due at once."""
+        body = None
+        for endpoint in Endpoints(self._connection, self._outcome).hearing(event.job_id):
+            if endpoint.wants(event):
+                body = body or body_of(event)
+                self._add(endpoint, event, body)
+
+    def _add(self, endpoint: Endpoint, event: Event, body: str) -> None:
+        self._run(
+            """
+            insert into delivery (id, endpoint_id, event_id, event_type, body, state, run_at, created_at)
+            values (:id, :endpoint_id, :event_id, :event_type, :body, 'pending', :now, :now)
+            """,
+            id=new_id("msg", now=event.at),
+            endpoint_id=endpoint.id,
+            event_id=event.id,
+            event_type=event.type,
+            body=body,
+            now=event.at,
+        )
+        self._outcome.delivering = True
+
+    def get(self, delivery_id: str) -> Delivery:
+        """Raises NotFound."""
+        row = self._one("select * from delivery where id = :id", id=delivery_id)
+        if row is None:
+            raise NotFound(f"there is no delivery {delivery_id}")
+        return _delivery(row)
+
+    def of_event(self, endpoint_id: str, event: Event) -> Delivery | None:
+        """None: the endpoint does not hear of it."""
+        row = self._one(
+            """
+            select * from delivery
+            where endpoint_id = :endpoint_id and state = 'pending' and event_id = :event_id
+            """,
+            endpoint_id=endpoint_id,
+            event_id=event.id,
+        )
+        return None if row is None else _delivery(row)
+
+    def body(self, delivery_id: str) -> str:
+        """As it is signed. Raises NotFound."""
+        body = self._value("select body from delivery where id = :id", id=delivery_id)
+        if body is None:
+            raise NotFound(f"there is no delivery {delivery_id}")
+        return str(body)
+
+    def attempts(self, delivery_id: str) -> Sequence[DeliveryAttempt]:
+        """The log, from the first."""
+        return [
+            DeliveryAttempt(**row)
+            for row in self._all(
+                "select * from delivery_attempt where delivery_id = :id order by number", id=delivery_id
+            )
+        ]
+
+    def list(
+        self, endpoint_id: str, *, limit: int, before: str | None = None, states: Iterable[str] | None = None
+    ) -> Sequence[Delivery]:
+        """Of one endpoint, newest first.
+
+        Args:
+            before: the id of the last one seen; older ones follow.
+            states: only these.
+        """
+        rows = self._all(
+            """
+            select delivery.* from json_each(:states) as wanted
+            cross join delivery on delivery.id in (
+                select id from delivery as candidate
+                where candidate.endpoint_id = :endpoint_id and candidate.state = wanted.value
+                    and candidate.id < :before
+                order by candidate.id desc
+                limit :limit)
+            order by delivery.id desc
+            limit :limit
+            """,
+            states=to_json(sorted(set(DELIVERY_STATES if states is None else states))),
+            endpoint_id=endpoint_id,
+            before=before if before is not None else "msg_~",
+            limit=limit,
+        )
+        return [_delivery(row) for row in rows]
+
+    def waiting(self, endpoint_id: str) -> int:
+        """How many are pending."""
+        return int(
+            self._value(
+                "select count(*) from delivery where endpoint_id = :endpoint_id and state = 'pending'",
+                endpoint_id=endpoint_id,
+            )
+        )
+
+    # the deliverer's
+
+    def due(
+        self, *, now: int, lanes: int, limit: int, under_way: Iterable[str] = (), held: Iterable[str] = ()
+    ) -> Sequence[Due]:
+        """Those whose time has come, at most `lanes` of each endpoint, the longest due first.
+
+        Args:
+            under_way: deliveries that are not to be named again.
+            held: endpoints that are to be left alone.
+        """
+        rows = self._all(
+            _HOLDERS  # noqa: S608  # a constant
+            + """
+            select delivery.*, holder.url, holder.secrets, holder.failing_since
+            from holder cross join delivery on delivery.id in (
+                select id from delivery as head
+                where head.endpoint_id = holder.id and head.state = 'pending' and head.run_at <= :now
+                    and head.id not in (select value from json_each(:under_way))
+                order by head.run_at
+                limit :lanes)
+            order by delivery.run_at
+            limit :limit
+            """,
+            now=now,
+            lanes=lanes,
+            limit=limit,
+            under_way=to_json(list(under_way)),
+            held=to_json(list(held)),
+        )
+        return [
+            Due(
+                delivery=_delivery(row),
+                body=row["body"],
+                url=row["url"],
+                sealed=bytes(row["secrets"]),
+                failing=row["failing_since"] is not None,
+            )
+            for row in rows
+        ]
+
+    def next_due_at(self, *, under_way: Iterable[str] = (), held: Iterable[str] = ()) -> int | None:
+        """When the next one is due, or was; unix ms. None: nothing waits. `under_way` and `held` as in `due`."""
+        at = self._value(
+            _HOLDERS  # noqa: S608  # a constant
+            + """
+            select min((
+                select head.run_at from delivery as head
+                where head.endpoint_id = holder.id and head.state = 'pending'
+                    and head.id not in (select value from json_each(:under_way))
+                order by head.run_at
+                limit 1))
+            from holder
+            """,
+            under_way=to_json(list(under_way)),
+            held=to_json(list(held)),
+        )
+        return None if at is None else int(at)
+
+    def delivered(self, delivery: Delivery, attempt: DeliveryAttempt, *, now: int) -> bool:
+        """pending → delivered. False when it is gone meanwhile."""
+        return self._attempted(
+            delivery,
+            attempt,
+            """
+            update delivery
+            set state = 'delivered', attempt = attempt + 1, finalized_at = :now
+            where id = :id and state = 'pending'
+            """,
+            now=now,
+        )
+
+    def retry(self, delivery: Delivery, attempt: DeliveryAttempt, *, run_at: int) -> bool:
+        """The attempt failed, and the next comes at `run_at`. False when it is gone meanwhile."""
+        return self._attempted(
+            delivery,
+            attempt,
+            "update delivery set attempt = attempt + 1, run_at = :run_at where id = :id and state = 'pending'",
+            run_at=run_at,
+        )
+
+    def fail(self, delivery: Delivery, attempt: DeliveryAttempt, *, now: int) -> bool:
+        """pending → failed: no attempt follows. False when it is gone meanwhile."""
+        return self._attempted(
+            delivery,
+            attempt,
+            """
+            update delivery
+            set state = 'failed', attempt = attempt + 1, finalized_at = :now
+            where id = :id and state = 'pending'
+            """,
+            now=now,
+        )
+
+    def _attempted(self, delivery: Delivery, attempt: DeliveryAttempt, sql: str, **values: int) -> bool:
+        if not self._run(sql, id=delivery.id, **values):
+            return False
+        self._run(
+            """
+            insert into delivery_attempt (delivery_id, number, at, took_ms, status, error, answer)
+            values (:delivery_id, :number, :at, :took_ms, :status, :error, :answer)
+            """,
+            **msgspec.structs.asdict(attempt),
+        )
+        return True
+
+    # again
+
+    def replay(self, delivery_id: str, *, now: int) -> Delivery:
+        """Due now, with the whole schedule before it; one that is pending is only due now.
+
+        Raises:
+            Conflict: its endpoint is disabled. NotFound.
+        """
+        delivery = self.get(delivery_id)
+        self._refuse_disabled(delivery.endpoint_id)
+        self._replay([delivery.id], now=now)
+        return self.get(delivery_id)
+
+    def over_between(self, endpoint_id: str, *, since: int, until: int, states: Iterable[str]) -> Sequence[str]:
+        """Ids of deliveries that were made in [since, until) and are in one of these states. Raises Conflict: the
+        endpoint is disabled; NotFound."""
+        self._refuse_disabled(endpoint_id)
+        return [
+            row["id"]
+            for row in self._all(
+                """
+                select delivery.id from json_each(:states) as wanted
+                cross join delivery on delivery.endpoint_id = :endpoint_id and delivery.state = wanted.value
+                    and delivery.id >= :since and delivery.id < :until
+                """,
+                endpoint_id=endpoint_id,
+                states=to_json(sorted(set(states) - {"pending"})),
+                since=_first_id(since),
+                until=_first_id(until),
+            )
+        ]
+
+    def replay_over(self, delivery_ids: Iterable[str], *, now: int) -> int:
+        """Of these, each that is over is due now. How many."""
+        return self._replay(delivery_ids, now=now, pending=False)
+
+    def _replay(self, delivery_ids: Iterable[str], *, now: int, pending: bool = True) -> int:
+        self._outcome.delivering = True
+        return self._run(
+            """
+            update delivery
+            set state = 'pending', finalized_at = null, run_at = :now,
+                earlier = iif(state = 'pending', earlier, attempt)
+            where id in (select value from json_each(:ids)) and (:pending or state <> 'pending')
+            """,
+            ids=to_json(list(delivery_ids)),
+            pending=pending,
+            now=now,
+        )
+
+    def _refuse_disabled(self, endpoint_id: str) -> None:
+        endpoint = Endpoints(self._connection, self._outcome).get(endpoint_id)
+        if endpoint.state == "disabled":
+            raise Conflict(
+                f"the endpoint {endpoint_id} is disabled: {endpoint.disabled_reason}", hint="Enable it first."
+            )
+
+    def prune(self, *, before_ms: int, limit: int) -> int:
+        """Forget what was over before `before_ms`, the oldest first, with its log. How many."""
+        return self._run(
+            """
+            delete from delivery
+            where id in (select id from delivery where finalized_at < :before order by finalized_at limit :limit)
+            """,
+            before=before_ms,
+            limit=limit,
+        )
+
+    def prune_unheard(self, *, before_ms: int, limit: int) -> int:
+        """Forget what has waited for a disabled endpoint since before `before_ms`. How many."""
+        return self._run(
+            """
+            delete from delivery
+            where id in (
+                select delivery.id from endpoint
+                cross join delivery on delivery.endpoint_id = endpoint.id and delivery.state = 'pending'
+                    and delivery.id < :before
+                where endpoint.state = 'disabled'
+                limit :limit)
+            """,
+            before=_first_id(before_ms),
+            limit=limit,
+        )
+
+
+def _first_id(at: int) -> str:
+    """No id of this millisecond is less."""
+    return new_id("msg", now=max(0, at), entropy=bytes(10))
