@@ -128,9 +128,9 @@ async def test_a_warning_holds_for_the_end_it_was_about(store: Store) -> None:
 
     await store.write(lambda db: refresh(db, NOW + 100))
     await store.write(lambda db: db.accounts.warned(account.id, now=NOW + 5))
-    await store.write(lambda db: refresh(db, NOW + 100))
+    await store.write(lambda db: refresh(db, NOW + 2100))  # the same end, counted anew
     assert await store.read(lambda db: db.accounts.warned_at(account.id)) == NOW + 5
-    await store.write(lambda db: refresh(db, NOW + 200))
+    await store.write(lambda db: refresh(db, NOW + 86_400_000))
     assert await store.read(lambda db: db.accounts.warned_at(account.id)) is None
 
 

@@ -10,6 +10,8 @@ from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table, to_json
 
+SAME_END_MS = 3600_000  # platforms say how many seconds are left, and count them anew each time
+
 _settings = msgspec.json.Decoder(AccountSettings)
 _texts = msgspec.json.Decoder(list[str])
 
@@ -180,7 +182,7 @@ class Accounts(Table):
         """What the refresh begun at `since` brought.
 
         Args:
-            refresh_expires_at: another one than before is worth new warnings.
+            refresh_expires_at: another one than before, by more than `SAME_END_MS`, is worth new warnings.
         Raises:
             Conflict: the account was connected anew or disconnected meanwhile: its tokens are others.
         """
@@ -188,7 +190,7 @@ class Accounts(Table):
             """
             update account
             set tokens = :tokens, scopes = :scopes, access_expires_at = :access_expires_at,
-                warned_at = iif(refresh_expires_at is :refresh_expires_at, warned_at, null),
+                warned_at = iif(abs(refresh_expires_at - :refresh_expires_at) < :same, warned_at, null),
                 refresh_expires_at = :refresh_expires_at, refreshed_at = :now, refreshing_at = null
             where id = :id and refreshing_at = :since and state <> 'disconnected'
             returning *
@@ -199,6 +201,7 @@ class Accounts(Table):
             access_expires_at=access_expires_at,
             refresh_expires_at=refresh_expires_at,
             since=since,
+            same=SAME_END_MS,
             now=now,
         )
 

@@ -1,0 +1,368 @@
+"""The keeper of tokens: renews them early, one at a time for each account, and loses none on the way.
+
+A platform may kill a refresh token the moment it gives out the next (TikTok does). So a renewal is written down before
+it is asked for, its answer is on disk before the new token is used, and nobody asks while another asks. What a crash
+in between leaves is a mark: the account is tried with the token it has, and if the platform does not take it any more,
+somebody is told to connect it again.
+
+When each is renewed (see `_is_due`):
+
+an access token     5 minutes before it ends, by whoever needs it
+a refresh token     weekly, so that an account at rest keeps it: TikTok's end after 180 days, Google's after 6 months
+Instagram's token   after 30 of its 60 days: there is nothing that renews it once it has ended
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from vidprod.domain.account import Account, AccountSettings, Flavour, Platform
+from vidprod.errors import Conflict, PlatformError, SealBroken, VidProdError
+from vidprod.platforms.base import App, Login, Tokens
+from vidprod.services.clock import Clock
+from vidprod.store.sqlite import Store, Tables
+from vidprod.store.sqlite.accounts import SAME_END_MS
+from vidprod.store.sqlite.standing import about, need_reauth
+from vidprod.telemetry import log
+from vidprod.vault import Vault
+
+EARLY_MS = 5 * 60_000
+USABLE_MS = 30_000  # a token that could not be renewed is still good for one call
+EVERY_S = 3600.0  # of the clock, between two rounds of `refresh_due`
+WARN_DAYS = (1, 7, 14)
+CONNECTING_MS = 10 * 60_000  # an authorisation nobody came back from is forgotten
+
+_DAY_MS = 86_400_000
+_KEEP_ALIVE_MS = 7 * _DAY_MS
+_RENEW_ALONE_MS = 30 * _DAY_MS  # of a token that renews itself
+_CLOSES_WITHIN_S = 5.0
+
+_logger = log.get(__name__)
+
+
+class Ways(Protocol):
+    """How accounts are connected, and as whom: `platforms/registry.py`."""
+
+    def login(self, platform: Platform, flavour: Flavour) -> Login: ...
+
+    def app(self, platform: Platform, flavour: Flavour) -> App | None: ...
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """What lies sealed in the row of an account. Its times are the row's own columns."""
+
+    access_token: str
+    refresh_token: str = ""
+    extra: dict[str, str] = {}
+
+
+_kept = msgspec.json.Decoder(Kept)
+
+
+def place_of(account_id: str) -> str:
+    """Where the tokens of an account are sealed for."""
+    return f"account|{account_id}|tokens"
+
+
+def seal(vault: Vault, account_id: str, tokens: Tokens) -> bytes:
+    """As they lie in the row."""
+    kept = Kept(access_token=tokens.access_token, refresh_token=tokens.refresh_token, extra=dict(tokens.extra))
+    return vault.seal(msgspec.json.encode(kept), place=place_of(account_id))
+
+
+def ends(tokens: Tokens, *, now: int) -> tuple[int | None, int | None]:
+    """When the access token ends, and when the grant does: then somebody has to connect the account again.
+
+    Without a refresh token the access token is all there is.
+    """
+    access = None if tokens.expires_in_s is None else now + tokens.expires_in_s * 1000
+    refresh = None if tokens.refresh_expires_in_s is None else now + tokens.refresh_expires_in_s * 1000
+    return access, refresh if tokens.refresh_token else refresh or access
+
+
+@dataclass(frozen=True)
+class Granted:
+    """The right to act for one account, as publishers want it: `platforms.base.Grant`."""
+
+    keeper: "Keeper"
+    account_id: str
+    external_id: str
+    username: str
+    flavour: Flavour
+    settings: AccountSettings
+
+    async def token(self) -> str:
+        return await self.keeper.token(self.account_id)
+
+    async def renew(self, refused: str) -> str:
+        return await self.keeper.renew(self.account_id, refused)
+
+    async def extra(self, name: str) -> str:
+        return await self.keeper.also(self.account_id, name)
+
+
+class Keeper:
+    """One for the daemon: two would spend each other's refresh tokens."""
+
+    def __init__(self, store: Store, vault: Vault, ways: Ways, clock: Clock) -> None:
+        self._store = store
+        self._vault = vault
+        self._ways = ways
+        self._clock = clock
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._renewing: set[asyncio.Task[str]] = set()
+        self._unsaved: dict[str, tuple[int, Tokens]] = {}  # answers that the volume did not take
+
+    def lock(self, account_id: str) -> AbstractAsyncContextManager[None]:
+        """Held by whoever changes the tokens of an account."""
+        return self._locks.setdefault(account_id, asyncio.Lock())
+
+    async def grant(self, account_id: str) -> Granted:
+        """Raises NotFound. Whether its tokens are any good is seen when one is asked for."""
+        account = await self._store.read(lambda db: db.accounts.get(account_id))
+        return Granted(
+            keeper=self,
+            account_id=account.id,
+            external_id=account.external_id,
+            username=account.username,
+            flavour=account.flavour,
+            settings=account.settings,
+        )
+
+    async def token(self, account_id: str) -> str:
+        """An access token that is good for some minutes.
+
+        Raises:
+            PlatformError: REAUTH: somebody has to connect the account again. RETRY: it could not be renewed now.
+        """
+        account, tokens = await self._open(account_id)
+        if _lasts(account, EARLY_MS, now=self._clock.now()):
+            return tokens.access_token
+        try:
+            return await self._renewed(account_id, refused=None)
+        except PlatformError as error:
+            if error.kind != "REAUTH" and _lasts(account, USABLE_MS, now=self._clock.now()):
+                return tokens.access_token
+            raise
+
+    async def renew(self, account_id: str, refused: str) -> str:
+        """Another access token than `refused`. Raises as `token` does."""
+        return await self._renewed(account_id, refused=refused)
+
+    async def also(self, account_id: str, name: str) -> str:
+        """What else was granted; "" where there is no such thing. Raises PlatformError (REAUTH)."""
+        _, tokens = await self._open(account_id)
+        return tokens.extra.get(name, "")
+
+    async def refresh_due(self) -> None:
+        """Renew what should not wait until it is needed, take up what a crash left, and say what will end soon."""
+        now = self._clock.now()
+        found = await self._store.read(
+            lambda db: [
+                (account, db.accounts.refreshing_at(account.id))
+                for account in db.accounts.list()
+                if account.state == "connected"
+            ]
+        )
+        for account, mark in found:
+            if mark is not None or _is_due(account, now=now):
+                await self._look_after(account)
+        await self._store.write(lambda db: _warn_and_forget(db, now=self._clock.now()))
+
+    async def close(self) -> None:
+        """Wait for renewals under way: their answers may be the only good tokens there are."""
+        if self._renewing:
+            await asyncio.wait(self._renewing, timeout=_CLOSES_WITHIN_S)
+        for account_id in list(self._unsaved):
+            with contextlib.suppress(PlatformError):
+                await self._save_what_is_left(account_id)
+
+    async def _look_after(self, account: Account) -> None:
+        try:
+            _, tokens = await self._open(account.id)
+            await self._renewed(account.id, refused=tokens.access_token)
+        except VidProdError as error:  # the others have their turn
+            _logger.warning("tokens were not renewed", account=account.id, platform=account.platform, why=str(error))
+
+    async def _renewed(self, account_id: str, *, refused: str | None) -> str:
+        """In a task of its own: who asked may be cancelled, what was asked of the platform goes on."""
+        task = asyncio.create_task(self._renew(account_id, refused=refused))
+        self._renewing.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: "asyncio.Task[str]") -> None:
+        self._renewing.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen: whoever waited may be gone
+
+    async def _renew(self, account_id: str, *, refused: str | None) -> str:
+        async with self.lock(account_id):
+            await self._save_what_is_left(account_id)
+            account, tokens = await self._open(account_id)
+            if _is_another(account, tokens, refused=refused, now=self._clock.now()):
+                return tokens.access_token
+            return await self._ask(account, tokens)
+
+    async def _ask(self, account: Account, tokens: Tokens) -> str:
+        app = self._ways.app(account.platform, account.flavour)
+        if app is None:
+            raise PlatformError(f"the settings name no app for {account.platform}", kind="RETRY", code="no_app")
+        earlier, mark = await self._store.write(lambda db: _begin(db, account.id, now=self._clock.now()))
+        try:
+            answer = await self._ways.login(account.platform, account.flavour).refresh(app, tokens)
+        except PlatformError as error:
+            raise await self._not_renewed(account, error, earlier=earlier, mark=mark) from None
+        if not answer.access_token:
+            raise PlatformError(f"{account.platform} answered a renewal without a token", kind="RETRY", code="empty")
+        newer = _merged(tokens, answer)
+        self._unsaved[account.id] = (mark, newer)
+        await self._save_what_is_left(account.id)
+        kept = (await self._open(account.id))[1]  # another one, where it was connected anew meanwhile
+        return kept.access_token
+
+    async def _save_what_is_left(self, account_id: str) -> None:
+        """An answer reaches the disk before it is used; one that did not is tried again before anything else."""
+        if account_id not in self._unsaved:
+            return
+        mark, newer = self._unsaved[account_id]
+
+        def save(db: Tables) -> None:
+            account, now = db.accounts.get(account_id), self._clock.now()
+            access, refresh = ends(newer, now=now)
+            db.accounts.set_tokens(
+                account_id,
+                seal(self._vault, account_id, newer),
+                scopes=list(newer.scopes) or account.scopes,
+                access_expires_at=access,
+                refresh_expires_at=refresh or account.refresh_expires_at,
+                since=mark,
+                now=now,
+            )
+
+        try:
+            await self._store.write(save, urgent=True)
+        except Conflict:
+            _logger.info("tokens of an earlier connection are dropped", account=account_id)
+        except VidProdError as error:
+            raise PlatformError(f"renewed tokens cannot be stored: {error}", kind="RETRY", code=error.code) from error
+        del self._unsaved[account_id]
+
+    async def _not_renewed(
+        self, account: Account, error: PlatformError, *, earlier: int | None, mark: int
+    ) -> PlatformError:
+        if error.kind == "REAUTH":
+            fault = _why_dead(account, error, answer_was_lost=earlier is not None)
+
+            def tell(db: Tables) -> None:
+                if db.accounts.refreshing_at(account.id) == mark:  # else it was connected anew meanwhile
+                    need_reauth(db, account.id, fault, now=self._clock.now())
+
+            await self._store.write(tell, urgent=True)
+            return PlatformError(fault, kind="REAUTH", code=error.code, http_status=error.http_status)
+        if error.code == "not_sent" and earlier is None:  # else it is not known what became of it: the mark stays
+            await self._store.write(lambda db: db.accounts.end_refresh(account.id, since=mark))
+        if error.kind == "RETRY":
+            return error
+        return PlatformError(  # a lost answer or a wrong setting is no reason to give a publication up
+            str(error), kind="RETRY", code=error.code, hint=error.hint, http_status=error.http_status
+        )
+
+    async def _open(self, account_id: str) -> tuple[Account, Tokens]:
+        account, sealed = await self._store.read(lambda db: _row(db, account_id))
+        if sealed is None or account.state != "connected":
+            raise PlatformError(account.fault or "the account is not connected", kind="REAUTH", code=account.state)
+        try:
+            kept = _kept.decode(self._vault.open(sealed, place=place_of(account_id)))
+        except SealBroken as error:
+            raise PlatformError(
+                str(error), kind="RETRY", code=error.code, hint="Bring the key back, or connect the account again."
+            ) from None
+        return account, Tokens(
+            access_token=kept.access_token,
+            refresh_token=kept.refresh_token,
+            scopes=tuple(account.scopes),
+            extra=kept.extra,
+        )
+
+
+def _row(db: Tables, account_id: str) -> tuple[Account, bytes | None]:
+    account = db.accounts.get(account_id)
+    return account, None if account.state == "disconnected" else db.accounts.tokens(account_id)
+
+
+def _begin(db: Tables, account_id: str, *, now: int) -> tuple[int | None, int]:
+    """The mark that was there, and the one that is there now: a first one without an answer stays."""
+    earlier = db.accounts.refreshing_at(account_id)
+    try:
+        db.accounts.begin_refresh(account_id, now=earlier or now)
+    except Conflict as error:
+        raise PlatformError(str(error), kind="REAUTH", code="not_connected") from None
+    return earlier, earlier or now
+
+
+def _lasts(account: Account, margin_ms: int, *, now: int) -> bool:
+    return account.access_expires_at is None or now + margin_ms < account.access_expires_at
+
+
+def _is_another(account: Account, tokens: Tokens, *, refused: str | None, now: int) -> bool:
+    """Whether somebody else has renewed it while we waited for our turn."""
+    if refused is None:
+        return _lasts(account, EARLY_MS, now=now)
+    return tokens.access_token != refused
+
+
+def _is_due(account: Account, *, now: int) -> bool:
+    """Whether it is to be renewed though nobody needs it now."""
+    since = account.refreshed_at or account.connected_at
+    alone = account.refresh_expires_at is not None and account.refresh_expires_at == account.access_expires_at
+    return now - since >= (_RENEW_ALONE_MS if alone else _KEEP_ALIVE_MS)
+
+
+def _merged(old: Tokens, new: Tokens) -> Tokens:
+    """What the answer leaves out stays as it was: Google sends no refresh token, and an empty one would end it all."""
+    return replace(
+        new,
+        refresh_token=new.refresh_token or old.refresh_token,
+        scopes=new.scopes or old.scopes,
+        extra={**old.extra, **{name: value for name, value in new.extra.items() if value}},
+    )
+
+
+def _why_dead(account: Account, error: PlatformError, *, answer_was_lost: bool) -> str:
+    name = _NAMES[account.platform]
+    if answer_was_lost:
+        return (
+            f"{name} was asked for new tokens and its answer was lost, and it does not take the old ones any more: "
+            "connect the account again."
+        )
+    return f"{name} does not take its tokens any more ({error}): connect the account again."
+
+
+_NAMES: Mapping[Platform, str] = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
+
+
+def _warn_and_forget(db: Tables, *, now: int) -> None:
+    db.accounts.prune_connecting(before_ms=now - CONNECTING_MS)
+    for account in db.accounts.list():
+        if account.state == "connected" and account.refresh_expires_at is not None:
+            _warn(db, account, end=account.refresh_expires_at, now=now)
+
+
+def _warn(db: Tables, account: Account, *, end: int, now: int) -> None:
+    """Say that the grant ends, once at each of `WARN_DAYS` before it does."""
+    days = next((days for days in WARN_DAYS if now >= end - days * _DAY_MS), None)
+    if days is None:
+        return
+    last = db.accounts.warned_at(account.id)
+    if last is not None and last >= end - days * _DAY_MS - SAME_END_MS:
+        return
+    db.accounts.warned(account.id, now=now)
+    moment = datetime.fromtimestamp(end / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    db.events.record("account.expiring", data={**about(account), "expires_at": moment, "days": days}, now=now)
