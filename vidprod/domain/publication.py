@@ -81,3 +81,29 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     published_at: int | None = None
     finalized_at: int | None = None
+
+
+def why_not_cancel(publication: Publication) -> str | None:
+    """Why a publication cannot be taken back, in words; None: nothing of it can be public, so it can."""
+    if publication.state in OVER:
+        return f"it is {publication.state}"
+    if publication.state == "scheduled" or publication.phase == "begin":
+        return None
+    if publication.state == "uploading":
+        return None if publication.phase is None else "its bytes are on their way: pause the account first"
+    if publication.platform == "instagram" and publication.state == "processing" and publication.phase is None:
+        return None  # it was sent, and is made public by a call of its own
+    if publication.state == "unknown":
+        return "it may be public: have it looked at again, or look yourself"
+    return "the platform has all of it: take it down there"
+
+
+def why_not_retry(publication: Publication) -> str | None:
+    """Why a publication cannot be begun anew, in words; None: nothing of it is public, so it can."""
+    if publication.state == "rejected" or (publication.state == "unknown" and publication.phase == "begin"):
+        return None
+    if publication.state == "unknown":
+        return "it may be public: have it looked at again first"
+    if publication.state == "cancelled":
+        return "it was cancelled: publish the segment anew"
+    return f"it is {publication.state}"

@@ -96,6 +96,26 @@ begin
     select raise(abort, 'a published publication is never deleted');
 end;
 
+-- What the publisher has to look at when its time has come. Not what it was told to leave until somebody connects again,
+-- resumes or approves, nor what comes after another of the account that is under way.
+create view publication_moving as
+select publication.* from publication
+cross join account on account.id = publication.account_id
+where publication.state not in ('published', 'rejected', 'cancelled')
+    and publication.missed_at is null
+    and not (publication.needs_approval = 1 and publication.approved_at is null
+        and coalesce(publication.wait ->> '$.code', '') = 'approval')
+    and not (account.state <> 'connected' and coalesce(publication.wait ->> '$.code', '') = 'reauth')
+    and not (coalesce(publication.wait ->> '$.code', '') = 'paused'
+        and (account.paused_at is not null
+            or exists (select 1 from fact where name = 'publishing_paused_at' and value <> 'null')))
+    and not (publication.state = 'scheduled' and exists (
+        select 1 from publication as other
+        where other.account_id = publication.account_id and other.id <> publication.id
+            and other.attempt > 0 and other.state in ('scheduled', 'uploading')
+            and (other.state = 'uploading'
+                or (coalesce(other.wait ->> '$.code', '') = 'retry' and other.due_at < publication.due_at))));
+
 -- What was asked of a platform before it was asked, and what came of it: the journal. Never changed.
 create table journal (
     number integer primary key autoincrement,

@@ -1,0 +1,27 @@
+"""A few values of the whole installation, by name."""
+
+from typing import Any
+
+import msgspec
+
+from vidprod.store.sqlite.table import Table, to_json
+
+
+class Facts(Table):
+    """The rows of `fact`.
+
+    publishing_paused_at: unix ms since when nothing is published anywhere, or None.
+    """
+
+    def get(self, name: str) -> Any:
+        """None where it was never set."""
+        value = self._value("select value from fact where name = :name", name=name)
+        return None if value is None else msgspec.json.decode(value)
+
+    def set(self, name: str, value: Any) -> None:
+        self._run(
+            "insert into fact (name, value) values (:name, :value) on conflict do update set value = :value",
+            name=name,
+            value=to_json(value),
+        )
+        self._outcome.publishing = True
