@@ -1,5 +1,6 @@
 """Publications at rest: moved by who saw them last, looked at when their time has come."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec

@@ -176,7 +176,10 @@ async def test_the_connection_keeps_to_the_settings_that_make_it_durable(store: 
 async def test_every_table_is_strict(store: Store) -> None:
     loose = await store.read(
         lambda db: db.jobs._all(
-            "select name from pragma_table_list where schema = 'main' and strict = 0 and name not like 'sqlite_%'"
+            """
+            select name from pragma_table_list
+            where schema = 'main' and type = 'table' and strict = 0 and name not like 'sqlite_%'
+            """
         )
     )
     assert loose == []
