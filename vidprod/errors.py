@@ -4,6 +4,7 @@ VidProdError
 ├── BadRequest          the caller must change the request (400, 422)
 │   ├── BadRecipe       a recipe option is unknown or out of range
 │   ├── BadSlot         a weekly slot or its time zone cannot be read (422)
+│   ├── BadTarget       an account to publish to is not there, or its time cannot be read (422)
 │   ├── BadWording      a title or caption names a field that there is not (422)
 │   └── BadConfig       a setting is unknown or out of range
 ├── NotFound            no such job, segment or event (404)
@@ -58,6 +59,13 @@ class BadSlot(BadRequest):
     """A weekly slot or its time zone cannot be read."""
 
     code = "bad_slot"
+    status = 422
+
+
+class BadTarget(BadRequest):
+    """An account to publish to is not there, or its time cannot be read."""
+
+    code = "bad_target"
     status = 422
 
 

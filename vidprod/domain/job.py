@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import msgspec
 
 from vidprod.domain.recipe import Recipe
+from vidprod.domain.target import Target
 
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Priority = Literal["high", "normal", "low"]
@@ -39,4 +40,5 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: int | None = None
     error: Fault | None = None
     warnings: list[str] = []
+    targets: list[Target] = []  # where its segments go
     media_deleted_at: int | None = None  # when the pruner took the segments' files

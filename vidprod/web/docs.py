@@ -11,6 +11,7 @@ from litestar.serialization import encode_json
 
 from vidprod import __version__
 from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
+from vidprod.domain.target import FIELDS
 from vidprod.web.desk import HttpRequest
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.reading import read
@@ -152,6 +153,7 @@ def _upload_options() -> dict[str, Any]:
         "priority": {"enum": list(PRIORITIES), "default": "normal"},
         "recipe": {"type": "string", "description": "every option at once, as a JSON object"},
         **_recipe_options(),
+        **{name: {"type": "string", "description": description} for name, description in FIELDS.items()},
     }
 
 

@@ -10,6 +10,7 @@ from vidprod.domain.gaze import Compare, FramingReport, GazeReport
 from vidprod.domain.job import FINAL, Fault, Job, JobState, Priority
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Segment, SegmentState, Sprite
+from vidprod.domain.target import Target
 from vidprod.domain.task import AttemptError, Task, TaskKind, TaskState, step_weights
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.store.sqlite import Tables
@@ -136,6 +137,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     archive_url: str
     error: Fault | None
     warnings: list[str]
+    targets: list[Target]
     media_deleted: bool
 
 
@@ -166,6 +168,7 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         archive_url=f"/v1/jobs/{job.id}/segments.zip",
         error=job.error,
         warnings=job.warnings,
+        targets=job.targets,
         media_deleted=job.media_deleted_at is not None,
     )
 

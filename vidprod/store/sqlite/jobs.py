@@ -7,6 +7,7 @@ import msgspec
 
 from vidprod.domain.job import FINAL, STATES, Fault, Job
 from vidprod.domain.recipe import Recipe
+from vidprod.domain.target import Target
 from vidprod.domain.task import PRIORITY_RANK
 from vidprod.domain.video import Video
 from vidprod.errors import Conflict, NotFound
@@ -17,6 +18,7 @@ from vidprod.store.sqlite.videos import read_video
 _recipe = msgspec.json.Decoder(Recipe)
 _fault = msgspec.json.Decoder(Fault)
 _warnings = msgspec.json.Decoder(list[str])
+_targets = msgspec.json.Decoder(list[Target])
 
 
 def _job(row: Row) -> Job:
@@ -31,6 +33,7 @@ def _job(row: Row) -> Job:
         finished_at=row["finished_at"],
         error=None if row["error"] is None else _fault.decode(row["error"]),
         warnings=_warnings.decode(row["warnings"]),
+        targets=_targets.decode(row["targets"]),
         media_deleted_at=row["media_deleted_at"],
     )
 
@@ -43,9 +46,9 @@ class Jobs(Table):
         self._run(
             """
             insert into job (id, video_id, state, priority, recipe, created_at, started_at, finished_at, error,
-                warnings, media_deleted_at)
+                warnings, targets, media_deleted_at)
             values (:id, :video_id, :state, :priority, :recipe, :created_at, :started_at, :finished_at, :error,
-                :warnings, :media_deleted_at)
+                :warnings, :targets, :media_deleted_at)
             """,
             id=job.id,
             video_id=job.video_id,
@@ -57,6 +60,7 @@ class Jobs(Table):
             finished_at=job.finished_at,
             error=None if job.error is None else to_json(job.error),
             warnings=to_json(job.warnings),
+            targets=to_json(job.targets),
             media_deleted_at=job.media_deleted_at,
         )
         return job

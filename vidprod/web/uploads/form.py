@@ -11,7 +11,7 @@ from vidprod.errors import BadRecipe, BadRequest, TooLarge
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Sink, receive
+from vidprod.web.uploads.receive import Accepted, Sink, check_targets, receive
 
 FILE_FIELD = "file"
 MAX_FIELDS = 32
@@ -33,14 +33,14 @@ class NotAForm(BadRequest):
 
 @post("/upload", request_max_body_size=None, status_code=202)
 async def post_upload(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[Accepted]:
-    """Upload a video in a form, in the field `file`. Other fields, and query parameters: `priority`, `filename` and
-    every recipe option, or `recipe` with all of them as one JSON object."""
+    """Upload a video in a form, in the field `file`. Other fields, and query parameters: `priority`, `filename`,
+    where segments go (`publish`, …) and every recipe option, or `recipe` with all of them as one JSON object."""
     boundary = _boundary(request)
     query = list(request.query_params.multi_items())
-    read_order(query)  # faults are told before a byte is taken
+    await check_targets(desk, read_order(query))  # faults are told before a byte is taken
 
     async def read_in(body: Body, upload: Sink) -> Order:
-        return await _Form(query, upload).read(body, boundary)
+        return await _Form(desk, query, upload).read(body, boundary)
 
     return await receive(desk, request, read_in)
 
@@ -58,7 +58,8 @@ def _boundary(request: HttpRequest) -> str:
 class _Form:
     """One form as it is read."""
 
-    def __init__(self, query: Fields, upload: Sink) -> None:
+    def __init__(self, desk: Desk, query: Fields, upload: Sink) -> None:
+        self._desk = desk
         self._upload = upload
         self._fields: Fields = query
         self._filename: str | None = None
@@ -88,7 +89,7 @@ class _Form:
 
     async def _on(self, event: MultipartSegment | bytes | None) -> None:
         if isinstance(event, MultipartSegment):
-            self._begin(event)
+            await self._begin(event)
         elif event is None:
             self._end()
         elif self._field is None:
@@ -96,10 +97,10 @@ class _Form:
         else:
             self._gather(event)
 
-    def _begin(self, segment: MultipartSegment) -> None:
+    async def _begin(self, segment: MultipartSegment) -> None:
         name = segment.name
         if name == FILE_FIELD:
-            self._begin_file(segment)
+            await self._begin_file(segment)
         elif segment.filename is not None:
             raise BadRequest(
                 f"The field {name[:_MAX_NAME]!r} has a file; it belongs into `{FILE_FIELD}`.", code="bad_form"
@@ -109,13 +110,15 @@ class _Form:
         else:
             self._field = (name, bytearray())
 
-    def _begin_file(self, segment: MultipartSegment) -> None:
+    async def _begin_file(self, segment: MultipartSegment) -> None:
         if self._has_file:
             raise BadRequest("The form has more than one file.", code="bad_form", hint="Send one video a request.")
         self._has_file = True
         self._filename = segment.filename
         self._field = None
-        self._upload.begin(self._order())  # faults of the fields before the file are told before its bytes are taken
+        order = self._order()  # faults of the fields before the file are told before its bytes are taken
+        await check_targets(self._desk, order)
+        self._upload.begin(order)
 
     def _gather(self, data: bytes) -> None:
         assert self._field is not None

@@ -1,4 +1,4 @@
-"""What an upload asks for besides its bytes: the recipe, the priority and the file's name."""
+"""What an upload asks for besides its bytes: the recipe, the priority, the file's name and where its segments go."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ import msgspec
 
 from vidprod.domain.job import Priority
 from vidprod.domain.recipe import Recipe, parse_recipe
+from vidprod.domain.target import FIELDS, Asked, parse_asked
 from vidprod.errors import BadRecipe
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
@@ -20,6 +21,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     recipe: Recipe
     priority: Priority = "normal"
     filename: str | None = None
+    publish: Asked = Asked()
 
 
 def read_order(fields: Iterable[tuple[str, str]]) -> Order:
@@ -38,6 +40,7 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
     priority = given.pop("priority", "normal")
     if priority not in PRIORITIES:
         faults.append(f"priority={priority!r}: must be one of {', '.join(PRIORITIES)}")
+    publish = parse_asked({name: given.pop(name) for name in FIELDS if name in given}, faults=faults)
     recipe = Recipe()
     try:
         recipe = parse_recipe(given)
@@ -45,7 +48,7 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
         faults.append(str(error))
     if faults:
         raise BadRecipe("; ".join(faults), hint="Leave an option out to get its default.")
-    return Order(recipe=recipe, priority=cast(Priority, priority), filename=filename)
+    return Order(recipe=recipe, priority=cast(Priority, priority), filename=filename, publish=publish)
 
 
 def clean_filename(name: str | None) -> str:

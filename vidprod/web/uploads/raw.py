@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Sink, receive
+from vidprod.web.uploads.receive import Accepted, Sink, check_targets, receive
 
 
 async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[Accepted]:
@@ -15,6 +15,7 @@ async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[A
     if name is not None and "filename" not in request.query_params:
         fields.append(("filename", name))
     order = read_order(fields)  # faults are told before a byte is taken
+    await check_targets(desk, order)
 
     async def read_in(body: Body, upload: Sink) -> Order:
         upload.begin(order)
@@ -27,7 +28,8 @@ async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[A
 
 @put("/upload", request_max_body_size=None, status_code=202)
 async def put_upload(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[Accepted]:
-    """Upload a video as the request's body. Query parameters: `filename`, `priority` and every recipe option."""
+    """Upload a video as the request's body. Query parameters: `filename`, `priority`, where segments
+    go (`publish`, …) and every recipe option."""
     return await _put(request, desk, None)
 
 

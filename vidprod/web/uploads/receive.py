@@ -17,6 +17,7 @@ from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
 from vidprod.domain.job import Job
 from vidprod.domain.sniff import HEAD_BYTES, sniff
+from vidprod.domain.target import check_accounts, resolve
 from vidprod.domain.video import Video
 from vidprod.errors import BadRequest, TooLarge, Unavailable, VidProdError
 from vidprod.store.sqlite import Answer, Tables
@@ -129,6 +130,12 @@ class _Begins(Exception):  # no error: it ends the reading
 ReadIn = Callable[[Body, Sink], Awaitable[Order]]
 
 
+async def check_targets(desk: Desk, order: Order) -> None:
+    """Raises BadTarget for accounts that segments cannot be published to. To be asked before the file is taken."""
+    if order.publish.targets:
+        check_accounts(order.publish, await desk.store.read(lambda db: db.accounts.list(disconnected=True)))
+
+
 async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response[Accepted]:
     """Take one upload and answer 202, or refuse it.
 
@@ -180,6 +187,7 @@ async def _take(
             finally:
                 metrics.upload_bytes.inc(body.size)
             upload.finish()
+            await check_targets(desk, order)
             if repeat is not None:
                 assert upload.ordered is not None
                 key, same = repeat
@@ -210,15 +218,18 @@ async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str
         created_at=now,
     )
     await upload.incoming.commit(video.id, video.extension)
-    await _record(desk, video, job, repeat=repeat, now=now)
+    await _record(desk, video, job, order, repeat=repeat, now=now)
     _log.info("upload stored", job=job.id, bytes=video.size, container=video.extension)
     return _answer(job.id)
 
 
-async def _record(desk: Desk, video: Video, job: Job, *, repeat: tuple[str, str] | None, now: int) -> None:
+async def _record(
+    desk: Desk, video: Video, job: Job, order: Order, *, repeat: tuple[str, str] | None, now: int
+) -> None:
     def rows(db: Tables) -> Event:
         db.videos.add(video)
-        db.jobs.add(job)
+        targets = resolve(order.publish, db.accounts.list())
+        db.jobs.add(msgspec.structs.replace(job, targets=targets))
         db.tasks.enqueue(
             "probe",
             job_id=job.id,
