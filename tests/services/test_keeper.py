@@ -17,11 +17,9 @@ from vidprod.domain.account import Account, Flavour, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, PlatformError, Unanswered
 from vidprod.platforms.base import App, Asked, Identity, Tokens
-from vidprod.services import keeper as keeper_module
 from vidprod.services.clock import Clock
 from vidprod.services.keeper import Keeper, ends, seal
 from vidprod.store.sqlite import Store, Tables
-from vidprod.store.sqlite.accounts import Connecting
 from vidprod.vault import Vault
 
 NOW = 1_800_000_000_000
@@ -462,14 +460,6 @@ async def test_a_machine_that_slept_announces_only_what_is_nearest(room: Room) -
     await room.keeper.refresh_due()
     await room.keeper.refresh_due()
     assert [data["days"] for _, data in await room.events()] == [1]
-
-
-async def test_an_authorisation_nobody_came_back_from_is_forgotten(room: Room) -> None:
-    one = Connecting(state_hash="a" * 64, platform="tiktok", flavour="", sealed=b"s", created_at=NOW)
-    await room.store.write(lambda db: db.accounts.begin_connecting(one))
-    room.at[0] += keeper_module.CONNECTING_MS + 1
-    await room.keeper.refresh_due()
-    assert await room.store.write(lambda db: db.accounts.finish_connecting("a" * 64)) is None
 
 
 async def test_tokens_whose_key_is_gone_wait_for_it(room: Room) -> None:

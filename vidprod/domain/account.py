@@ -64,3 +64,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: int | None = None
     parked_until: int | None = None  # the platform's quota or a pause it imposed
     fault: str | None = None  # why it needs to be connected again
+
+
+class LoginWay(msgspec.Struct, frozen=True, kw_only=True):
+    """A way to connect accounts of a platform. `hint`: what to do where it is not configured, or what to know."""
+
+    platform: Platform
+    flavour: Flavour = ""
+    name: str
+    configured: bool
+    hint: str = ""

@@ -3,7 +3,7 @@
 Adapters, and the HTTP client with them, are loaded when one is first needed: a daemon without accounts carries neither.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from vidprod.config import Config
@@ -44,15 +44,19 @@ def logins(wire: "Wire", config: Config) -> Mapping[Way, Login]:
     }
 
 
-def publishers(wire: "Wire", config: Config) -> Mapping[Way, Publisher]:
-    """How clips get there."""
+def publishers(wire: "Wire", config: Config, *, now: Callable[[], int]) -> Mapping[Way, Publisher]:
+    """How clips get there.
+
+    Args:
+        now: unix ms of publishing's clock.
+    """
     from vidprod.platforms.instagram import Instagram
     from vidprod.platforms.tiktok import TikTok
     from vidprod.platforms.youtube import YouTube
 
     return {
         ("youtube", ""): YouTube(wire),
-        ("tiktok", ""): TikTok(wire),
+        ("tiktok", ""): TikTok(wire, now=now),
         ("instagram", "facebook_login"): Instagram(wire, flavour="facebook_login"),
         ("instagram", "instagram_login"): Instagram(wire, flavour="instagram_login"),
     }
@@ -77,12 +81,14 @@ def settings_of(platform: Platform, flavour: Flavour) -> tuple[str, str]:
 class Platforms:
     """All of them, over one wire that is made when the first is asked for."""
 
-    def __init__(self, config: Config, *, wire: "Wire | None" = None) -> None:
+    def __init__(self, config: Config, *, now: Callable[[], int], wire: "Wire | None" = None) -> None:
         """
         Args:
+            now: unix ms of publishing's clock.
             wire: another way than the network.
         """
         self.config = config
+        self._now = now
         self._wire = wire
         self._logins: Mapping[Way, Login] = {}
         self._publishers: Mapping[Way, Publisher] = {}
@@ -96,7 +102,7 @@ class Platforms:
     def publisher(self, platform: Platform, flavour: Flavour) -> Publisher:
         """Raises NotFound."""
         if not self._publishers:
-            self._publishers = publishers(self._reached(), self.config)
+            self._publishers = publishers(self._reached(), self.config, now=self._now)
         return self._of(self._publishers, platform, flavour)
 
     def app(self, platform: Platform, flavour: Flavour) -> App | None:

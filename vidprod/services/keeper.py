@@ -32,11 +32,12 @@ from vidprod.store.sqlite.standing import about, need_reauth
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
+NAMES: Mapping[Platform, str] = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
+
 EARLY_MS = 5 * 60_000
 USABLE_MS = 30_000  # a token that could not be renewed is still good for one call
 EVERY_S = 3600.0  # of the clock, between two rounds of `refresh_due`
 WARN_DAYS = (1, 7, 14)
-CONNECTING_MS = 10 * 60_000  # an authorisation nobody came back from is forgotten
 
 _DAY_MS = 86_400_000
 _KEEP_ALIVE_MS = 7 * _DAY_MS
@@ -74,6 +75,17 @@ def seal(vault: Vault, account_id: str, tokens: Tokens) -> bytes:
     """As they lie in the row."""
     kept = Kept(access_token=tokens.access_token, refresh_token=tokens.refresh_token, extra=dict(tokens.extra))
     return vault.seal(msgspec.json.encode(kept), place=place_of(account_id))
+
+
+def opened(vault: Vault, account: Account, sealed: bytes) -> Tokens:
+    """What `seal` made. Raises SealBroken."""
+    kept = _kept.decode(vault.open(sealed, place=place_of(account.id)))
+    return Tokens(
+        access_token=kept.access_token,
+        refresh_token=kept.refresh_token,
+        scopes=tuple(account.scopes),
+        extra=kept.extra,
+    )
 
 
 def ends(tokens: Tokens, *, now: int) -> tuple[int | None, int | None]:
@@ -173,7 +185,7 @@ class Keeper:
         for account, mark in found:
             if mark is not None or _is_due(account, now=now):
                 await self._look_after(account)
-        await self._store.write(lambda db: _warn_and_forget(db, now=self._clock.now()))
+        await self._store.write(lambda db: _warn_all(db, now=self._clock.now()))
 
     async def close(self) -> None:
         """Wait for renewals under way: their answers may be the only good tokens there are."""
@@ -279,17 +291,11 @@ class Keeper:
         if sealed is None or account.state != "connected":
             raise PlatformError(account.fault or "the account is not connected", kind="REAUTH", code=account.state)
         try:
-            kept = _kept.decode(self._vault.open(sealed, place=place_of(account_id)))
+            return account, opened(self._vault, account, sealed)
         except SealBroken as error:
             raise PlatformError(
                 str(error), kind="RETRY", code=error.code, hint="Bring the key back, or connect the account again."
             ) from None
-        return account, Tokens(
-            access_token=kept.access_token,
-            refresh_token=kept.refresh_token,
-            scopes=tuple(account.scopes),
-            extra=kept.extra,
-        )
 
 
 def _row(db: Tables, account_id: str) -> tuple[Account, bytes | None]:
@@ -336,7 +342,7 @@ def _merged(old: Tokens, new: Tokens) -> Tokens:
 
 
 def _why_dead(account: Account, error: PlatformError, *, answer_was_lost: bool) -> str:
-    name = _NAMES[account.platform]
+    name = NAMES[account.platform]
     if answer_was_lost:
         return (
             f"{name} was asked for new tokens and its answer was lost, and it does not take the old ones any more: "
@@ -345,11 +351,7 @@ def _why_dead(account: Account, error: PlatformError, *, answer_was_lost: bool) 
     return f"{name} does not take its tokens any more ({error}): connect the account again."
 
 
-_NAMES: Mapping[Platform, str] = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
-
-
-def _warn_and_forget(db: Tables, *, now: int) -> None:
-    db.accounts.prune_connecting(before_ms=now - CONNECTING_MS)
+def _warn_all(db: Tables, *, now: int) -> None:
     for account in db.accounts.list():
         if account.state == "connected" and account.refresh_expires_at is not None:
             _warn(db, account, end=account.refresh_expires_at, now=now)
