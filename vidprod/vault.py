@@ -34,10 +34,19 @@ class Vault:
         Args:
             keys: by id, 32 bytes each; the first one seals.
         """
+        self.take(keys)
+
+    def take(self, keys: Mapping[str, bytes]) -> None:
+        """These instead of those it has: whoever holds this vault seals with the first of them from now on."""
         self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
         # another key for another use: HKDF's second step (RFC 5869) with the use as its info
         self._signing = [hmac.digest(key, b"vidprod address\x01", hashlib.sha256) for key in keys.values()]
         self.key_id = next(iter(keys))
+
+    @property
+    def key_ids(self) -> list[str]:
+        """Of all keys it has; the first one seals."""
+        return list(self._keys)
 
     def seal(self, value: bytes, *, place: str) -> bytes:
         """
@@ -91,8 +100,18 @@ def open_vault(root: Path, given: Iterable[str]) -> Vault:
     Raises:
         BadConfig: a key cannot be read, or the file can be read by others.
     """
-    lines = list(given)
-    return Vault(_parsed(lines or _of_file(root / KEY_FILE)))
+    return Vault(read_keys(root, given))
+
+
+def read_keys(root: Path, given: Iterable[str]) -> dict[str, bytes]:
+    """What `open_vault` opens with. Raises BadConfig."""
+    return _parsed(list(given) or _of_file(root / KEY_FILE))
+
+
+def add_key(root: Path) -> None:
+    """A new key at the top of the key file; those that were there stay below it."""
+    path = root / KEY_FILE
+    _put(path, [new_key(), *_of_file(path)])
 
 
 def new_key() -> str:
@@ -114,9 +133,14 @@ def _of_file(path: Path) -> list[str]:
 
 def _made(path: Path) -> str:
     key = new_key()
+    _put(path, [key])
+    return key
+
+
+def _put(path: Path, keys: list[str]) -> None:
     part = path.with_suffix(".part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(key + "\n")
+        file.writelines(f"{key}\n" for key in keys)
         file.flush()
         os.fsync(file.fileno())
     part.rename(path)
@@ -125,7 +149,6 @@ def _made(path: Path) -> str:
         os.fsync(folder)
     finally:
         os.close(folder)
-    return key
 
 
 def _parsed(lines: list[str]) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
 from vidprod.store.sqlite.publications import Publications
 from vidprod.store.sqlite.receipts import Receipts
+from vidprod.store.sqlite.sealed import Sealed
 from vidprod.store.sqlite.segments import Segments
 from vidprod.store.sqlite.table import Outcome
 from vidprod.store.sqlite.tasks import Tasks
@@ -37,3 +38,4 @@ class Tables:
         self.usage = Usage(connection, outcome)
         self.receipts = Receipts(connection, outcome)
         self.facts = Facts(connection, outcome)
+        self.sealed = Sealed(connection, outcome)
