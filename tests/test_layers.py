@@ -50,7 +50,9 @@ LIBRARIES: dict[str, set[str]] = {
     "mediapipe": {"vision"},
     "cv2": {"vision"},
     "faster_whisper": {"speech"},
-    "httpx": {"cli", "platforms", "webhooks"},
+    "httpx": {"cli", "platforms"},
+    "h11": {"webhooks"},
+    "certifi": {"webhooks"},
     "rich": {"cli"},
     "click": {"cli"},
     "psutil": {"services", "telemetry"},
@@ -202,8 +204,9 @@ def test_a_process_that_loads_a_codec_is_seen() -> None:
     assert loaded_by("import av") >= {"av"}
 
 
-def test_the_daemon_carries_no_progress_bar_and_no_client() -> None:
-    code = "import vidprod.cli.serve, vidprod.daemon, sys\nprint(*[m for m in ('httpx', 'rich') if m in sys.modules])"
+def test_the_daemon_carries_no_progress_bar_no_client_and_no_cipher() -> None:
+    later = ("httpx", "h11", "rich", "cryptography")
+    code = f"import vidprod.cli.serve, vidprod.daemon, sys\nprint(*[m for m in {later} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

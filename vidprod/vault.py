@@ -14,11 +14,12 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from vidprod.errors import BadConfig, SealBroken
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_FILE = "secret.keys"
 
@@ -38,7 +39,8 @@ class Vault:
 
     def take(self, keys: Mapping[str, bytes]) -> None:
         """These instead of those it has: whoever holds this vault seals with the first of them from now on."""
-        self._keys = {key_id: AESGCM(key) for key_id, key in keys.items()}
+        self._keys = dict(keys)
+        self._ciphers: dict[str, AESGCM] = {}
         # another key for another use: HKDF's second step (RFC 5869) with the use as its info
         self._signing = [hmac.digest(key, b"vidprod address\x01", hashlib.sha256) for key in keys.values()]
         self.key_id = next(iter(keys))
@@ -55,18 +57,21 @@ class Vault:
         """
         nonce = secrets.token_bytes(_NONCE_BYTES)
         head = _FORMAT + self.key_id.encode().ljust(_ID_BYTES)
-        return head + nonce + self._keys[self.key_id].encrypt(nonce, value, _bound(place, head))
+        return head + nonce + self._cipher(self.key_id).encrypt(nonce, value, _bound(place, head))
 
     def open(self, sealed: bytes, *, place: str) -> bytes:
         """Raises SealBroken: sealed for another place, changed, or with a key that is not here."""
+        from cryptography.exceptions import InvalidTag
+
         head, rest = sealed[: 1 + _ID_BYTES], sealed[1 + _ID_BYTES :]
-        key = self._keys.get(self.sealed_with(sealed))
-        if head[:1] != _FORMAT or key is None:
+        if head[:1] != _FORMAT or self.sealed_with(sealed) not in self._keys:
             raise SealBroken(
                 f"{place} was sealed with the key {self.sealed_with(sealed)!r}, which is not in secret_keys"
             )
         try:
-            return key.decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _bound(place, head))
+            return self._cipher(self.sealed_with(sealed)).decrypt(
+                rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _bound(place, head)
+            )
         except InvalidTag:
             raise SealBroken(f"what lies at {place} was changed, or was sealed for another place") from None
 
@@ -77,6 +82,14 @@ class Vault:
     def signed(self, text: str, signature: str) -> bool:
         """Whether one of our keys made it."""
         return any(hmac.compare_digest(_signature(key, text).encode(), signature.encode()) for key in self._signing)
+
+    def _cipher(self, key_id: str) -> "AESGCM":
+        # loaded with the first secret: 7 MB that a daemon without accounts and endpoints never needs
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        if key_id not in self._ciphers:
+            self._ciphers[key_id] = AESGCM(self._keys[key_id])
+        return self._ciphers[key_id]
 
     @staticmethod
     def sealed_with(sealed: bytes) -> str:
