@@ -96,6 +96,11 @@ class Secret(msgspec.Struct, frozen=True, kw_only=True):
     until: int | None = None  # unix ms, from when it signs no more; None: it is the present one
 
 
+def place_of(endpoint_id: str) -> str:
+    """Where the secrets of an endpoint are sealed for."""
+    return f"endpoint|{endpoint_id}|secrets"
+
+
 def rotated(secrets: Iterable[Secret], new: str, *, now: int) -> list[Secret]:
     """`new`, and before it what still signs: the present one for a day, older ones as long as they had."""
     until = now + ROTATION_S * 1000

@@ -84,6 +84,13 @@ http_request_seconds = Histogram(
     buckets=_HTTP_S,
     registry=registry,
 )
+webhook_attempts = Counter(
+    "vidprod_webhook_attempts",
+    "Attempts to deliver an event to an endpoint, by outcome: delivered, retried, failed (no attempt follows).",
+    ["outcome"],
+    registry=registry,
+)
+
 sse_clients = Gauge("vidprod_sse_clients", "Open event streams.", registry=registry)
 
 build = Gauge("vidprod_build_info", "Always 1; the version is the label.", ["version"], registry=registry)

@@ -11,7 +11,20 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault
-from vidprod.web import archive, docs, events, guard, health, jobs, metrics, pages, problems, public, segments
+from vidprod.web import (
+    archive,
+    docs,
+    endpoints,
+    events,
+    guard,
+    health,
+    jobs,
+    metrics,
+    pages,
+    problems,
+    public,
+    segments,
+)
 from vidprod.web.desk import Desk
 from vidprod.web.uploads import form, raw
 
@@ -68,6 +81,19 @@ def create_app(
             public.get_public,
             events.list_events,
             events.stream_events,
+            endpoints.list_endpoints,
+            endpoints.add_endpoint,
+            endpoints.get_endpoint,
+            endpoints.edit_endpoint,
+            endpoints.delete_endpoint,
+            endpoints.test_endpoint,
+            endpoints.rotate_secret,
+            endpoints.enable_endpoint,
+            endpoints.disable_endpoint,
+            endpoints.list_deliveries,
+            endpoints.replay_span,
+            endpoints.get_delivery,
+            endpoints.replay_delivery,
             health.health,
             health.ready,
             metrics.get_metrics,

@@ -41,4 +41,4 @@ def checked(given: str, prefix: str) -> str:
     return given
 
 
-_NOUNS = {"job": "job", "seg": "segment"}
+_NOUNS = {"job": "job", "seg": "segment", "end": "endpoint", "msg": "delivery"}

@@ -86,17 +86,21 @@ class Deliveries(Table):
             raise NotFound(f"there is no delivery {delivery_id}")
         return _delivery(row)
 
-    def of_event(self, endpoint_id: str, event: Event) -> Delivery | None:
-        """None: the endpoint does not hear of it."""
+    def of_event(self, endpoint_id: str, event_id: int) -> Delivery:
+        """What waits to tell the endpoint of the event. Raises NotFound: nothing does."""
         row = self._one(
             """
             select * from delivery
             where endpoint_id = :endpoint_id and state = 'pending' and event_id = :event_id
+            order by id desc
+            limit 1
             """,
             endpoint_id=endpoint_id,
-            event_id=event.id,
+            event_id=event_id,
         )
-        return None if row is None else _delivery(row)
+        if row is None:
+            raise NotFound(f"the event {event_id} is not on its way to the endpoint {endpoint_id}")
+        return _delivery(row)
 
     def body(self, delivery_id: str) -> str:
         """As it is signed. Raises NotFound."""

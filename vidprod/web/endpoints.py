@@ -1,0 +1,456 @@
+"""Endpoints over HTTP: who wants events, what was delivered to them and how that went, and having it again."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from litestar import Response, delete, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, QueryParameter
+from msgspec import UNSET, Meta, UnsetType
+
+from vidprod.domain.endpoint import (
+    DELIVERY_STATES,
+    MAX_URL,
+    ROTATION_S,
+    TEST,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    Endpoint,
+    EndpointState,
+    Secret,
+    check_types,
+    place_of,
+    rotated,
+)
+from vidprod.domain.event import Event
+from vidprod.domain.ids import is_id, new_id
+from vidprod.errors import BadRequest, Conflict
+from vidprod.store.sqlite import Tables
+from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.reading import read
+from vidprod.web.views import moment
+from vidprod.webhooks.egress import Egress
+from vidprod.webhooks.signing import key_of, new_secret
+
+T = TypeVar("T")
+
+_BODY_BYTES = 64 << 10
+_REPLAYED_AT_ONCE = 500  # rows of one transaction
+_secrets = msgspec.json.Decoder(list[Secret])
+
+_Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
+_Types = Annotated[list[Annotated[str, Meta(max_length=60)]], Meta(max_length=50)]
+_Description = Annotated[str, Meta(max_length=200)]
+
+
+class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to hear. `types`: types of events, or a noun and a star; none: all. Without a secret one is made."""
+
+    url: _Url
+    types: _Types = []
+    description: _Description = ""
+    secret: Annotated[str, Meta(max_length=200)] | None = None
+
+
+class EndpointEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is not named stays."""
+
+    url: _Url | UnsetType = UNSET
+    types: _Types | UnsetType = UNSET
+    description: _Description | UnsetType = UNSET
+
+
+class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint, without its secret. `waiting`: deliveries that are due or will be; `older_secret_until`: the secret
+    before the last rotation signs until then, too."""
+
+    id: str
+    url: str
+    types: list[str]
+    job_id: str | None
+    state: EndpointState
+    disabled_reason: str | None
+    description: str
+    created_at: str
+    failing_since: str | None
+    failed_at: str | None
+    rotated_at: str | None
+    older_secret_until: str | None
+    waiting: int
+
+
+class EndpointWithSecret(EndpointView, frozen=True, kw_only=True):
+    """With its secret, which is shown this once."""
+
+    secret: str
+
+
+class EndpointList(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them, the oldest first."""
+
+    endpoints: list[EndpointView]
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, and what it came to. `status` is null where there was no answer; `answer` is how it began."""
+
+    number: int
+    at: str
+    took_ms: int
+    status: int | None
+    error: str
+    answer: str
+
+
+class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way to one endpoint. `id` is `webhook-id`; `run_at`: when the next attempt comes."""
+
+    id: str
+    endpoint_id: str
+    event_id: int
+    event_type: str
+    state: DeliveryState
+    attempt: int
+    run_at: str | None
+    created_at: str
+    finalized_at: str | None
+
+
+class DeliveryInFull(DeliveryView, frozen=True, kw_only=True):
+    """With the body, as it is signed, and the log of its attempts."""
+
+    body: str
+    attempts: list[AttemptView]
+
+
+class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some deliveries, newest first, and where the next page starts."""
+
+    deliveries: list[DeliveryView]
+    next_cursor: str | None
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From when to when (RFC 3339 with an offset) events happened that shall be delivered again; `state`: only those
+    that failed, or were delivered."""
+
+    since: Annotated[datetime, Meta(tz=True)] = msgspec.field(name="from")
+    until: Annotated[datetime, Meta(tz=True)] | None = msgspec.field(name="to", default=None)
+    state: Literal["delivered", "failed"] | None = None
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """How many deliveries are due again."""
+
+    replayed: int
+
+
+@read("/v1/endpoints")
+async def list_endpoints(
+    desk: NamedDependency[Desk],
+    job_id: Annotated[str | None, QueryParameter(description="only those of this job: its `webhook_url`")] = None,
+) -> EndpointList:
+    """The endpoints that hear of everything, or those of one job."""
+    if job_id is not None:
+        checked(job_id, "job")
+
+    def found(db: Tables) -> EndpointList:
+        return EndpointList(endpoints=[_view(db, desk, endpoint) for endpoint in db.endpoints.list(job_id=job_id)])
+
+    return await desk.store.read(found)
+
+
+@post("/v1/endpoints", status_code=201, request_max_body_size=_BODY_BYTES)
+async def add_endpoint(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[EndpointWithSecret]:
+    """Have events sent to an address, as JSON `{url, types, description, secret}`, signed after Standard Webhooks. The
+    secret is in this answer and in no other."""
+    asked = await _asked(request, NewEndpoint)
+    made = make_endpoint(
+        desk,
+        asked.url,
+        types=check_types(asked.types),
+        description=asked.description,
+        secret=asked.secret,
+        now=desk.clock(),
+    )
+
+    def add(db: Tables) -> EndpointWithSecret:
+        made.add(db)
+        return EndpointWithSecret(secret=made.secret, **msgspec.structs.asdict(_view(db, desk, made.endpoint)))
+
+    view = await desk.store.write(add)
+    return Response(view, status_code=201, headers={"Location": f"/v1/endpoints/{view.id}"})
+
+
+@read("/v1/endpoints/{endpoint_id:str}")
+async def get_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointView:
+    """One endpoint."""
+    checked(endpoint_id, "end")
+    return await desk.store.read(lambda db: _view(db, desk, db.endpoints.get(endpoint_id)))
+
+
+@patch("/v1/endpoints/{endpoint_id:str}", request_max_body_size=_BODY_BYTES)
+async def edit_endpoint(request: HttpRequest, desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointView:
+    """Change its address, its types or its description. What is on its way goes to the new address."""
+    checked(endpoint_id, "end")
+    asked = await _asked(request, EndpointEdit)
+    given: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
+    if "url" in given:
+        Egress.of(desk.config).check(given["url"])
+    if "types" in given:
+        given["types"] = check_types(given["types"])
+
+    def edit(db: Tables) -> EndpointView:
+        endpoint = msgspec.structs.replace(db.endpoints.get(endpoint_id), **given)
+        return _view(db, desk, db.endpoints.edit(endpoint))
+
+    return await desk.store.write(edit)
+
+
+@delete("/v1/endpoints/{endpoint_id:str}", status_code=204)
+async def delete_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> Response[None]:
+    """Forget an endpoint, what waits for it, and the log of what was delivered to it."""
+    checked(endpoint_id, "end")
+
+    def forget(db: Tables) -> None:
+        endpoint = db.endpoints.get(endpoint_id)
+        db.endpoints.delete(endpoint_id)
+        _tell(db, "endpoint.deleted", endpoint, now=desk.clock())
+
+    await desk.store.write(forget, urgent=True)
+    return Response(None, status_code=204)
+
+
+@post("/v1/endpoints/{endpoint_id:str}/test", status_code=202)
+async def test_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> DeliveryView:
+    """Send it an `endpoint.test`, whatever types it wants. How that went is seen at the delivery."""
+    checked(endpoint_id, "end")
+
+    def send(db: Tables) -> DeliveryView:
+        endpoint = db.endpoints.get(endpoint_id)
+        if endpoint.state == "disabled":
+            raise Conflict(f"the endpoint {endpoint_id} is disabled", hint="Enable it first.")
+        event = _tell(db, TEST, endpoint, now=desk.clock())
+        return _delivery(db.deliveries.of_event(endpoint_id, event.id))
+
+    return await desk.store.write(send)
+
+
+@post("/v1/endpoints/{endpoint_id:str}/rotate", status_code=200)
+async def rotate_secret(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointWithSecret:
+    """A new secret, shown this once. The one before it signs too for 24 hours, time to bring the new one to the
+    receiver."""
+    checked(endpoint_id, "end")
+    now, secret, place = desk.clock(), new_secret(), place_of(endpoint_id)
+    was = await desk.store.read(lambda db: db.endpoints.secrets(endpoint_id))
+    secrets = rotated(_secrets.decode(desk.vault.open(was, place=place)), secret, now=now)
+    sealed = desk.vault.seal(msgspec.json.encode(secrets), place=place)
+
+    def rotate(db: Tables) -> EndpointWithSecret:
+        endpoint = db.endpoints.rotate(endpoint_id, sealed, was=was, now=now)
+        _tell(db, "endpoint.rotated", endpoint, now=now)
+        return EndpointWithSecret(secret=secret, **msgspec.structs.asdict(_view(db, desk, endpoint)))
+
+    return await desk.store.write(rotate)
+
+
+@post("/v1/endpoints/{endpoint_id:str}/enable", status_code=200)
+async def enable_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointView:
+    """Send to it again, and what has waited for it first."""
+    checked(endpoint_id, "end")
+
+    def enable(db: Tables) -> EndpointView:
+        endpoint = db.endpoints.enable(endpoint_id)
+        _tell(db, "endpoint.enabled", endpoint, now=desk.clock())
+        return _view(db, desk, endpoint)
+
+    return await desk.store.write(enable)
+
+
+@post("/v1/endpoints/{endpoint_id:str}/disable", status_code=200)
+async def disable_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointView:
+    """Send nothing to it until it is enabled. What waits for it stays; what happens meanwhile it never hears of."""
+    checked(endpoint_id, "end")
+
+    def disable(db: Tables) -> EndpointView:
+        endpoint = db.endpoints.disable(endpoint_id, "disabled by hand")
+        _tell(db, "endpoint.disabled", endpoint, now=desk.clock(), reason="disabled by hand")
+        return _view(db, desk, endpoint)
+
+    return await desk.store.write(disable)
+
+
+@read("/v1/endpoints/{endpoint_id:str}/deliveries")
+async def list_deliveries(
+    desk: NamedDependency[Desk],
+    endpoint_id: FromPath[str],
+    states: Annotated[
+        str | None, QueryParameter(name="state", description="only these, separated by commas: pending,failed")
+    ] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=200, description="deliveries a page")] = 50,
+    cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
+) -> DeliveryPage:
+    """What was sent to an endpoint, or will be, newest first."""
+    checked(endpoint_id, "end")
+    wanted = None if states is None else {state.strip() for state in states.split(",")}
+    if wanted is not None and (unknown := wanted.difference(DELIVERY_STATES)):
+        raise BadRequest(f"state={', '.join(sorted(unknown))[:60]}: must be of {', '.join(DELIVERY_STATES)}.")
+    if cursor is not None and not is_id(cursor, "msg"):
+        raise BadRequest(f"cursor={cursor[:60]!r} is not `next_cursor` of a page.", hint="Leave it out to begin anew.")
+
+    def page(db: Tables) -> DeliveryPage:
+        db.endpoints.get(endpoint_id)
+        found = db.deliveries.list(endpoint_id, limit=limit + 1, before=cursor, states=wanted)
+        return DeliveryPage(
+            deliveries=[_delivery(delivery) for delivery in found[:limit]],
+            next_cursor=found[limit - 1].id if len(found) > limit else None,
+        )
+
+    return await desk.store.read(page)
+
+
+@read("/v1/deliveries/{delivery_id:str}")
+async def get_delivery(desk: NamedDependency[Desk], delivery_id: FromPath[str]) -> DeliveryInFull:
+    """One delivery, with every attempt."""
+    checked(delivery_id, "msg")
+
+    def found(db: Tables) -> DeliveryInFull:
+        return DeliveryInFull(
+            body=db.deliveries.body(delivery_id),
+            attempts=[_attempt(attempt) for attempt in db.deliveries.attempts(delivery_id)],
+            **msgspec.structs.asdict(_delivery(db.deliveries.get(delivery_id))),
+        )
+
+    return await desk.store.read(found)
+
+
+@post("/v1/deliveries/{delivery_id:str}/replay", status_code=202)
+async def replay_delivery(desk: NamedDependency[Desk], delivery_id: FromPath[str]) -> DeliveryView:
+    """Deliver it again, now, with the same id and body; one that waits is sent now."""
+    checked(delivery_id, "msg")
+    return await desk.store.write(lambda db: _delivery(db.deliveries.replay(delivery_id, now=desk.clock())))
+
+
+@post("/v1/endpoints/{endpoint_id:str}/replay", status_code=202, request_max_body_size=_BODY_BYTES)
+async def replay_span(request: HttpRequest, desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> Replayed:
+    """Deliver again what happened in a time, as JSON `{from, to, state}`: for a receiver that lost what it had heard.
+    What still waits is left as it is."""
+    checked(endpoint_id, "end")
+    asked = await _asked(request, Span)
+    since, until = _ms(asked.since), desk.clock() + 1 if asked.until is None else _ms(asked.until)
+    if until <= since:
+        raise BadRequest("`to` is not after `from`.")
+    states = ("delivered", "failed") if asked.state is None else (asked.state,)
+    found = await desk.store.read(
+        lambda db: db.deliveries.over_between(endpoint_id, since=since, until=until, states=states)
+    )
+    replayed = 0
+    for start in range(0, len(found), _REPLAYED_AT_ONCE):
+        some = found[start : start + _REPLAYED_AT_ONCE]
+        replayed += await desk.store.write(lambda db: db.deliveries.replay_over(some, now=desk.clock()))  # noqa: B023
+    return Replayed(replayed=replayed)
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint to be added, and its secret."""
+
+    endpoint: Endpoint
+    secret: str
+    sealed: bytes
+
+    def add(self, db: Tables) -> None:
+        """Its row, and the event."""
+        db.endpoints.add(self.endpoint, self.sealed)
+        _tell(db, "endpoint.created", self.endpoint, now=self.endpoint.created_at)
+
+
+def make_endpoint(
+    desk: Desk,
+    url: str,
+    *,
+    types: list[str] | None = None,
+    description: str = "",
+    job_id: str | None = None,
+    secret: str | None = None,
+    now: int,
+) -> Made:
+    """Raises BadRequest: it may not be sent there, or the secret is none."""
+    Egress.of(desk.config).check(url)
+    secret = secret or new_secret()
+    key_of(secret)
+    endpoint = Endpoint(
+        id=new_id("end", now=now),
+        url=url,
+        types=types or [],
+        job_id=job_id,
+        description=description,
+        created_at=now,
+    )
+    sealed = desk.vault.seal(msgspec.json.encode([Secret(secret=secret)]), place=place_of(endpoint.id))
+    return Made(endpoint=endpoint, secret=secret, sealed=sealed)
+
+
+def _tell(db: Tables, event_type: str, endpoint: Endpoint, *, now: int, **more: str) -> Event:
+    """Without the address: it may hold a secret."""
+    return db.events.record(event_type, job_id=endpoint.job_id, data={"endpoint_id": endpoint.id, **more}, now=now)
+
+
+async def _asked(request: HttpRequest, shape: type[T]) -> T:
+    try:
+        return msgspec.json.decode(await request.body(), type=shape)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequest(f"The body is not as it should be: {error}", code="bad_endpoint") from error
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
+
+
+def _moment(at: int | None) -> str | None:
+    return None if at is None else moment(at)
+
+
+def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
+    older = None if endpoint.rotated_at is None else endpoint.rotated_at + ROTATION_S * 1000
+    return EndpointView(
+        id=endpoint.id,
+        url=endpoint.url,
+        types=endpoint.types,
+        job_id=endpoint.job_id,
+        state=endpoint.state,
+        disabled_reason=endpoint.disabled_reason,
+        description=endpoint.description,
+        created_at=moment(endpoint.created_at),
+        failing_since=_moment(endpoint.failing_since),
+        failed_at=_moment(endpoint.failed_at),
+        rotated_at=_moment(endpoint.rotated_at),
+        older_secret_until=moment(older) if older is not None and older > desk.clock() else None,
+        waiting=db.deliveries.waiting(endpoint.id),
+    )
+
+
+def _delivery(delivery: Delivery) -> DeliveryView:
+    return DeliveryView(
+        id=delivery.id,
+        endpoint_id=delivery.endpoint_id,
+        event_id=delivery.event_id,
+        event_type=delivery.event_type,
+        state=delivery.state,
+        attempt=delivery.attempt,
+        run_at=moment(delivery.run_at) if delivery.state == "pending" else None,
+        created_at=moment(delivery.created_at),
+        finalized_at=_moment(delivery.finalized_at),
+    )
+
+
+def _attempt(attempt: DeliveryAttempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        at=moment(attempt.at),
+        took_ms=attempt.took_ms,
+        status=attempt.status,
+        error=attempt.error,
+        answer=attempt.answer,
+    )
