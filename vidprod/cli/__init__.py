@@ -14,6 +14,7 @@ _COMMANDS = {
     "process": "Make segments of files here, without a server.",
     "demo": "Make a take, send it to a daemon as a script would, show what comes out.",
     "dead": "Look at the tasks that were given up, and try them again.",
+    "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "config": "Print the settings in effect and where each comes from.",
 }
 
