@@ -19,8 +19,11 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.errors import ForeignVolume, Unavailable
+from vidprod.platforms.registry import Platforms
 from vidprod.services.child import ChildHost
 from vidprod.services.clock import Clock
+from vidprod.services.connect import Connector
+from vidprod.services.keeper import EVERY_S, Keeper
 from vidprod.services.pruner import Pruner
 from vidprod.services.timers import Timers
 from vidprod.services.worker import Worker
@@ -69,16 +72,30 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
             )
         )
         blobs.sweep_incoming()
+        clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms)
         worker = Worker(
-            store=store, blobs=blobs, host=host, config=config, boot_id=new_id("boot", now=booted_at), now=now_ms
+            store=store,
+            blobs=blobs,
+            host=host,
+            config=config,
+            boot_id=new_id("boot", now=booted_at),
+            now=now_ms,
+            clock=clock.now,
         )
         await worker.rescue()
         pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms)
         timers = Timers()
         timers.every(config.prune_every_s, pruner.prune, name="prune")
         vault = open_vault(root, config.secret_keys)
-        clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms)
-        app = create_app(store, blobs, config, host.check, host.warm, now_ms, vault=vault, clock=clock.now)
+        platforms = Platforms(config, now=clock.now)
+        opened.push_async_callback(platforms.close)
+        keeper = Keeper(store, vault, platforms, clock)
+        opened.push_async_callback(keeper.close)
+        timers.every(max(1.0, EVERY_S / config.clock_speed), keeper.refresh_due, name="accounts")
+        connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now_ms)
+        app = create_app(
+            store, blobs, config, host.check, host.warm, now_ms, vault=vault, connects=connects, clock=clock.now
+        )
 
         def announce(port: int) -> None:
             took_s = (now_ms() - booted_at) / 1000

@@ -14,6 +14,11 @@ import pytest
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
+from vidprod.platforms.registry import Platforms
+from vidprod.platforms.wire import Wire
+from vidprod.services.clock import Clock
+from vidprod.services.connect import Connector
+from vidprod.services.keeper import Keeper
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault, open_vault
 from vidprod.web.app import create_app
@@ -39,6 +44,8 @@ class Live:
     stop: asyncio.Event
     serving: "asyncio.Task[None]"
     vault: Vault
+    keeper: Keeper
+    connects: Connector
     child: list[Exception] = field(default_factory=list)  # what the check of the media child raises, if anything
     warmed: list[int] = field(default_factory=list)  # when the media child was asked to be up, unix ms
 
@@ -97,8 +104,14 @@ class Live:
 
 
 @asynccontextmanager
-async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> AsyncIterator[Live]:
-    """A server with these settings, on a free port."""
+async def running(
+    root: Path, *, drain_s: float = 2.0, wire: Wire | None = None, **settings: Any
+) -> AsyncIterator[Live]:
+    """A server with these settings, on a free port.
+
+    Args:
+        wire: the way to platforms.
+    """
     config = msgspec.structs.replace(Config(data_dir=str(root), disk_floor_bytes=1 << 20), **settings)
     child: list[Exception] = []
     warmed: list[int] = []
@@ -116,7 +129,13 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with await Store.open(root / "vidprod.db", now=now(), reserve_bytes=1 << 20) as store:
         vault = open_vault(root, config.secret_keys)
-        app = create_app(store, blobs, config, child_check, lambda: warmed.append(now()), now, vault=vault)
+        clock = Clock(wall=now)
+        platforms = Platforms(config, now=clock.now, wire=wire)
+        keeper = Keeper(store, vault, platforms, clock)
+        connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now)
+        app = create_app(
+            store, blobs, config, child_check, lambda: warmed.append(now()), now, vault=vault, connects=connects
+        )
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result, stop, drain_s=drain_s))
         waiting: set[asyncio.Future[Any]] = {serving, port}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
@@ -133,11 +152,15 @@ async def running(root: Path, *, drain_s: float = 2.0, **settings: Any) -> Async
                 stop=stop,
                 serving=serving,
                 vault=vault,
+                keeper=keeper,
+                connects=connects,
                 child=child,
                 warmed=warmed,
             )
         stop.set()
         await serving
+        await keeper.close()
+        await platforms.close()
     blobs.close()
 
 

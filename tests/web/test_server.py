@@ -32,7 +32,16 @@ def _app_of(live: Live) -> Litestar:
     async def child_check() -> None:
         return None
 
-    return create_app(live.store, live.blobs, live.config, child_check, lambda: None, lambda: 0, vault=live.vault)
+    return create_app(
+        live.store,
+        live.blobs,
+        live.config,
+        child_check,
+        lambda: None,
+        lambda: 0,
+        vault=live.vault,
+        connects=live.connects,
+    )
 
 
 class _Granian:

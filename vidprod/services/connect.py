@@ -19,6 +19,7 @@ from vidprod.platforms.base import App, Identity, Tokens
 from vidprod.platforms.registry import WAYS, settings_of
 from vidprod.services.clock import Clock
 from vidprod.services.keeper import NAMES, Keeper, Ways, ends, opened, seal
+from vidprod.services.rotation import Rotated, rotate_keys
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
 from vidprod.store.sqlite.standing import about, disconnect_account
@@ -170,6 +171,10 @@ class Connector:
         except PlatformError as error:  # it is forgotten here all the same
             _logger.warning("tokens were not revoked", account=account_id, platform=account.platform, why=str(error))
         return account
+
+    async def rotate_keys(self) -> Rotated:
+        """Seal everything with the newest key: this process is the one whose vault seals."""
+        return await rotate_keys(self._store, self._vault, self._config)
 
     async def _begun(self, platform: str, state: str) -> Connecting:
         key, now = _hash(state), self._now()

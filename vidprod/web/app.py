@@ -12,6 +12,7 @@ from vidprod.config import Config
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault
 from vidprod.web import (
+    accounts,
     archive,
     docs,
     endpoints,
@@ -25,7 +26,7 @@ from vidprod.web import (
     public,
     segments,
 )
-from vidprod.web.desk import Desk
+from vidprod.web.desk import Connects, Desk
 from vidprod.web.uploads import form, raw
 
 
@@ -38,6 +39,7 @@ def create_app(
     now: Callable[[], int],
     *,
     vault: Vault,
+    connects: Connects,
     clock: Callable[[], int] | None = None,
 ) -> Litestar:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
@@ -57,6 +59,7 @@ def create_app(
         now=now,
         clock=clock or now,
         vault=vault,
+        connects=connects,
         stopping=asyncio.Event(),
     )
 
@@ -79,6 +82,7 @@ def create_app(
             segments.make_again,
             segments.retry,
             public.get_public,
+            *accounts.HANDLERS,
             events.list_events,
             events.stream_events,
             endpoints.list_endpoints,

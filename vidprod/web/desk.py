@@ -1,14 +1,15 @@
 """The desk: what every handler has at hand."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from litestar import Request
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
+from vidprod.domain.account import Account, Flavour, LoginWay, Platform
 from vidprod.domain.ids import is_id
 from vidprod.errors import NotFound
 from vidprod.store.sqlite import Store
@@ -16,6 +17,20 @@ from vidprod.vault import Vault
 from vidprod.web.uploads.admission import Admission
 
 HttpRequest = Request[Any, Any, Any]
+
+
+class Connects(Protocol):
+    """Connects accounts: `services/connect.py`."""
+
+    def ways(self, origin: str) -> list[LoginWay]: ...
+
+    async def ask(self, platform: Platform, flavour: Flavour, *, direct: bool, origin: str) -> str: ...
+
+    async def finish(self, platform: str, answer: Mapping[str, str]) -> list[Account]: ...
+
+    async def disconnect(self, account_id: str) -> Account: ...
+
+    async def rotate_keys(self) -> object: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +45,7 @@ class Desk:
     now: Callable[[], int]  # unix ms
     clock: Callable[[], int]  # unix ms of publishing: the same, or faster beside simulated platforms
     vault: Vault
+    connects: Connects
     stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
     admission: Admission = field(default_factory=Admission)
 

@@ -30,7 +30,7 @@ _RENDER_REFUSALS = {
     "409": "Its job is not completed, its take is gone, or it is being made again already.",
     "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
 }
-_METHODS = ("get", "put", "post", "delete")
+_METHODS = ("get", "put", "post", "patch", "delete")
 
 
 @read("/openapi.json", include_in_schema=False)
@@ -272,7 +272,7 @@ table { border-collapse: collapse; width: 100%; margin: .5rem 0; display: block;
 caption { text-align: left; font-weight: 600 }
 td { border-top: 1px solid var(--line); padding: .3rem .75rem .3rem 0; vertical-align: top }
 b.get { color: light-dark(#0b57d0, #8ab4f8) }
-b.put, b.post { color: light-dark(#146c2e, #6dd58c) }
+b.put, b.post, b.patch { color: light-dark(#146c2e, #6dd58c) }
 b.delete { color: light-dark(#b3261e, #f2b8b5) }
 section:target { outline: 2px solid var(--link); outline-offset: .5rem; border-radius: .25rem }
 """

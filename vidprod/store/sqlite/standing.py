@@ -4,6 +4,8 @@ transaction, whoever asks for it."""
 from vidprod.domain.account import Account
 from vidprod.store.sqlite.tables import Tables
 
+PAUSED_AT = "publishing_paused_at"  # of `facts`: unix ms
+
 
 def need_reauth(db: Tables, account_id: str, fault: str, *, now: int) -> Account:
     """Its tokens are dead, and somebody is told; one that is not connected stays as it is.
@@ -42,6 +44,24 @@ def disconnect_account(db: Tables, account_id: str, *, now: int) -> Account:
     account = db.accounts.disconnect(account_id)
     db.events.record("account.disconnected", data=about(account), now=now)
     return account
+
+
+def pause_publishing(db: Tables, *, now: int) -> int:
+    """Nothing goes out anywhere, over restarts, until it is resumed. Since when that is so."""
+    paused_at = db.facts.get(PAUSED_AT)
+    if paused_at is not None:
+        return int(paused_at)
+    db.facts.set(PAUSED_AT, now)
+    db.events.record("publishing.paused", now=now)
+    return now
+
+
+def resume_publishing(db: Tables, *, now: int) -> None:
+    """What is due goes out again. Accounts that are paused by themselves stay so."""
+    if db.facts.get(PAUSED_AT) is None:
+        return
+    db.facts.set(PAUSED_AT, None)
+    db.events.record("publishing.resumed", now=now)
 
 
 def about(account: Account) -> dict[str, str]:

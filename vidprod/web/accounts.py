@@ -1,0 +1,296 @@
+"""Accounts over HTTP: connected by the platform's own page, seen, set, paused, disconnected; and the one switch that
+stops all publishing."""
+
+import ipaddress
+from html import escape
+from typing import Any
+
+import msgspec
+from litestar import MediaType, Response, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from vidprod.config import Config
+from vidprod.domain.account import Account, AccountSettings, AccountState, Flavour, LoginWay, Platform
+from vidprod.domain.post import check_wording
+from vidprod.domain.schedule import parse_slots, zone_of
+from vidprod.errors import BadRequest, Conflict, VidProdError
+from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite.standing import (
+    PAUSED_AT,
+    pause_account,
+    pause_publishing,
+    resume_account,
+    resume_publishing,
+)
+from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.given import converted, given
+from vidprod.web.reading import read
+from vidprod.web.views import moment
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """A connected account. Times are RFC 3339 in UTC; `refresh_expires_at`: when it has to be connected again, if it
+    is not renewed before; null: when it is revoked. `notices` say what is missing or limited, `fault` why it needs to
+    be connected again."""
+
+    id: str
+    platform: Platform
+    flavour: Flavour
+    external_id: str
+    name: str
+    username: str
+    state: AccountState
+    scopes: list[str]
+    notices: list[str]
+    settings: AccountSettings
+    connected_at: str
+    access_expires_at: str | None
+    refresh_expires_at: str | None
+    refreshed_at: str | None
+    paused_at: str | None
+    parked_until: str | None
+    fault: str | None
+
+
+class PublishingView(msgspec.Struct, frozen=True, kw_only=True):
+    """Since when nothing is published anywhere; null: all goes out as planned."""
+
+    paused_at: str | None
+
+
+class AccountsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Every account, those too that were disconnected, and how more can be connected."""
+
+    accounts: list[AccountView]
+    logins: list[LoginWay]
+    publishing: PublishingView
+
+
+class ConnectOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be connected. `flavour`: of Instagram, which login; `direct`: of TikTok, the permission to post
+    directly is asked for too."""
+
+    platform: Platform
+    flavour: Flavour = ""
+    direct: bool = False
+
+
+class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to go in a browser, within 10 minutes. Whoever opens it can connect their account here."""
+
+    url: str
+
+
+class RotationView(msgspec.Struct, frozen=True, kw_only=True):
+    """The key that everything is sealed with now, how much was sealed anew, the ids of keys that nothing here needs any
+    more, and what could not be opened."""
+
+    key_id: str
+    resealed: int
+    unused: list[str]
+    broken: list[str]
+
+
+@read("/v1/accounts")
+async def list_accounts(request: HttpRequest, desk: NamedDependency[Desk]) -> AccountsView:
+    """Accounts, the ways to connect more, and whether publishing is paused."""
+    found, paused_at = await desk.store.read(lambda db: (db.accounts.list(disconnected=True), db.facts.get(PAUSED_AT)))
+    return AccountsView(
+        accounts=[view_account(account) for account in found],
+        logins=desk.connects.ways(_origin(request, desk.config)),
+        publishing=PublishingView(paused_at=_moment(paused_at)),
+    )
+
+
+@post("/v1/accounts/connect", status_code=200)
+async def connect(request: HttpRequest, desk: NamedDependency[Desk]) -> ConnectView:
+    """Begin to connect an account: where to send a browser. The platform sends it back to `/oauth/{platform}`."""
+    order = await given(request, ConnectOrder)
+    if not (desk.config.public_url or _is_loopback(request)):
+        raise Conflict(
+            "The platform could not find its way back here.",
+            hint=f"Open {_origin(request, desk.config)} on the machine where VidProd runs, or set public_url.",
+        )
+    url = await desk.connects.ask(
+        order.platform, order.flavour, direct=order.direct, origin=_origin(request, desk.config)
+    )
+    return ConnectView(url=url)
+
+
+@get("/oauth/{platform:str}", include_in_schema=False)
+async def finish_connecting(
+    request: HttpRequest, desk: NamedDependency[Desk], platform: FromPath[str]
+) -> Response[str]:
+    """Where the platform sends the browser back to. Nothing but a page that a person went to is let in: not a picture,
+    not a frame, not a script."""
+    if request.headers.get("sec-fetch-dest", "document") != "document":
+        return _page("Nothing was connected", "This address is for a browser's own window.", status=403)
+    try:
+        accounts = await desk.connects.finish(platform, dict(request.query_params))
+    except VidProdError as error:
+        words = str(error) if error.status < 500 else "Something went wrong here; the log says what."
+        return _page("Nothing was connected", f"{words} {error.hint}".strip(), status=error.status)
+    told = [note for account in accounts for note in account.notices]
+    names = ", ".join(account.name for account in accounts)
+    return _page("Connected", f"{names}: ready to be published to.", notes=list(dict.fromkeys(told)))
+
+
+@patch("/v1/accounts/{account_id:str}")
+async def set_account(request: HttpRequest, desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
+    """Change settings: what is named is changed, the rest stays; in `wording` too, where null is "not said here"."""
+    checked(account_id, "acc")
+    asked = await given(request, dict[str, Any])
+
+    def change(db: Tables) -> Account:
+        settings = _changed(db.accounts.get(account_id).settings, asked)
+        return db.accounts.set_settings(account_id, settings)
+
+    return view_account(await desk.store.write(change))
+
+
+@post("/v1/accounts/{account_id:str}/pause", status_code=200)
+async def pause(desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
+    """Publish nothing to this account until it is resumed."""
+    checked(account_id, "acc")
+    now = desk.clock()
+    return view_account(await desk.store.write(lambda db: pause_account(db, account_id, now=now), urgent=True))
+
+
+@post("/v1/accounts/{account_id:str}/resume", status_code=200)
+async def resume(desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
+    """Publish to this account again."""
+    checked(account_id, "acc")
+    return view_account(await desk.store.write(lambda db: resume_account(db, account_id, now=desk.clock())))
+
+
+@delete("/v1/accounts/{account_id:str}", status_code=200)
+async def disconnect(desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
+    """Give the platform's permission back and forget the tokens. What is planned waits until it is connected again."""
+    checked(account_id, "acc")
+    return view_account(await desk.connects.disconnect(account_id))
+
+
+@post("/v1/accounts/rotate-keys", status_code=200)
+async def rotate_keys(desk: NamedDependency[Desk]) -> RotationView:
+    """Seal all secrets anew with the newest key; a new one is made where keys are in the key file."""
+    return msgspec.convert(await desk.connects.rotate_keys(), RotationView, from_attributes=True)
+
+
+@post("/v1/publishing/pause", status_code=200)
+async def pause_all(desk: NamedDependency[Desk]) -> PublishingView:
+    """Publish nothing anywhere, from now on and over restarts."""
+    paused_at = await desk.store.write(lambda db: pause_publishing(db, now=desk.clock()), urgent=True)
+    return PublishingView(paused_at=moment(paused_at))
+
+
+@post("/v1/publishing/resume", status_code=200)
+async def resume_all(desk: NamedDependency[Desk]) -> PublishingView:
+    """Publish again what is due."""
+    await desk.store.write(lambda db: resume_publishing(db, now=desk.clock()))
+    return PublishingView(paused_at=None)
+
+
+def view_account(account: Account) -> AccountView:
+    """As it is shown."""
+    return AccountView(
+        id=account.id,
+        platform=account.platform,
+        flavour=account.flavour,
+        external_id=account.external_id,
+        name=account.name,
+        username=account.username,
+        state=account.state,
+        scopes=account.scopes,
+        notices=account.notices,
+        settings=account.settings,
+        connected_at=moment(account.connected_at),
+        access_expires_at=_moment(account.access_expires_at),
+        refresh_expires_at=_moment(account.refresh_expires_at),
+        refreshed_at=_moment(account.refreshed_at),
+        paused_at=_moment(account.paused_at),
+        parked_until=_moment(account.parked_until),
+        fault=account.fault,
+    )
+
+
+def _moment(at_ms: int | None) -> str | None:
+    return None if at_ms is None else moment(at_ms)
+
+
+def _changed(settings: AccountSettings, asked: dict[str, Any]) -> AccountSettings:
+    """Raises BadRequest: naming what cannot be taken."""
+    now: dict[str, Any] = msgspec.to_builtins(settings)
+    wording = asked.get("wording", {})
+    if not isinstance(wording, dict):
+        raise BadRequest("wording must be an object.")
+    changed = converted({**now, **asked, "wording": {**now["wording"], **wording}}, AccountSettings)
+    zone_of(changed.zone)
+    parse_slots(changed.slots)
+    check_wording(changed.wording)
+    return changed
+
+
+def _is_loopback(request: HttpRequest) -> bool:
+    name = _host(request)[0]
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(request: HttpRequest, config: Config) -> str:
+    """Where browsers reach this daemon. On this machine by its number, as platforms want it registered, and by the port
+    that the browser uses, which may be another than ours in front of a container."""
+    if config.public_url:
+        return config.public_url
+    server = request.scope.get("server")
+    port = _host(request)[1] if _is_loopback(request) else str(server[1] if server else config.port)
+    return f"http://127.0.0.1:{port}" if port else "http://127.0.0.1"
+
+
+def _host(request: HttpRequest) -> tuple[str, str]:
+    name, colon, port = request.headers.get("host", "").rpartition(":")
+    if not colon or not port.isdigit():
+        name, port = request.headers.get("host", ""), ""
+    return name.lower().strip("[]"), port
+
+
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
+<title>{title} – VidProd</title><link rel="icon" href="/static/favicon.svg">
+<link rel="stylesheet" href="/docs/style.css">{away}</head>
+<body><main><h1>{title}</h1><p>{words}</p>{notes}<p><a href="/#accounts">Back to the accounts</a></p></main></body>
+</html>"""
+_AWAY = '<meta http-equiv="refresh" content="{seconds}; url=/#accounts">'
+
+
+def _page(title: str, words: str, *, notes: list[str] | None = None, status: int = 200) -> Response[str]:
+    """How it ended. One that went well goes back by itself, as soon as its notes can have been read."""
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes or [])
+    return Response(
+        _PAGE.format(
+            title=escape(title),
+            words=escape(words),
+            notes=f"<ul>{listed}</ul>" if listed else "",
+            away=_AWAY.format(seconds=2 + 4 * len(notes or [])) if status == 200 else "",
+        ),
+        status_code=status,
+        media_type=MediaType.HTML,
+    )
+
+
+HANDLERS = [
+    list_accounts,
+    connect,
+    finish_connecting,
+    set_account,
+    pause,
+    resume,
+    disconnect,
+    rotate_keys,
+    pause_all,
+    resume_all,
+]
