@@ -9,7 +9,7 @@ import pytest
 from vidprod.domain.schedule import (
     day_bounds,
     free_moment,
-    free_slot,
+    free_slots,
     local_day,
     next_slots,
     parse_slots,
@@ -21,6 +21,12 @@ from vidprod.errors import BadSlot
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YORK = ZoneInfo("America/New_York")
 HOUR_MS = 3_600_000
+
+
+def free_slot(
+    moments: list[int], taken: list[int], *, zone: ZoneInfo, gap_ms: int = 0, daily_cap: int | None = None
+) -> int | None:
+    return next(free_slots(moments, taken, zone=zone, gap_ms=gap_ms, daily_cap=daily_cap), None)
 
 
 def ms(text: str) -> int:
@@ -214,6 +220,13 @@ def test_a_slot_too_near_to_another_publication_is_left_out() -> None:
     taken = [ms("2026-11-23T10:30Z")]
     assert free_slot(slots, taken, zone=PARIS, gap_ms=HOUR_MS) == slots[2]
     assert free_slot(slots, [slots[1]], zone=PARIS, gap_ms=HOUR_MS) == slots[0]  # as far as it shall be
+
+
+def test_what_is_handed_out_is_taken() -> None:
+    slots = [ms(f"2026-11-2{day}T{hour}:00Z") for day in (3, 4) for hour in (10, 11, 12)]
+    assert list(free_slots(slots, [], zone=PARIS)) == slots
+    assert list(free_slots(slots, [], zone=PARIS, gap_ms=2 * HOUR_MS)) == [slots[0], slots[2], slots[3], slots[5]]
+    assert list(free_slots(slots, [slots[3]], zone=PARIS, daily_cap=1)) == [slots[0]]
 
 
 def test_a_full_day_sends_the_next_one_to_the_day_after() -> None:

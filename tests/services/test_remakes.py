@@ -328,7 +328,7 @@ async def test_an_end_at_any_moment_loses_nothing(workshop: Workshop, moment: st
         workshop.blobs.adopt(half_made, job_id, segment.id, making=2)
     if moment == "after the row":
         await workshop.store.write(
-            lambda db: Outcome(db, claimed, now=workshop.now(), max_attempts=5).remade(
+            lambda db: Outcome(db, claimed, now=workshop.now(), clock=workshop.now(), max_attempts=5).remade(
                 segment, a_rendition(), Recipe(gaze="off")
             )
         )

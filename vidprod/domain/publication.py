@@ -11,7 +11,7 @@ each call that cannot be taken back, `phase` is on disk; a phase without its end
 leaves, and is resolved by reading the platform, never by calling again.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
@@ -83,6 +83,18 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     finalized_at: int | None = None
 
 
+def told_of(publication: Publication, *, code: str = "", message: str = "") -> dict[str, Any]:
+    """What an event says of it. `code`, `message`: why, where it did not go as it should."""
+    told = {
+        "publication_id": publication.id,
+        "account_id": publication.account_id,
+        "platform": publication.platform,
+        "segment_id": publication.segment_id,
+        "url": publication.url,
+    }
+    return told | ({"code": code, "message": message} if code else {})
+
+
 def why_not_cancel(publication: Publication) -> str | None:
     """Why a publication cannot be taken back, in words; None: nothing of it can be public, so it can."""
     if publication.state in OVER:
@@ -91,8 +103,8 @@ def why_not_cancel(publication: Publication) -> str | None:
         return None
     if publication.state == "uploading":
         return None if publication.phase is None else "its bytes are on their way: pause the account first"
-    if publication.platform == "instagram" and publication.state == "processing" and publication.phase is None:
-        return None  # it was sent, and is made public by a call of its own
+    if publication.state == "processing" and publication.wait is not None and publication.wait.code == "paused":
+        return None  # it was sent, and the call that would have made it public was not made
     if publication.state == "unknown":
         return "it may be public: have it looked at again, or look yourself"
     return "the platform has all of it: take it down there"

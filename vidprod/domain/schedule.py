@@ -9,6 +9,7 @@ is pure; moments are unix milliseconds.
 import difflib
 import re
 import zoneinfo
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -105,23 +106,27 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[int, int]:
     return at_local(day, 0, zone), at_local(day + timedelta(days=1), 0, zone)
 
 
-def free_slot(
+def free_slots(
     moments: Iterable[int], taken: Sequence[int], *, zone: ZoneInfo, gap_ms: int = 0, daily_cap: int | None = None
-) -> int | None:
-    """The first of `moments` that nothing has taken, with the gap to all around it, on a day that is not full.
+) -> Iterator[int]:
+    """Those of `moments` that nothing has taken, with the gap to all around them, on days that are not full. What is
+    handed out is taken from then on.
 
     Args:
         moments: in order.
         taken: when something else goes out, in order.
     """
     held = _Held(taken, zone=zone, gap_ms=gap_ms, daily_cap=daily_cap)
-    return next((moment for moment in moments if held.is_free(moment)), None)
+    for moment in moments:
+        if held.is_free(moment):
+            held.take(moment)
+            yield moment
 
 
 def free_moment(
     after_ms: int, taken: Sequence[int], *, zone: ZoneInfo, gap_ms: int = 0, daily_cap: int | None = None
 ) -> int:
-    """As `free_slot`: the first moment from `after_ms` on with the gap to all of `taken`, on a day that is not full."""
+    """The first moment from `after_ms` on with the gap to all of `taken`, in order, on a day that is not full."""
     held = _Held(taken, zone=zone, gap_ms=gap_ms, daily_cap=daily_cap)
     moment = after_ms
     while True:
@@ -140,14 +145,19 @@ class _Held:
         self._taken, self._zone, self._gap_ms, self._daily_cap = taken, zone, gap_ms, daily_cap
         self._set = frozenset(taken)
         self._from = 0  # all before are too early to matter
-        self._full: dict[date, int] = {}
+        self._last: int | None = None  # what was handed out
+        self._full: Counter[date] = Counter()
         if daily_cap is not None:
-            for at in taken:
-                day = local_day(at, zone)
-                self._full[day] = self._full.get(day, 0) + 1
+            self._full.update(local_day(at, zone) for at in taken)
 
     def is_free(self, moment: int) -> bool:
-        return moment not in self._set and self.next_gap(moment) == moment and not self.is_full(moment)
+        if moment in self._set or (self._last is not None and moment < self._last + self._gap_ms):
+            return False
+        return self.next_gap(moment) == moment and not self.is_full(moment)
+
+    def take(self, moment: int) -> None:
+        self._last = moment
+        self._full[local_day(moment, self._zone)] += 1
 
     def next_gap(self, moment: int) -> int:
         """The first moment from `moment` on that has the gap to all around it."""
@@ -162,7 +172,7 @@ class _Held:
         return moment
 
     def is_full(self, moment: int) -> bool:
-        return self._daily_cap is not None and self._full.get(local_day(moment, self._zone), 0) >= self._daily_cap
+        return self._daily_cap is not None and self._full[local_day(moment, self._zone)] >= self._daily_cap
 
 
 def _parse(slot: str) -> set[tuple[int, int]]:

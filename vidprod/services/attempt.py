@@ -58,6 +58,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
     host: ChildHost
     config: Config
     now: Callable[[], int]  # unix ms
+    clock: Callable[[], int]  # unix ms of publishing
     jitter: Callable[[], float]  # from 0 up to 1
 
 
@@ -336,7 +337,8 @@ class Attempt:
     # recording
 
     def _outcome(self, db: Tables) -> Outcome:
-        return Outcome(db, self.task, now=self._now(), max_attempts=self._room.config.max_attempts)
+        now, clock = self._now(), self._room.clock()
+        return Outcome(db, self.task, now=now, clock=clock, max_attempts=self._room.config.max_attempts)
 
     async def _record(self, data: dict[str, Any]) -> None:
         match self.task.kind:

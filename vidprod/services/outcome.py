@@ -22,7 +22,7 @@ from vidprod.domain.task import OPTIONAL, AttemptError, Task, TaskKind, backoff_
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.errors import ChildDied, NoSpace, Refused, TryLater, VidProdError
 from vidprod.services.faces import NOT_STARTED
-from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite import Tables, planning
 
 LOOK_FOR_ROOM_MS = 15_000  # somebody has to make it; a look costs a claim, and no child
 
@@ -30,9 +30,13 @@ LOOK_FOR_ROOM_MS = 15_000  # somebody has to make it; a look costs a claim, and 
 class Outcome:
     """The writes of one attempt, within one transaction."""
 
-    def __init__(self, db: Tables, task: Task, *, now: int, max_attempts: int) -> None:
-        """`max_attempts`: of the step that comes next."""
-        self._db, self._task, self._now, self._max_attempts = db, task, now, max_attempts
+    def __init__(self, db: Tables, task: Task, *, now: int, clock: int, max_attempts: int) -> None:
+        """
+        Args:
+            clock: unix ms of publishing.
+            max_attempts: of the step that comes next.
+        """
+        self._db, self._task, self._now, self._clock, self._max_attempts = db, task, now, clock, max_attempts
 
     def probed(self, video: Video, info: MediaInfo) -> None:
         """The source's facts are known."""
@@ -75,16 +79,18 @@ class Outcome:
         ]
 
     def segment_ready(self, segment: Segment, rendition: Rendition) -> None:
-        """The segment's files are in their place."""
+        """The segment's files are in their place, and it is planned where it goes."""
         self._db.tasks.advance(self._task)
-        self._db.segments.ready(segment.id, rendition, now=self._now)
+        ready = self._db.segments.ready(segment.id, rendition, now=self._now)
         self._record("segment.ready", _told_of(segment, rendition))
+        planning.plan_segment(self._db, ready, now=self._clock)
 
     def remade(self, segment: Segment, rendition: Rendition, recipe: Recipe) -> None:
         """The new file takes the old one's place."""
         self._db.tasks.complete(self._task, now=self._now)
         self._db.segments.remake(segment, rendition, recipe=recipe, now=self._now)
         self._record("segment.remade", _told_of(segment, rendition))
+        planning.follow(self._db, segment, rendition)
 
     def rendered(self, warnings: list[str]) -> None:
         """The job is done. Raises TryLater where a segment is missing."""

@@ -37,13 +37,21 @@ class Worker:
         config: Config,
         boot_id: str,
         now: Callable[[], int],
+        clock: Callable[[], int] | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        """
+        Args:
+            now: unix ms.
+            clock: unix ms of publishing, where its clock is another.
+        """
         self._store = store
         self._config = config
         self._boot_id = boot_id
         self._now = now
-        self._room = Room(store=store, blobs=blobs, host=host, config=config, now=now, jitter=jitter)
+        self._room = Room(
+            store=store, blobs=blobs, host=host, config=config, now=now, clock=clock or now, jitter=jitter
+        )
         self._free = asyncio.Semaphore(host.children)
         self._attempts: dict[str, tuple[Task, asyncio.Task[None]]] = {}
 

@@ -83,6 +83,8 @@ create index publication_due on publication (run_at) where state not in ('publis
 create index publication_begun on publication (account_id, due_at)
     where attempt > 0 and state in ('scheduled', 'uploading'); -- the next of the account waits for it
 create index publication_of_account on publication (account_id, due_at);
+create index publication_to_come on publication (due_at)
+    where state = 'scheduled' and attempt = 0 and missed_at is null; -- of which some may be missed
 create index publication_of_segment on publication (segment_id);
 create index publication_of_job on publication (job_id);
 create index publication_calendar on publication (due_at);

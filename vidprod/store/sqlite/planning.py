@@ -1,0 +1,323 @@
+"""When a segment goes where, and what is said with it: publications are planned, moved and missed here.
+
+Each function runs inside one transaction, whoever asks for it. Times are unix milliseconds of publishing's clock.
+
+In a job the order of the segments is kept: a later one goes out after those before it. A time that somebody named is
+kept to the minute; slots and "at once" leave the account's gap around every other publication and stop at its daily
+cap, counted in days of its zone.
+"""
+
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from vidprod.domain.account import Account, AccountSettings
+from vidprod.domain.ids import new_id
+from vidprod.domain.post import (
+    Fields,
+    Post,
+    Wording,
+    compose,
+    default_wording,
+    disclose,
+    faults,
+    merge,
+    names_fields,
+)
+from vidprod.domain.publication import Publication, Wait, When, told_of
+from vidprod.domain.schedule import (
+    Week,
+    day_bounds,
+    free_moment,
+    free_slots,
+    local_day,
+    next_slots,
+    parse_slots,
+    zone_of,
+)
+from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.target import Moment, Target, parse_when
+from vidprod.errors import BadSlot, BadTarget, BadWording, Conflict
+from vidprod.store.sqlite.connection import Row
+from vidprod.store.sqlite.tables import Tables
+
+HAND_OVER_MS = 24 * 3_600_000  # before its time a video is handed to a platform that publishes it by itself
+LEAST_AHEAD_MS = 3_600_000  # a time nearer than this is not handed over: platforms refuse what is almost now
+_LATE_MS = 60_000  # what somebody names as a time may be so long ago, and means now
+_TITLE_CHARACTERS = 70  # of a file's name; with its part it is a title everywhere
+
+
+class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account wants its publications spaced, read from its settings."""
+
+    zone: ZoneInfo
+    week: Week
+    gap_ms: int
+    daily_cap: int | None
+
+
+def rhythm_of(settings: AccountSettings) -> Rhythm:
+    """Raises BadSlot."""
+    return Rhythm(
+        zone=zone_of(settings.zone),
+        week=parse_slots(settings.slots),
+        gap_ms=1000 * settings.gap_s,
+        daily_cap=settings.daily_cap,
+    )
+
+
+def plan_segment(db: Tables, segment: Segment, *, now: int) -> list[Publication]:
+    """What its job's targets ask for, once it is ready. What was planned of it already stays: it may have been
+    published, or somebody may not want it to be."""
+    planned = {one.account_id for one in db.publications.of_segment(segment.id)}
+    return [
+        _plan_target(db, segment, target, now=now)
+        for target in db.jobs.get(segment.job_id).targets
+        if target.account_id not in planned
+    ]
+
+
+def _plan_target(db: Tables, segment: Segment, target: Target, *, now: int) -> Publication:
+    account = db.accounts.get(target.account_id)
+    wording, take = target.wording, None
+    if wording.title is not None and not names_fields(wording.title):  # the take's; the account says what comes of it
+        wording, take = msgspec.structs.replace(wording, title=None), wording.title
+    try:
+        rhythm = rhythm_of(account.settings)
+    except BadSlot as error:  # settings of another version: the segment is ready all the same, and somebody is asked
+        wait = Wait(code="hold", message=str(error))
+        return _add(db, segment, account, wording, take=take, when="slot", due_at=now, hold=wait, now=now)
+    when, due_at = _moment(db, segment, account, rhythm, parse_when(target.when), now=now)
+    return _add(db, segment, account, wording, take=take, when=when, due_at=due_at, now=now)
+
+
+def plan(db: Tables, segment_id: str, account_id: str, *, when: str, wording: Wording, now: int) -> Publication:
+    """One segment to one account, as somebody asks for it. Its wording is taken to the letter.
+
+    Args:
+        when: "slot", "now" or a time with its offset.
+    Raises:
+        NotFound: there is no such segment or account.
+        Conflict: the segment is not ready, the account is disconnected, or it is planned or published there already.
+        BadTarget, BadSlot, BadWording: the time is over, the account's slots cannot be read, or the platform would
+            refuse what is said, naming every fault.
+    """
+    segment, account = db.segments.get(segment_id), db.accounts.get(account_id)
+    if segment.rendition is None or segment.deleted_at is not None:
+        gone = "its file was deleted" if segment.deleted_at is not None else f"it is {segment.state}"
+        raise Conflict(f"the segment {segment_id} cannot be published: {gone}")
+    if account.state == "disconnected":
+        raise Conflict(f"the account {account_id} ({account.name}) is disconnected", hint="Connect it again first.")
+    asked = parse_when(when)
+    refuse_past(asked, now=now)
+    refuse_faults(compose_for(db, segment, account, wording), segment, account)
+    found, due_at = _moment(db, segment, account, rhythm_of(account.settings), asked, alone=True, now=now)
+    return _add(db, segment, account, wording, take=None, when=found, due_at=due_at, now=now)
+
+
+def refuse_past(asked: Moment, *, now: int) -> None:
+    """Raises BadTarget for a time that is over."""
+    if asked.at is not None and asked.at < now - _LATE_MS:
+        raise BadTarget("when: that time is over", hint='Name a time to come, or "now".')
+
+
+def refuse_faults(post: Post, segment: Segment, account: Account) -> None:
+    """Raises BadWording, naming all that the platform would refuse."""
+    if found := faults_of(post, segment, account):
+        raise BadWording("; ".join(found), code="bad_post")
+
+
+def faults_of(post: Post, segment: Segment, account: Account) -> list[str]:
+    """What of the post the account's platform would refuse, in words."""
+    duration_us = None if segment.rendition is None else segment.rendition.duration_us
+    direct = account.settings.delivery == "direct"
+    return faults(post, account.platform, direct=direct, duration_us=duration_us)
+
+
+def compose_for(db: Tables, segment: Segment, account: Account, wording: Wording, *, take: str | None = None) -> Post:
+    """What is said with the segment at the account.
+
+    Args:
+        take: what the take is called; by its file's name, when not given.
+    Raises:
+        BadWording: a template names a field that there is not.
+    """
+    video = db.videos.get(db.jobs.get(segment.job_id).video_id)
+    total = db.segments.count(segment.job_id)
+    try:
+        day = local_day(video.created_at, zone_of(account.settings.zone))
+    except BadSlot:
+        day = local_day(video.created_at, ZoneInfo("UTC"))
+    fields = Fields(
+        title=take if take is not None else _called(video.filename),
+        n=segment.index + 1,
+        total=total,
+        filename=video.filename,
+        date=day.isoformat(),
+    )
+    said = merge(wording, account.settings.wording, default_wording(account.platform, total=total))
+    rendition = segment.rendition
+    if rendition is None:
+        return compose(said, fields)
+    return compose(said, fields, synthetic=rendition.synthetic, synthetic_reason=rendition.synthetic_reason)
+
+
+def _called(filename: str) -> str:
+    """A file's name as a title: without its extension, and not longer than titles are."""
+    stem, dot, _ = filename.rpartition(".")
+    words = (stem if dot and stem else filename).replace("_", " ").split()
+    title = " ".join(words)
+    if len(title) <= _TITLE_CHARACTERS:
+        return title
+    return title[: _TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def _add(
+    db: Tables,
+    segment: Segment,
+    account: Account,
+    wording: Wording,
+    *,
+    take: str | None,
+    when: When,
+    due_at: int,
+    hold: Wait | None = None,
+    now: int,
+) -> Publication:
+    publication = db.publications.add(
+        Publication(
+            id=new_id("pub", now=now),
+            segment_id=segment.id,
+            job_id=segment.job_id,
+            account_id=account.id,
+            platform=account.platform,
+            state="scheduled",
+            post=compose_for(db, segment, account, wording, take=take),
+            when=when,
+            due_at=due_at,
+            run_at=runs_at(account, due_at, now=now),
+            needs_approval=account.settings.approve or hold is not None,
+            wait=hold,
+            created_at=now,
+        )
+    )
+    db.events.record("publication.scheduled", job_id=segment.job_id, data=told_of(publication), now=now)
+    return publication
+
+
+def runs_at(account: Account, due_at: int, *, now: int) -> int:
+    """When the publisher begins with what is due at `due_at`; earlier where the platform is handed the time."""
+    if account.platform == "youtube" and account.settings.hands_over_time and due_at - now >= LEAST_AHEAD_MS:
+        return max(now, due_at - HAND_OVER_MS)
+    return due_at
+
+
+def _moment(
+    db: Tables, segment: Segment, account: Account, rhythm: Rhythm, asked: Moment, *, alone: bool = False, now: int
+) -> tuple[When, int]:
+    """When the segment goes out, and how that came to be.
+
+    Args:
+        alone: the time was named for this segment; else for its job, whose later segments follow.
+    """
+    before = db.plans.before(account.id, segment.job_id, segment.index)
+    if asked.at is not None and (alone or before is None):
+        return "at", max(now, asked.at)
+    earliest = max(now, before or 0, asked.at or 0)
+    if rhythm.week and asked.when != "now":
+        moments = _free(db, account.id, rhythm, after=earliest)
+        if (slot := next(moments, None)) is not None:
+            return "slot", slot
+    taken = [row["at"] for row in db.plans.taken(account.id, since=_since(earliest, rhythm))]
+    due_at = free_moment(earliest, taken, zone=rhythm.zone, gap_ms=rhythm.gap_ms, daily_cap=rhythm.daily_cap)
+    return asked.when, due_at
+
+
+def next_free_slot(db: Tables, publication: Publication, *, now: int) -> int | None:
+    """The slot its account has for it next; None: the account has no slots. Raises BadSlot."""
+    account = db.accounts.get(publication.account_id)
+    rhythm = rhythm_of(account.settings)
+    index = db.segments.get(publication.segment_id).index
+    before = db.plans.before(account.id, publication.job_id, index)
+    return next(_free(db, account.id, rhythm, after=max(now, before or 0)), None)
+
+
+def _free(db: Tables, account_id: str, rhythm: Rhythm, *, after: int) -> Iterator[int]:
+    """The slots that the account has left after `after`."""
+    return _left(rhythm, db.plans.taken(account_id, since=_since(after, rhythm)), after=after)
+
+
+def _left(rhythm: Rhythm, taken: Sequence[Row], *, after: int) -> Iterator[int]:
+    used = {row["due_at"] for row in taken}  # though its publication went out at another time: clocks are set back
+    return free_slots(
+        (moment for moment in next_slots(rhythm.week, rhythm.zone, after) if moment not in used),
+        [row["at"] for row in taken],
+        zone=rhythm.zone,
+        gap_ms=rhythm.gap_ms,
+        daily_cap=rhythm.daily_cap,
+    )
+
+
+def _since(moment: int, rhythm: Rhythm) -> int:
+    """From when on publications count for what goes out from `moment` on."""
+    return min(moment - rhythm.gap_ms, day_bounds(local_day(moment, rhythm.zone), rhythm.zone)[0])
+
+
+def respaces(before: AccountSettings, after: AccountSettings) -> bool:
+    """Whether what is planned in slots is to be planned anew after a change of settings."""
+    return any(
+        getattr(before, name) != getattr(after, name)
+        for name in ("zone", "slots", "gap_s", "daily_cap", "hands_over_time")
+    )
+
+
+def replan_account(db: Tables, account_id: str, *, now: int) -> int:
+    """What is planned in the account's slots takes the slots it has now, in the same order. How many were moved.
+
+    Without slots all stays where it is: what was spread over weeks shall not go out at once.
+
+    Raises:
+        BadSlot: its slots or its zone cannot be read.
+    """
+    account = db.accounts.get(account_id)
+    rhythm = rhythm_of(account.settings)
+    if not rhythm.week:
+        return 0
+    fixed = db.plans.fixed(account_id, since=_since(now, rhythm), after=now)
+    moments = _left(rhythm, fixed, after=now)
+    latest = {row["job_id"]: row["due_at"] for row in sorted(fixed, key=lambda row: row["due_at"])}
+    moved = 0
+    for row in db.plans.in_slots(account_id, after=now):
+        due_at = next((moment for moment in moments if moment > latest.get(row["job_id"], 0)), None)
+        if due_at is None:
+            break
+        if due_at != row["due_at"]:
+            db.plans.move(row["id"], due_at=due_at, run_at=runs_at(account, due_at, now=now))
+            moved += 1
+    return moved
+
+
+def follow(db: Tables, segment: Segment, rendition: Rendition) -> None:
+    """The segment was made again: what is planned of it says what its new file is."""
+    for publication in db.publications.of_segment(segment.id):
+        post = disclose(publication.post, synthetic=rendition.synthetic, reason=rendition.synthetic_reason)
+        if publication.state == "scheduled" and publication.attempt == 0 and post != publication.post:
+            db.publications.edit(publication, post)
+
+
+def miss_overdue(db: Tables, *, now: int, late_ms: int, seen_at: int | None) -> list[Publication]:
+    """What came due more than `late_ms` ago while nothing could be published is missed: somebody is asked. To be
+    called before anything is begun, so that a machine that slept does not send everything at once.
+
+    Args:
+        seen_at: when this was last called; None: not since the start.
+    """
+    missed = []
+    for publication_id in db.plans.overdue(before=now - late_ms, seen_at=seen_at, limit=1000):
+        publication = db.publications.miss(db.publications.get(publication_id), now=now)
+        assert publication.wait is not None
+        data = told_of(publication, code="missed", message=publication.wait.message)
+        db.events.record("publication.missed", job_id=publication.job_id, data=data, now=now)
+        missed.append(publication)
+    return missed
