@@ -15,6 +15,7 @@ import concurrent.futures
 import functools
 import ipaddress
 import itertools
+import os
 import re
 import socket
 import ssl
@@ -66,6 +67,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # inside some network, and often answered by its own resolver
 _INSIDE = ("localhost", "internal", "flycast", "local", "localdomain", "home.arpa", "lan", "svc", "cluster.local")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 _MAX_NAME = 253
 _USUAL = f"only https on the ports {' and '.join(map(str, PORTS))} is reached"
 
@@ -203,7 +205,7 @@ class Egress:
             except TimeoutError:
                 said = "no answer"
             except OSError as error:
-                said = error.strerror or type(error).__name__
+                said = in_words(error)
             else:
                 return self._asked(reached, address)
         raise Unreachable(f"{target.host} cannot be reached: {said}")
@@ -214,7 +216,7 @@ class Egress:
             peer = reached.getpeername()[0]
         except OSError as error:
             reached.close()
-            raise Unreachable(f"the connection ended: {error.strerror}") from None
+            raise Unreachable(f"the connection ended: {in_words(error)}") from None
         if _parsed(peer) != _parsed(address[0]):
             reached.close()
             raise Denied("the connection leads to another address than the one that was judged")
@@ -230,7 +232,7 @@ class Egress:
         except ssl.SSLCertVerificationError as error:
             raise Unreachable(f"the certificate of {target.host} is not taken: {error.verify_message}") from None
         except (ssl.SSLError, OSError) as error:
-            reason = getattr(error, "reason", None) or error.strerror or type(error).__name__
+            reason = getattr(error, "reason", None) or in_words(error)
             raise Unreachable(f"no TLS with {target.host}: {reason}") from None
         except BaseException:
             reached.close()
@@ -297,6 +299,11 @@ class Egress:
         return any(inner.version == network.version and inner in network for network in self._networks)
 
 
+def in_words(error: OSError) -> str:
+    """What the system says, without whom it was said of: loops add addresses."""
+    return os.strerror(error.errno) if error.errno else type(error).__name__
+
+
 def denied(address: Address) -> str | None:
     """Why no webhook goes there; None when it may."""
     inner = unwrapped(address)
@@ -338,7 +345,10 @@ def _is_inside(host: str) -> bool:
 
 
 def _is_name(host: str) -> bool:
-    return 0 < len(host) <= _MAX_NAME and all(_LABEL.fullmatch(label) for label in host.split("."))
+    """What ends in a number is an address, well written or not."""
+    labels = host.split(".")
+    is_number = _NUMBER.fullmatch(labels[-1])
+    return 0 < len(host) <= _MAX_NAME and not is_number and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _literal(host: str) -> Address | None:

@@ -14,7 +14,7 @@ import h11
 import msgspec
 
 from vidprod import __version__
-from vidprod.webhooks.egress import Denied, Egress, Stream, Target, Unreachable
+from vidprod.webhooks.egress import Denied, Egress, Stream, Target, Unreachable, in_words
 
 WHOLE_S = 15.0  # from the first question to the resolver to the last byte that is read
 MOST_BYTES = 64 << 10  # of an answer; what comes after that is left
@@ -67,7 +67,7 @@ class Sender:
         except h11.RemoteProtocolError as error:
             answer.fault = f"the answer is no HTTP: {_shown(str(error).encode())[:200]}"
         except OSError as error:
-            answer.fault = f"the connection broke: {error.strerror or type(error).__name__}"
+            answer.fault = f"the connection broke: {in_words(error)}"
         return self._told(answer)
 
     def _told(self, answer: "_Answer") -> Sent:
