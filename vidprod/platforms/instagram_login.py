@@ -45,6 +45,7 @@ class InstagramLogin:
 
     def __init__(self, wire: Wire, flavour: Flavour, *, version: str = graph.VERSION) -> None:
         self.flavour: Flavour = flavour
+        self._wire = wire
         self._way: _Facebook | _Instagram
         self._way = _Facebook(wire, version) if flavour == "facebook_login" else _Instagram(wire, version)
 
@@ -56,7 +57,7 @@ class InstagramLogin:
             "scope": ",".join(self._way.scopes),
             "state": state,
         }
-        return Asked(url=f"{self._way.page}?{urlencode(query)}", verifier="")  # neither has PKCE
+        return Asked(url=f"{self._wire.url(self._way.page)}?{urlencode(query)}", verifier="")  # neither has PKCE
 
     async def exchange(self, app: App, *, code: str, redirect_uri: str, verifier: str) -> Tokens:
         # Instagram puts "#_" behind the redirect; whoever copied the address by hand has it in the code

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 from litestar import Litestar, MediaType, Response, get, post
+from litestar.params import JSONBody
 
 from vidprod.errors import BadRequest
 from vidprod.platforms.simulators import instagram, tiktok, youtube
@@ -102,7 +103,7 @@ def simulators(far: Far, *, over_http: bool = False) -> Litestar:
         )
 
     @post("/faults")
-    async def order(data: Ordered) -> Response[dict[str, str]]:
+    async def order(data: JSONBody[Ordered]) -> Response[dict[str, str]]:
         try:
             order_fault(far.world, data.point, data.name, value=data.value, times=data.times)
         except BadRequest as error:
