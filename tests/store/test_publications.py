@@ -327,7 +327,7 @@ async def test_reading_the_platform_leads_out_of_unknown(store: Store) -> None:
     assert (publication.state, publication.phase, publication.failures) == ("uploading", None, 2)
     publication = await store.write(lambda db: db.publications.sending(publication))
     publication = await store.write(
-        lambda db: db.publications.wait(publication, WAIT, run_at=NOW + 4, error=an_error(), settled=True)
+        lambda db: db.publications.wait(publication, WAIT, run_at=NOW + 4, error=an_error(), counted=True, settled=True)
     )
     assert (publication.phase, publication.failures) == (None, 3)
 

@@ -365,6 +365,7 @@ class Publications(Table):
         *,
         run_at: int,
         error: PublicationError | None = None,
+        counted: bool = False,
         settled: bool = False,
         said: str | None = None,
         privacy: str | None = None,
@@ -372,7 +373,8 @@ class Publications(Table):
         """It stays what it is until `run_at`.
 
         Args:
-            error: why, where a call failed: counted.
+            error: why, where a call failed.
+            counted: one more of `failures`.
             settled: what the phase asked for was refused, so nothing came of it.
         """
         return self._moved(
@@ -389,7 +391,7 @@ class Publications(Table):
             "put off",
             wait=_waiting(wait),
             run_at=run_at,
-            failed=int(error is not None),
+            failed=int(counted),
             errors=_with(publication, error),
             settled=settled,
             said=said,
@@ -567,6 +569,11 @@ class Publications(Table):
                 and other.state not in ("rejected", "cancelled")
             ):
                 raise _there_already(other)
+        self._run(
+            "insert into journal (publication_id, at, step, what) values (:id, :now, 'plan', 'retry')",
+            id=publication.id,
+            now=now,
+        )
         return self._moved(
             """
             update publication
