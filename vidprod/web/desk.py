@@ -57,4 +57,4 @@ def checked(given: str, prefix: str) -> str:
     return given
 
 
-_NOUNS = {"job": "job", "seg": "segment", "end": "endpoint", "msg": "delivery"}
+_NOUNS = {"job": "job", "seg": "segment", "acc": "account", "pub": "publication", "end": "endpoint", "msg": "delivery"}
