@@ -25,7 +25,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from vidprod.platforms.simulators.inspect import Facts, Inspection
 from vidprod.platforms.simulators.oauth import AuthServer, Issued, OAuthRefused
-from vidprod.platforms.simulators.world import Broken, Posted, World
+from vidprod.platforms.simulators.world import Broken, Fault, Posted, World
 
 Asked = Request[Any, Any, Any]
 Answered = Response[bytes]
@@ -114,7 +114,8 @@ _REASONS: Mapping[str, tuple[int, str, str]] = {
 REASONS = tuple(_REASONS)
 
 _COMMON = ("500", "503", "html", "reset", "lost_answer", "slow", "truncated")
-_SESSION = ("partial", "broken_off", "gone")
+_SESSION = ("partial", "broken_off", "gone")  # the first two: with the bytes of the chunk to keep, else half of it
+_NO_FAULT = Fault("")
 
 # the points where something can go wrong, and what; `world.order("youtube.put", "partial")`
 FAULTS: dict[str, tuple[str, ...]] = {
@@ -333,15 +334,15 @@ class YouTubeSim:
             list_playlist,
         ]
 
-    async def _at(self, point: str, request: Asked, work: Callable[[Asked, str], Awaitable[Answered]]) -> Answered:
+    async def _at(self, point: str, request: Asked, work: Callable[[Asked, Fault], Awaitable[Answered]]) -> Answered:
         """The answer to a request, or what goes wrong instead.
 
         Args:
-            work: is given the name of the fault that is its own to show, or "".
+            work: is given the fault, as some are its own to show.
         """
         self.requests[point] += 1
-        fault = self.world.fault(point, _CHANCES[point])
-        name = fault.name if fault is not None else ""
+        fault = self.world.fault(point, _CHANCES[point]) or _NO_FAULT
+        name = fault.name
         match name:
             case "reset":
                 raise Broken
@@ -354,7 +355,7 @@ class YouTubeSim:
         if name in _REASONS:
             return self._error(name)
         try:
-            answer = await work(request, name)
+            answer = await work(request, fault)
         except _Refused as refused:
             return self._error(refused.reason, refused.message)
         except OAuthRefused as refused:
@@ -368,10 +369,10 @@ class YouTubeSim:
 
     # --- authorisation
 
-    async def _token(self, request: Asked, fault: str) -> Answered:
+    async def _token(self, request: Asked, fault: Fault) -> Answered:
         form = await _form(request)
-        if fault in ("invalid_grant", "invalid_client"):
-            raise OAuthRefused(fault, "Token has been expired or revoked.", status=400)
+        if fault.name in ("invalid_grant", "invalid_client"):
+            raise OAuthRefused(fault.name, "Token has been expired or revoked.", status=400)
         client = {"client_id": form.get("client_id", ""), "client_secret": form.get("client_secret", "")}
         match form.get("grant_type"):
             case "authorization_code":
@@ -444,7 +445,7 @@ class YouTubeSim:
 
     # --- sessions
 
-    async def _insert(self, request: Asked, fault: str) -> Answered:
+    async def _insert(self, request: Asked, fault: Fault) -> Answered:
         holder, channel = self._holder(request, _UPLOAD_SCOPES)
         if not channel.exists:
             raise _Refused("youtubeSignupRequired")
@@ -472,15 +473,15 @@ class YouTubeSim:
         ):
             raise _Refused("uploadLimitExceeded")
         self.sessions[session.upload_id] = session
-        if fault == "no_location":
+        if fault.name == "no_location":
             return self._empty(200)
         query = {"uploadType": "resumable", "part": ",".join(parts), "upload_id": session.upload_id}
         address = self.world.url(f"https://www.googleapis.com/upload/youtube/v3/videos?{urlencode(query)}")
         return self._empty(200, Location=address)
 
-    async def _put(self, request: Asked, fault: str) -> Answered:
+    async def _put(self, request: Asked, fault: Fault) -> Answered:
         session = self.sessions.get(request.query_params.get("upload_id", ""))
-        if session is not None and fault == "gone":
+        if session is not None and fault.name == "gone":
             session.gone = True
         if session is None or session.gone or self.world.now() - session.created_at >= SESSION_MS:
             return self._text("Not Found", status=404)
@@ -505,9 +506,11 @@ class YouTubeSim:
             raise _Refused("requestedRangeNotSatisfiable")
         if asked.end != session.total and (asked.end - asked.first) % GRAIN:
             raise _Refused("badRequest", f"All chunks but the last must be multiples of {GRAIN} bytes.")
-        keep = (asked.first + asked.end) // 2 if fault in ("partial", "broken_off") else asked.end
+        keep = asked.end
+        if fault.name in ("partial", "broken_off"):
+            keep = asked.first + (fault.value or (asked.end - asked.first) // 2)
         await _take(session, request, first=asked.first, end=asked.end, keep=keep)
-        if fault == "broken_off":
+        if fault.name == "broken_off":
             raise Broken
         if session.stored == session.total:
             self._finish(session)
@@ -544,7 +547,7 @@ class YouTubeSim:
 
     # --- reading
 
-    async def _list(self, request: Asked, fault: str) -> Answered:
+    async def _list(self, request: Asked, fault: Fault) -> Answered:
         channel = self._reads(request)
         parts = _parts(request, _LIST_PARTS)
         ids = [one for one in request.query_params.get("id", "").split(",") if one]
@@ -553,13 +556,13 @@ class YouTubeSim:
         found = [video for one in ids if (video := self.videos.get(one)) is not None and self._is_seen(video, channel)]
         if any(video.channel != channel.id for video in found) and _OWNER_PARTS & set(parts):
             raise _Refused("forbidden")
-        items = [] if fault == "empty" else [self._resource(video, parts) for video in found]
+        items = [] if fault.name == "empty" else [self._resource(video, parts) for video in found]
         return self._json(_page("youtube#videoListResponse", items))
 
     def _is_seen(self, video: Video, channel: Channel) -> bool:
         return not video.deleted and (video.channel == channel.id or self.privacy_of(video)[0] != "private")
 
-    async def _list_channels(self, request: Asked, _: str) -> Answered:
+    async def _list_channels(self, request: Asked, _: Fault) -> Answered:
         channel = self._reads(request)
         parts = _parts(request, {"id", "snippet", "contentDetails", "statistics", "status"})
         if request.query_params.get("mine") != "true":
@@ -574,7 +577,7 @@ class YouTubeSim:
             del page["items"]  # as the real one leaves it out
         return self._json(page)
 
-    async def _list_playlist(self, request: Asked, _: str) -> Answered:
+    async def _list_playlist(self, request: Asked, _: Fault) -> Answered:
         channel = self._reads(request)
         parts = _parts(request, {"id", "snippet", "contentDetails", "status"})
         if request.query_params.get("playlistId") != _uploads_of(channel.id):

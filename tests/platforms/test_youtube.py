@@ -1,0 +1,726 @@
+"""Publishing to YouTube: what is sent, what is found after an answer was lost, and what each error means."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import msgspec
+import pytest
+
+from tests.platforms.clips import clip
+from tests.platforms.tube import ANN, APP, BEN, DAY_MS, HOME, HOUR_MS, NOBODY, POST, START, Right, Tube
+from vidprod.domain.account import AccountSettings
+from vidprod.domain.post import Post
+from vidprod.errors import PlatformError, Unanswered
+from vidprod.platforms.base import Handle, Login, Media, Publisher
+from vidprod.platforms.simulators.oauth import challenge_of
+from vidprod.platforms.simulators.world import Fault
+from vidprod.platforms.simulators.youtube import FAILURES, GRAIN, REJECTIONS
+from vidprod.platforms.wire import Answer, Wire
+from vidprod.platforms.youtube import LOCKED, READ, UNAUDITED, UPLOAD, YouTube, YouTubeLogin, error_of
+
+SETTINGS = AccountSettings()
+
+
+@pytest.fixture
+def tube(tmp_path: Path) -> Tube:
+    return Tube(tmp_path)
+
+
+def post(**more: Any) -> Post:
+    return msgspec.structs.replace(POST, **more)
+
+
+def test_it_is_asked_as_every_platform_is() -> None:
+    wire = Wire()
+    publisher: Publisher = YouTube(wire)
+    login: Login = YouTubeLogin(wire)
+    assert (publisher.platform, publisher.begins_once, publisher.publishes) == ("youtube", False, False)
+    assert (login.platform, login.flavour) == ("youtube", "")
+
+
+# --- connecting
+
+
+def test_a_person_is_sent_to_google_for_offline_access_with_consent_and_pkce() -> None:
+    asked = YouTubeLogin(Wire()).ask(APP, redirect_uri=HOME, state="st", direct=False)
+    parts = urlsplit(asked.url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    assert (parts.scheme, parts.netloc, parts.path) == ("https", "accounts.google.com", "/o/oauth2/v2/auth")
+    assert query == {
+        "client_id": "client-1",
+        "redirect_uri": HOME,
+        "response_type": "code",
+        "scope": f"{UPLOAD} {READ}",
+        "access_type": "offline",
+        "prompt": "consent",
+        "state": "st",
+        "code_challenge": challenge_of(asked.verifier, "base64url"),
+        "code_challenge_method": "S256",
+    }
+    assert 43 <= len(asked.verifier) <= 128
+
+
+async def test_what_was_allowed_becomes_tokens_and_a_channel(tube: Tube) -> None:
+    tokens = await tube.granted(account=BEN)
+    assert tokens.refresh_token
+    assert tokens.expires_in_s == 3599
+    assert tokens.scopes == (UPLOAD, READ)
+    (identity,) = await tube.login.identify(APP, tokens)
+    assert (identity.external_id, identity.name, identity.username) == (BEN, "Ben Example", "benexample")
+
+
+async def test_what_is_limited_is_said_in_words(tmp_path: Path) -> None:
+    tube = Tube(tmp_path, testing=True)
+    (identity,) = await tube.login.identify(APP, await tube.granted())
+    assert identity.notices[0] == UNAUDITED
+    assert "ends 7 days after" in identity.notices[1]
+
+
+@pytest.mark.parametrize(("left", "words"), [(READ, "to upload videos"), (UPLOAD, "to see the channel")])
+async def test_a_permission_that_was_unticked_is_named(tube: Tube, left: str, words: str) -> None:
+    with pytest.raises(PlatformError, match=words) as raised:
+        await tube.granted(scopes=[left])
+    assert (raised.value.kind, raised.value.code) == ("REAUTH", "missing_scope")
+
+
+async def test_failure_12_a_grant_without_a_refresh_token_is_not_kept(tube: Tube) -> None:
+    """Google gives one only with consent; asked for it each time, it comes each time."""
+    await tube.granted()
+    with pytest.raises(PlatformError, match="no refresh token") as raised:
+        await tube.granted(without="prompt")
+    assert (raised.value.kind, raised.value.code) == ("REAUTH", "no_refresh_token")
+    assert "myaccount.google.com" in raised.value.hint
+    assert (await tube.granted()).refresh_token
+
+
+async def test_an_account_without_a_channel_is_told_to_make_one(tube: Tube) -> None:
+    tokens = await tube.granted(account=NOBODY)
+    with pytest.raises(PlatformError, match="no YouTube channel") as raised:
+        await tube.login.identify(APP, tokens)
+    assert raised.value.kind == "REAUTH"
+
+
+async def test_a_renewal_brings_an_access_token_and_leaves_the_refresh_token(tube: Tube) -> None:
+    tokens = await tube.granted()
+    newer = await tube.login.refresh(APP, tokens)
+    assert newer.access_token != tokens.access_token
+    assert (newer.refresh_token, newer.scopes) == (tokens.refresh_token, tokens.scopes)
+
+
+async def test_a_grant_that_was_taken_back_has_to_be_given_again(tube: Tube) -> None:
+    tokens = await tube.granted()
+    tube.sim.auth.withdraw(ANN)
+    with pytest.raises(PlatformError, match="expired or revoked") as raised:
+        await tube.login.refresh(APP, tokens)
+    assert (raised.value.kind, raised.value.code) == ("REAUTH", "invalid_grant")
+
+
+async def test_failure_12_a_grant_of_a_project_in_testing_ends_after_seven_days(tmp_path: Path) -> None:
+    tube = Tube(tmp_path, testing=True)
+    tokens = await tube.granted()
+    assert tokens.refresh_expires_in_s == 7 * 86_400
+    tube.wall.at += 7 * DAY_MS
+    with pytest.raises(PlatformError) as raised:
+        await tube.login.refresh(APP, tokens)
+    assert raised.value.kind == "REAUTH"
+    assert "testing" in raised.value.hint
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "html", "truncated"])
+async def test_a_renewal_that_google_could_not_answer_is_tried_again(tube: Tube, fault: str) -> None:
+    tokens = await tube.granted()
+    tube.world.order("youtube.token", fault)
+    with pytest.raises(PlatformError) as raised:
+        await tube.login.refresh(APP, tokens)
+    assert raised.value.kind == "RETRY"
+
+
+@pytest.mark.parametrize("fault", ["reset", "lost_answer"])
+async def test_a_renewal_without_an_answer_ends_no_grant(tube: Tube, fault: str) -> None:
+    tokens = await tube.granted()
+    tube.world.order("youtube.token", fault)
+    with pytest.raises(Unanswered):
+        await tube.login.refresh(APP, tokens)
+    assert (await tube.login.refresh(APP, tokens)).access_token
+
+
+async def test_a_wrong_secret_is_a_setting_to_mend(tmp_path: Path) -> None:
+    tube = Tube(tmp_path, clients={"client-1": "another"})
+    with pytest.raises(PlatformError) as raised:
+        await tube.granted()
+    assert (raised.value.kind, raised.value.code) == ("FIX", "invalid_client")
+    assert "youtube_client_secret" in raised.value.hint
+
+
+async def test_a_grant_is_given_back_once_and_for_all(tube: Tube) -> None:
+    tokens = await tube.granted()
+    await tube.login.revoke(APP, tokens)
+    await tube.login.revoke(APP, tokens)
+    with pytest.raises(PlatformError):
+        await tube.login.refresh(APP, tokens)
+
+
+# --- what is sent
+
+
+async def test_a_clip_arrives_byte_for_byte_with_what_is_said_of_it(tube: Tube) -> None:
+    media = tube.media(700_001)
+    said = post(made_for_kids=True, synthetic=True, notify=False, category="27", privacy="unlisted")
+    handle = await tube.upload(media, said)
+    (video,) = tube.sim.videos.values()
+    assert handle["video_id"] == video.id
+    assert (video.channel, video.facts.sha256, video.facts.size) == (ANN, media.sha256, 700_001)
+    assert video.snippet == {
+        "title": "Part 1",
+        "description": "What it is about\n\n#one #two",
+        "tags": ["one", "two"],
+        "categoryId": "27",
+    }
+    assert video.status == {
+        "privacyStatus": "unlisted",
+        "selfDeclaredMadeForKids": True,
+        "containsSyntheticMedia": True,
+    }
+    assert not video.notify
+    assert video.short
+
+
+async def test_every_chunk_but_the_last_is_a_multiple_of_256_kib(tube: Tube) -> None:
+    media = tube.media(20_000_003)
+    await tube.upload(media)
+    assert tube.sim.requests["youtube.put"] == 3
+    assert [post.sha256 for post in tube.sim.posts()] == [media.sha256]
+
+
+async def test_progress_only_grows_and_ends_with_the_whole(tube: Tube) -> None:
+    await tube.upload(tube.media(2_000_000))
+    assert tube.progress == sorted(tube.progress)
+    assert tube.progress[-1] == 2_000_000
+    assert len(tube.progress) >= 4
+
+
+async def test_a_handle_is_json(tube: Tube) -> None:
+    handle = await tube.begin(tube.media())
+    assert json.loads(json.dumps(handle)) == handle
+    assert handle["stored"] == 0
+
+
+async def test_the_state_follows_the_video_until_it_is_live(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.stored) == ("uploading", 0)
+    handle = await tube.send(handle, media)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.said) == ("processing", "processing, 0 of 10 parts")
+    tube.wall.at += 20_000
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.privacy, reading.settled) == ("live", "public", True)
+    assert reading.remote_id == handle["video_id"]
+    assert reading.url == f"https://www.youtube.com/shorts/{handle['video_id']}"
+
+
+async def test_a_session_may_move_but_not_to_somebody_else(tmp_path: Path) -> None:
+    """The token goes along: an address of another host gets neither it nor the clip."""
+    answers: Iterator[httpx.Response] = iter(
+        [httpx.Response(308, headers={"Location": "https://upload.example/x"}), httpx.Response(200, json={"id": "v"})]
+    )
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return next(answers)
+
+    youtube = YouTube(Wire(transport=httpx.MockTransport(answer)))
+    handle = {"session": "https://www.googleapis.com/upload/x", "size": 5, "stored": 0, "video_id": None}
+    with pytest.raises(PlatformError, match="somebody else"):
+        await youtube.send(Tube(tmp_path).grant, handle, Tube(tmp_path).file(b"12345"), sent=lambda _: None)
+    assert asked == ["www.googleapis.com"]
+
+
+async def test_a_session_that_moves_is_followed(tmp_path: Path) -> None:
+    tube, moved = Tube(tmp_path), "https://uploads.googleapis.com/y"
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        first = len(asked) == 1
+        return httpx.Response(308, headers={"Location": moved}) if first else httpx.Response(201, json={"id": "v"})
+
+    youtube = YouTube(Wire(transport=httpx.MockTransport(answer)))
+    handle = {"session": "https://www.googleapis.com/upload/x", "size": 5, "stored": 0, "video_id": None}
+    after = await youtube.send(tube.grant, handle, tube.file(b"12345"), sent=lambda _: None)
+    assert asked == ["https://www.googleapis.com/upload/x", moved]
+    assert (after["session"], after["video_id"], after["stored"]) == (moved, "v", 5)
+
+
+async def test_a_session_without_an_address_is_begun_again(tube: Tube) -> None:
+    tube.world.order("youtube.insert", "no_location")
+    with pytest.raises(PlatformError) as raised:
+        await tube.begin(tube.media())
+    assert raised.value.kind == "RETRY"
+
+
+# --- when it does not go through at once
+
+
+async def test_what_youtube_did_not_keep_of_a_chunk_is_sent_again(tube: Tube) -> None:
+    media = tube.media(3_000_000)
+    tube.world.order("youtube.put", Fault("partial", 786_432), "partial")
+    await tube.upload(media)
+    assert [post.sha256 for post in tube.sim.posts()] == [media.sha256]
+    assert tube.sim.requests["youtube.put"] == 3
+
+
+async def test_an_upload_goes_on_where_the_connection_broke(tube: Tube) -> None:
+    media = tube.media(3_000_000)
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", "broken_off")
+    with pytest.raises(Unanswered):
+        await tube.send(handle, media)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.stored) == ("uploading", 1_500_000 // GRAIN * GRAIN)
+    tube.progress.clear()
+    await tube.send(handle, media)
+    assert min(tube.progress) == reading.stored
+    assert [post.sha256 for post in tube.sim.posts()] == [media.sha256]
+
+
+async def test_the_lost_last_answer_is_found_by_asking_the_session(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", "lost_answer")
+    with pytest.raises(Unanswered):
+        await tube.send(handle, media)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    (video,) = tube.sim.videos
+    assert (reading.state, reading.remote_id) == ("processing", video)
+
+
+async def test_failure_1_sending_again_after_a_lost_last_answer_sends_nothing(tube: Tube) -> None:
+    """Also from the handle as it was before the first byte: all that is left after a crash."""
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", "lost_answer")
+    with pytest.raises(Unanswered):
+        await tube.send(handle, media)
+    after = await tube.send(handle, media)
+    assert tube.sim.requests["youtube.put"] == 1
+    assert [post.remote_id for post in tube.sim.posts()] == [after["video_id"]]
+
+
+async def test_failure_1_who_begins_anew_after_a_lost_answer_posts_twice(tube: Tube) -> None:
+    """What asking the session is for."""
+    media = tube.media()
+    tube.world.order("youtube.put", "lost_answer")
+    with pytest.raises(Unanswered):
+        await tube.upload(media)
+    await tube.upload(media)
+    assert len(tube.sim.posts()) == 2
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "html", "backendError", "notReady", "userRateLimitExceeded"])
+async def test_a_chunk_that_was_not_taken_is_sent_again_later(tube: Tube, fault: str) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", fault)
+    with pytest.raises(PlatformError) as raised:
+        await tube.send(handle, media)
+    assert raised.value.kind == "RETRY"
+    await tube.send(handle, media)
+    assert len(tube.sim.posts()) == 1
+
+
+@pytest.mark.parametrize("fault", ["reset", "truncated"])
+async def test_an_answer_that_cannot_be_read_is_no_answer(tube: Tube, fault: str) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", fault)
+    with pytest.raises(Unanswered):
+        await tube.send(handle, media)
+    await tube.send(handle, media)
+    assert len(tube.sim.posts()) == 1
+
+
+async def test_an_upload_that_gets_nowhere_is_left_for_later(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.world.order("youtube.put", *(Fault("partial", 1) for _ in range(3)))
+    with pytest.raises(PlatformError, match="takes no more than 0") as raised:
+        await tube.send(handle, media)
+    assert (raised.value.kind, raised.value.code) == ("RETRY", "stalled")
+
+
+async def test_a_token_that_ends_under_way_is_renewed_once_and_the_session_goes_on(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.sim.auth.expire(ANN)
+    await tube.send(handle, media)
+    assert tube.grant.renewals == 1
+    assert (len(tube.sim.sessions), len(tube.sim.posts())) == (1, 1)
+
+
+async def test_a_token_that_is_refused_twice_has_to_be_granted_again(tube: Tube) -> None:
+    tube.world.order("youtube.insert", "authError", "authError")
+    with pytest.raises(PlatformError) as raised:
+        await tube.begin(tube.media())
+    assert (raised.value.kind, raised.value.code, tube.grant.renewals) == ("REAUTH", "authError", 1)
+
+
+async def test_a_session_that_is_gone_with_nothing_in_it_is_begun_anew(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.begin(media)
+    tube.wall.at += 7 * DAY_MS
+    tube.grant = Right(tube.sim.auth)
+    with pytest.raises(PlatformError) as raised:
+        await tube.send(handle, media)
+    assert raised.value.kind == "NEWHANDLE"
+    assert (await tube.youtube.read(tube.grant, handle, media)).state == "absent"
+
+
+async def test_the_video_of_a_session_that_is_gone_is_found_at_the_channel(tube: Tube) -> None:
+    media = tube.media()
+    earlier = await tube.upload(tube.media(seed=2))  # same title, same size, before
+    tube.wall.at += HOUR_MS // 2
+    handle = await tube.begin(media)
+    await tube.upload(tube.media(300_001))  # same title, another size
+    tube.world.order("youtube.put", "lost_answer")
+    with pytest.raises(Unanswered):
+        await tube.send(handle, media)
+    tube.world.order("youtube.probe", "gone")
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert reading.state == "processing"
+    assert reading.remote_id != earlier["video_id"]
+    assert tube.sim.videos[str(reading.remote_id)].facts.sha256 == media.sha256
+    assert (await tube.send(handle, media))["video_id"] == reading.remote_id
+
+
+async def test_a_video_of_another_session_is_not_taken_for_it(tube: Tube) -> None:
+    media = tube.media()
+    await tube.upload(tube.media(seed=2))
+    tube.wall.at += 2000
+    handle = await tube.begin(media)
+    tube.world.order("youtube.probe", "gone")
+    assert (await tube.youtube.read(tube.grant, handle, media)).state == "absent"
+
+
+async def test_who_reads_and_gets_no_answer_knows_nothing(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.upload(media)
+    for fault in ("500", "html", "truncated"):
+        tube.world.order("youtube.list", fault)
+        with pytest.raises(PlatformError) as raised:
+            await tube.youtube.read(tube.grant, handle, media)
+        assert raised.value.kind == "RETRY"
+    tube.world.order("youtube.list", "reset")
+    with pytest.raises(Unanswered):
+        await tube.youtube.read(tube.grant, handle, media)
+
+
+# --- what becomes of it
+
+
+async def test_a_time_that_was_handed_over_is_kept_by_youtube(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.upload(media, publish_at=START + HOUR_MS)
+    (video,) = tube.sim.videos.values()
+    assert (video.status["privacyStatus"], video.status["publishAt"]) == ("private", "2026-11-18T12:06:40Z")
+    tube.wall.at += HOUR_MS - 1
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.code, reading.privacy) == ("processing", "scheduled", "private")
+    assert reading.said == "YouTube makes it public at 2026-11-18T12:06:40Z."
+    tube.wall.at += 1
+    tube.grant = Right(tube.sim.auth)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.privacy) == ("live", "public")
+
+
+@pytest.mark.parametrize("privacy", ["unlisted", "private"])
+async def test_only_the_time_of_a_public_video_is_handed_over(tube: Tube, privacy: str) -> None:
+    """YouTube would make it public."""
+    with pytest.raises(PlatformError, match="public videos only") as raised:
+        await tube.begin(tube.media(), post(privacy=privacy), publish_at=START + HOUR_MS)
+    assert raised.value.kind == "FIX"
+    assert tube.sim.requests["youtube.insert"] == 0
+
+
+@pytest.mark.parametrize("asked", ["public", "unlisted"])
+@pytest.mark.parametrize("publish_at", [None, START + HOUR_MS])
+async def test_failure_13_a_video_that_youtube_locks_as_private_is_noticed(
+    tmp_path: Path, asked: str, publish_at: int | None
+) -> None:
+    if asked == "unlisted" and publish_at:
+        return  # nothing that can be asked for
+    tube, locked = Tube(tmp_path), Tube(tmp_path, verified=False)
+    for one, privacy in ((tube, asked), (locked, "private")):
+        media = one.media()
+        handle = await one.upload(media, post(privacy=asked), publish_at=publish_at)
+        one.wall.at += 2 * HOUR_MS
+        one.grant = Right(one.sim.auth)
+        reading = await one.youtube.read(one.grant, handle, media)
+        assert (reading.state, reading.privacy) == ("live", privacy)
+        assert (reading.said == LOCKED, reading.code) == ((True, "locked_private") if one is locked else (False, ""))
+
+
+async def test_a_private_video_is_what_was_asked_for(tmp_path: Path) -> None:
+    tube = Tube(tmp_path, verified=False)
+    media = tube.media()
+    handle = await tube.upload(media, post(privacy="private"))
+    tube.wall.at += 20_000
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.privacy, reading.code) == ("live", "private", "")
+
+
+@pytest.mark.parametrize("outcome", [*FAILURES, *REJECTIONS])
+async def test_what_youtube_will_not_show_is_rejected_in_words(tube: Tube, outcome: str) -> None:
+    media = tube.media()
+    tube.world.order("youtube.processing", outcome)
+    handle = await tube.upload(media)
+    tube.wall.at += 20_000
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.code) == ("rejected", outcome)
+    assert reading.kind == ("FIX" if outcome in (*FAILURES, "length") else "POLICY")
+    assert len(reading.said) > 15
+    assert tube.sim.posts() == []
+
+
+async def test_a_video_that_is_not_listed_yet_is_waited_for(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.upload(media)
+    tube.world.order("youtube.list", "empty")
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.remote_id) == ("processing", handle["video_id"])
+    assert "not list" in reading.said
+    tube.wall.at += 20_000
+    assert (await tube.youtube.read(tube.grant, handle, media)).state == "live"
+
+
+async def test_a_video_that_is_not_listed_after_a_day_was_deleted(tube: Tube) -> None:
+    media = tube.media()
+    handle = await tube.upload(media)
+    tube.sim.videos[handle["video_id"]].deleted = True
+    tube.wall.at += DAY_MS + 2000
+    tube.grant = Right(tube.sim.auth)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.code) == ("gone", "videoNotFound")
+
+
+# --- what is not even tried
+
+
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        ({"title": ""}, "title"),
+        ({"title": "x" * 101}, "title"),
+        ({"title": "a < b"}, "title"),
+        ({"caption": "é" * 2501, "hashtags": []}, "description"),
+        ({"caption": "a > b"}, "description"),
+        ({"hashtags": ["x" * 30] * 20}, "tags"),
+        ({"privacy": "friends"}, "privacy"),
+        ({"privacy": None}, "privacy"),
+        ({"category": "People"}, "category"),
+    ],
+)
+def test_what_youtube_would_refuse_is_known_before_the_first_byte(tube: Tube, said: dict[str, Any], word: str) -> None:
+    media = tube.media()
+    assert tube.youtube.faults(POST, media, SETTINGS) == []
+    assert any(word in fault for fault in tube.youtube.faults(post(**said), media, SETTINGS))
+
+
+@pytest.mark.parametrize(
+    ("shape", "word"), [({"width": 1920, "height": 1080}, "square or taller"), ({"seconds": 181.0}, "180 s")]
+)
+def test_failure_15_what_would_be_no_short_is_known_before_the_first_byte(
+    tube: Tube, shape: dict[str, Any], word: str
+) -> None:
+    (fault,) = tube.youtube.faults(POST, tube.file(clip(**shape)), SETTINGS)
+    assert word in fault
+    assert tube.youtube.faults(POST, tube.file(clip(width=1080, height=1080, seconds=180.0)), SETTINGS) == []
+
+
+def test_an_empty_file_is_not_sent(tube: Tube) -> None:
+    assert any("bytes" in fault for fault in tube.youtube.faults(POST, tube.file(b""), SETTINGS))
+
+
+# --- errors
+
+ROWS = [
+    (400, "uploadLimitExceeded", "QUOTA"),
+    *(
+        (400, reason, "FIX")
+        for reason in [
+            "invalidTitle",
+            "invalidDescription",
+            "invalidTags",
+            "invalidCategoryId",
+            "invalidVideoMetadata",
+            "invalidPublishAt",
+            "invalidFilename",
+            "invalidRecordingDetails",
+            "invalidVideoGameRating",
+            "defaultLanguageNotSet",
+            "mediaBodyRequired",
+            "badRequest",
+            "invalidParameter",
+            "parseError",
+            "unexpectedPart",
+            "unknownPart",
+            "wrongUrlForUpload",
+        ]
+    ),
+    *((401, reason, "REFRESH") for reason in ("authError", "required", "expired", "authorizationRequired")),
+    (401, "youtubeSignupRequired", "REAUTH"),
+    (403, "quotaExceeded", "QUOTA"),
+    (403, "dailyLimitExceeded", "QUOTA"),
+    (429, "uploadsPerDay", "QUOTA"),
+    *((403, reason, "RETRY") for reason in ("rateLimitExceeded", "userRateLimitExceeded", "servingLimitExceeded")),
+    (403, "forbidden", "REAUTH"),
+    (403, "insufficientPermissions", "REAUTH"),
+    (403, "accessNotConfigured", "FIX"),
+    (403, "forbiddenPrivacySetting", "FIX"),
+    (403, "forbiddenLicenseSetting", "FIX"),
+    *(
+        (403, reason, "POLICY")
+        for reason in [
+            "authenticatedUserAccountSuspended",
+            "authenticatedUserAccountClosed",
+            "channelSuspended",
+            "channelClosed",
+        ]
+    ),
+    (403, "authenticatedUserNotChannel", "REAUTH"),
+    (404, "videoNotFound", "RECONCILE"),
+    (413, "uploadTooLarge", "FIX"),
+    (416, "requestedRangeNotSatisfiable", "RECONCILE"),
+    (429, "uploadRateLimitExceeded", "RETRY"),
+    (500, "internalError", "RETRY"),
+    (503, "backendError", "RETRY"),
+    (503, "notReady", "RETRY"),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "kind"), ROWS, ids=[row[1] for row in ROWS])
+async def test_every_error_of_the_table_lands_in_its_class(tube: Tube, status: int, reason: str, kind: str) -> None:
+    tube.world.order("youtube.insert", reason, reason)
+    with pytest.raises(PlatformError) as raised:
+        await tube.begin(tube.media())
+    error = raised.value
+    assert error.http_status == status
+    assert error.code == ("rateLimitExceeded" if reason == "uploadsPerDay" else reason)
+    # a token is renewed within the call; refused again, it has to be granted again
+    assert error.kind == ("REAUTH" if kind == "REFRESH" else kind)
+    assert tube.grant.renewals == (1 if kind == "REFRESH" else 0)
+    assert not isinstance(error, Unanswered)
+
+
+def answer(status: int, body: Any, **headers: str) -> Answer:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status=status, headers=httpx.Headers(headers), body=data)
+
+
+def told(code: int, reason: str, message: str = "…", domain: str = "global") -> dict[str, Any]:
+    return {
+        "error": {
+            "code": code,
+            "message": message,
+            "errors": [{"message": message, "domain": domain, "reason": reason}],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "code"),
+    [
+        (answer(429, told(429, "rateLimitExceeded", "Too many")), "RETRY", "rateLimitExceeded"),
+        (answer(404, b"Not Found"), "NEWHANDLE", "http_404"),
+        (answer(410, b""), "NEWHANDLE", "http_410"),
+        (answer(400, b"Failed to parse Content-Range header."), "RECONCILE", "http_400"),
+        (answer(400, b"?"), "FIX", "http_400"),
+        (answer(401, b""), "REFRESH", "http_401"),
+        (answer(429, b""), "RETRY", "http_429"),
+        (answer(502, b"<html>bad</html>"), "RETRY", "http_502"),
+        (answer(504, b'{"error":'), "RETRY", "http_504"),
+        (answer(503, told(503, "somethingNew")), "RETRY", "somethingNew"),
+        (
+            answer(403, {"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}),
+            "FIX",
+            "PERMISSION_DENIED",
+        ),
+        (answer(400, {"error": "flat"}), "FIX", "http_400"),
+        (answer(400, {"error": {"errors": "odd"}}), "FIX", "http_400"),
+    ],
+)
+def test_what_the_table_does_not_name_is_decided_by_its_status(given: Answer, kind: str, code: str) -> None:
+    error = error_of(given)
+    assert (error.kind, error.code) == (kind, code)
+
+
+async def test_failure_14_three_limits_are_waited_for_in_three_ways(tmp_path: Path) -> None:
+    """Of the project until midnight Pacific time, by the units and by uploads; of the channel for a day."""
+    units, uploads, channel = (Tube(tmp_path) for _ in range(3))
+    units.sim.units_per_day, uploads.sim.uploads_per_day, channel.sim.channels[ANN].daily_cap = 0, 0, 0
+    found = []
+    media = units.media()
+    handle = await units.upload(media)
+    with pytest.raises(PlatformError) as raised:
+        await units.youtube.read(units.grant, handle, media)
+    found.append(raised.value)
+    for tube in (uploads, channel):
+        with pytest.raises(PlatformError) as raised:
+            await tube.begin(media)
+        found.append(raised.value)
+    assert [(error.kind, error.code, error.retry_after_s) for error in found] == [
+        ("QUOTA", "quotaExceeded", None),
+        ("QUOTA", "rateLimitExceeded", None),
+        ("QUOTA", "uploadLimitExceeded", 86_400.0),
+    ]
+
+
+def test_a_wait_that_was_asked_for_is_told() -> None:
+    error = error_of(answer(503, b"", **{"Retry-After": "120"}))
+    assert (error.kind, error.retry_after_s) == ("RETRY", 120.0)
+
+
+async def test_no_error_names_a_token_or_an_upload_address(tube: Tube) -> None:
+    media = tube.media()
+    handle: Handle = await tube.begin(media)
+    upload_id = re.findall(r"upload_id=([\w-]+)", handle["session"])[0]
+    said = []
+    for fault in ("reset", "500", "html", "badRequest", "authError", "gone", "truncated"):
+        tube.world.order("youtube.put", fault, *(["authError"] if fault == "authError" else []))
+        with pytest.raises(PlatformError) as raised:
+            await tube.send(dict(handle), media)
+        said.append(f"{raised.value} {raised.value.hint} {raised.value.code} {raised.value.__cause__}")
+    assert len(said) == 7
+    for secret in (upload_id, tube.grant.issued.access_token, tube.grant.issued.refresh_token):
+        assert secret not in " ".join(said)
+
+
+async def test_a_file_that_became_shorter_makes_no_video(tube: Tube) -> None:
+    media = tube.media()
+    media.path.write_bytes(media.path.read_bytes()[:-1000])
+    handle = await tube.begin(media)
+    with pytest.raises((PlatformError, Unanswered)):
+        await tube.send(handle, media)
+    assert tube.sim.posts() == []
+
+
+async def test_the_bytes_that_arrive_are_those_of_the_file(tube: Tube) -> None:
+    """Through every way of breaking off at once."""
+    media: Media = tube.media(9_000_000)
+    handle = await tube.begin(media)
+    order = ["partial", "broken_off", "500", "partial", "lost_answer"]
+    tube.world.order("youtube.put", *order)
+    for _ in range(4):
+        try:
+            handle = await tube.send(handle, media)
+        except PlatformError:
+            continue
+    assert [post.sha256 for post in tube.sim.posts()] == [hashlib.sha256(media.path.read_bytes()).hexdigest()]
