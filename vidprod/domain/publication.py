@@ -11,7 +11,7 @@ each call that cannot be taken back, `phase` is on disk; a phase without its end
 leaves, and is resolved by reading the platform, never by calling again.
 """
 
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
@@ -81,18 +81,6 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     published_at: int | None = None
     finalized_at: int | None = None
-
-
-def told_of(publication: Publication, *, code: str = "", message: str = "") -> dict[str, Any]:
-    """What an event says of it. `code`, `message`: why, where it did not go as it should."""
-    told = {
-        "publication_id": publication.id,
-        "account_id": publication.account_id,
-        "platform": publication.platform,
-        "segment_id": publication.segment_id,
-        "url": publication.url,
-    }
-    return told | ({"code": code, "message": message} if code else {})
 
 
 def why_not_cancel(publication: Publication) -> str | None:

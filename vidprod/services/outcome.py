@@ -90,7 +90,7 @@ class Outcome:
         self._db.tasks.complete(self._task, now=self._now)
         self._db.segments.remake(segment, rendition, recipe=recipe, now=self._now)
         self._record("segment.remade", _told_of(segment, rendition))
-        planning.follow(self._db, segment, rendition)
+        planning.follow(self._db, segment, rendition, now=self._clock)
 
     def rendered(self, warnings: list[str]) -> None:
         """The job is done. Raises TryLater where a segment is missing."""

@@ -15,7 +15,7 @@ from vidprod.domain.account import Account, AccountSettings, AccountState, Flavo
 from vidprod.domain.post import check_wording
 from vidprod.domain.schedule import parse_slots, zone_of
 from vidprod.errors import BadRequest, Conflict, VidProdError
-from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite import Tables, planning
 from vidprod.store.sqlite.standing import (
     PAUSED_AT,
     pause_account,
@@ -143,8 +143,11 @@ async def set_account(request: HttpRequest, desk: NamedDependency[Desk], account
     asked = await given(request, dict[str, Any])
 
     def change(db: Tables) -> Account:
-        settings = _changed(db.accounts.get(account_id).settings, asked)
-        return db.accounts.set_settings(account_id, settings)
+        before = db.accounts.get(account_id).settings
+        account = db.accounts.set_settings(account_id, _changed(before, asked))
+        if planning.respaces(before, account.settings):
+            planning.replan_account(db, account_id, now=desk.clock())
+        return account
 
     return view_account(await desk.store.write(change))
 

@@ -25,7 +25,7 @@ from vidprod.domain.post import (
     merge,
     names_fields,
 )
-from vidprod.domain.publication import Publication, Wait, When, told_of
+from vidprod.domain.publication import Publication, Wait, When
 from vidprod.domain.schedule import (
     Week,
     day_bounds,
@@ -34,11 +34,13 @@ from vidprod.domain.schedule import (
     local_day,
     next_slots,
     parse_slots,
+    slots_between,
     zone_of,
 )
 from vidprod.domain.segment import Rendition, Segment
 from vidprod.domain.target import Moment, Target, parse_when
 from vidprod.errors import BadSlot, BadTarget, BadWording, Conflict
+from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.tables import Tables
 
@@ -202,7 +204,7 @@ def _add(
             created_at=now,
         )
     )
-    db.events.record("publication.scheduled", job_id=segment.job_id, data=told_of(publication), now=now)
+    announce(db, "scheduled", publication, now=now)
     return publication
 
 
@@ -293,31 +295,39 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
         if due_at is None:
             break
         if due_at != row["due_at"]:
-            db.plans.move(row["id"], due_at=due_at, run_at=runs_at(account, due_at, now=now))
+            planned = db.publications.get(row["id"])
+            run_at = runs_at(account, due_at, now=now)
+            moved_to = db.publications.reschedule(planned, due_at=due_at, when="slot", run_at=run_at)
+            announce(db, "changed", moved_to, now=now)
             moved += 1
     return moved
 
 
-def follow(db: Tables, segment: Segment, rendition: Rendition) -> None:
+def follow(db: Tables, segment: Segment, rendition: Rendition, *, now: int) -> None:
     """The segment was made again: what is planned of it says what its new file is."""
     for publication in db.publications.of_segment(segment.id):
         post = disclose(publication.post, synthetic=rendition.synthetic, reason=rendition.synthetic_reason)
         if publication.state == "scheduled" and publication.attempt == 0 and post != publication.post:
-            db.publications.edit(publication, post)
+            announce(db, "changed", db.publications.edit(publication, post), now=now)
 
 
-def miss_overdue(db: Tables, *, now: int, late_ms: int, seen_at: int | None) -> list[Publication]:
-    """What came due more than `late_ms` ago while nothing could be published is missed: somebody is asked. To be
-    called before anything is begun, so that a machine that slept does not send everything at once.
+def is_off(db: Tables, account_id: str, *, now: int) -> bool:
+    """Whether something is planned in a slot that its account does not have: the rules of its zone have changed."""
+    planned = [row["due_at"] for row in db.plans.in_slots(account_id, after=now)]
+    if not planned:
+        return False
+    rhythm = rhythm_of(db.accounts.get(account_id).settings)
+    slots = set(slots_between(rhythm.week, rhythm.zone, now, planned[-1] + 1))
+    return bool(slots) and not slots.issuperset(planned)
 
-    Args:
-        seen_at: when this was last called; None: not since the start.
-    """
+
+def miss_overdue(db: Tables, *, now: int, late_ms: int) -> list[Publication]:
+    """What came due more than `late_ms` ago, and may not go out now, is missed: somebody is asked. What may go out is
+    the publisher's."""
     missed = []
-    for publication_id in db.plans.overdue(before=now - late_ms, seen_at=seen_at, limit=1000):
+    for publication_id in db.plans.held(before=now - late_ms, limit=1000):
         publication = db.publications.miss(db.publications.get(publication_id), now=now)
         assert publication.wait is not None
-        data = told_of(publication, code="missed", message=publication.wait.message)
-        db.events.record("publication.missed", job_id=publication.job_id, data=data, now=now)
+        announce(db, "missed", publication, code="missed", message=publication.wait.message, now=now)
         missed.append(publication)
     return missed

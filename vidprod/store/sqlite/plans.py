@@ -1,4 +1,4 @@
-"""What the planner asks of publications: when an account is busy, what came before, what is overdue."""
+"""What the planner asks of publications: when an account is busy, what came before, what is held."""
 
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table
@@ -70,43 +70,23 @@ class Plans(Table):
             after=after,
         )
 
-    def move(self, publication_id: str, *, due_at: int, run_at: int) -> None:
-        """A planned one to another slot."""
-        self._run(
-            """
-            update publication
-            set due_at = :due_at, run_at = :run_at, wait = null
-            where id = :id and state = 'scheduled' and attempt = 0
-            """,
-            id=publication_id,
-            due_at=due_at,
-            run_at=run_at,
-        )
-        self._outcome.publishing = True
-
-    def overdue(self, *, before: int, seen_at: int | None, limit: int) -> list[str]:
-        """Ids of what was due before `before`, unix ms, and nothing was begun of, because nobody looked between then
-        and now, or nothing may go out. Not what waits its turn, for a quota or for another attempt.
-
-        Args:
-            seen_at: when it was last looked at what is due, unix ms; None: not since the start.
-        """
+    def held(self, *, before: int, limit: int) -> list[str]:
+        """Ids of what was due before `before`, unix ms, was never begun, and may not go out: its account or everything
+        is paused, the account has to be connected again, or nobody approved it."""
         rows = self._all(
             """
             select publication.id from publication
             cross join account on account.id = publication.account_id
             where publication.state = 'scheduled' and publication.attempt = 0 and publication.missed_at is null
                 and publication.due_at < :before
-                and coalesce(publication.wait ->> '$.code', '') not in ('quota', 'cap', 'gap', 'retry')
-                and (publication.due_at > :seen_at
-                    or account.state <> 'connected' or account.paused_at is not null
+                and coalesce(publication.wait ->> '$.code', '') <> 'quota'
+                and (account.state <> 'connected' or account.paused_at is not null
                     or (publication.needs_approval = 1 and publication.approved_at is null)
                     or exists (select 1 from fact where name = 'publishing_paused_at' and value <> 'null'))
             order by publication.due_at, publication.id
             limit :limit
             """,
             before=before,
-            seen_at=-1 if seen_at is None else seen_at,
             limit=limit,
         )
         return [row["id"] for row in rows]
