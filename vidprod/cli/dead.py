@@ -2,36 +2,28 @@
 
 A take that was refused is no dead letter: it was judged, and nobody has to look after it. It is listed only when asked
 for, and tried again only by name, for who has raised the limit that it broke.
-
-Reading goes through a store of this process: a second process beside the daemon is what SQLite's locks are for.
-Requeueing goes through the daemon when one runs, so that its worker is nudged and its pages hear of it; without one
-it goes to the store, under the daemon's own lock, so that none starts meanwhile.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
-from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
+from vidprod.cli.beside import ask, no_daemon, read, write
+from vidprod.cli.ending import REFUSED, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
-from vidprod.daemon import DATABASE, address, now_ms, only_daemon
+from vidprod.daemon import now_ms
 from vidprod.domain.ids import is_id
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
-from vidprod.errors import Conflict, Unavailable, VidProdError
+from vidprod.errors import Conflict, VidProdError
 from vidprod.store.sqlite.lifecycle import retry_job, retry_remake
-from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
-
-_T = TypeVar("_T")
 
 _options = settings_options("data_dir", "host", "port")
 
@@ -61,11 +53,11 @@ def list_letters(limit: int, refused: bool, as_json: bool, config_file: Path | N
     """The tasks that were given up, newest first."""
     config = load(config_file, flags).config
 
-    def read(db: Tables) -> list[Letter]:
+    def listed(db: Tables) -> list[Letter]:
         tasks = db.tasks.refused(limit=limit) if refused else db.tasks.dead(limit=limit)
         return [_letter(db, task) for task in tasks]
 
-    letters = asyncio.run(_read(config, read))
+    letters = asyncio.run(read(config, listed))
     for letter in letters:
         click.echo(msgspec.json.encode(letter).decode() if as_json else _line(letter))
     if not letters and not as_json:
@@ -79,7 +71,7 @@ def list_letters(limit: int, refused: bool, as_json: bool, config_file: Path | N
 def show(task_id: str, as_json: bool, config_file: Path | None, **flags: Any) -> None:
     """One task, given up or refused: what every attempt said, and the last lines of the media child."""
     config = load(config_file, flags).config
-    letter = asyncio.run(_read(config, lambda db: _letter(db, db.tasks.get(task_id))))
+    letter = asyncio.run(read(config, lambda db: _letter(db, db.tasks.get(task_id))))
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(letter)).decode())
         return
@@ -107,8 +99,8 @@ def requeue(task_ids: tuple[str, ...], everything: bool, config_file: Path | Non
     if strangers := [name for name in task_ids if not is_id(name, "tsk")]:
         raise click.UsageError(f"no task id: {', '.join(strangers)}; `vidprod dead list` shows them")
     config = load(config_file, flags).config
-    letters = asyncio.run(_read(config, lambda db: _letters(db, task_ids)))
-    with _no_daemon(config) as none_runs:
+    letters = asyncio.run(read(config, lambda db: _letters(db, task_ids)))
+    with no_daemon(config) as none_runs:
         refused = [letter for letter in letters if not _requeue_or_tell(config, letter, none_runs=none_runs)]
     if refused:
         raise click.exceptions.Exit(REFUSED)  # each said why
@@ -144,56 +136,18 @@ def _letter(db: Tables, task: Task) -> Letter:
     return Letter(task=task, job=job, video=db.videos.get(job.video_id))
 
 
-async def _read(config: Config, fn: Callable[[Tables], _T]) -> _T:
-    async with await Store.open(_database(config), now=now_ms(), migrates=False) as store:  # a daemon may be at work
-        return await store.read(fn)
-
-
 async def _requeue_in_store(config: Config, letter: Letter) -> None:
-    now = now_ms()
-    async with await Store.open(_database(config), now=now) as store:
-        segment_id = letter.task.segment_id
-        if segment_id is not None:
-            await store.write(lambda db: retry_remake(db, segment_id, max_attempts=config.max_attempts, now=now))
-        else:
-            await store.write(lambda db: retry_job(db, letter.job.id, max_attempts=config.max_attempts, now=now))
+    now, most, segment_id = now_ms(), config.max_attempts, letter.task.segment_id
+    if segment_id is not None:
+        await write(config, lambda db: retry_remake(db, segment_id, max_attempts=most, now=now))
+    else:
+        await write(config, lambda db: retry_job(db, letter.job.id, max_attempts=most, now=now))
 
 
 def _ask_the_daemon(config: Config, letter: Letter) -> None:
-    import httpx
-
-    daemon = address(config.host, config.port)
     segment_id = letter.task.segment_id
     what = f"jobs/{letter.job.id}" if segment_id is None else f"segments/{segment_id}"
-    try:
-        answer = httpx.post(f"{daemon}/v1/{what}/retry", timeout=10.0, trust_env=False)  # a proxy has another loopback
-    except httpx.TransportError as error:
-        raise Ending(
-            f"a daemon works on {config.data_dir}, but {daemon} does not answer: {error}",
-            hint="Give its --host and --port, or stop it first.",
-            exit_code=UNUSABLE,
-        ) from error
-    if answer.is_error:
-        raise Ending.answered(answer.status_code, answer.content, by=f"the daemon at {daemon}")
-
-
-@contextlib.contextmanager
-def _no_daemon(config: Config) -> Iterator[bool]:
-    """Whether no daemon works on this data directory; if so, none can start meanwhile."""
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(only_daemon(Path(config.data_dir)))
-            none_runs = True
-        except Unavailable:
-            none_runs = False
-        yield none_runs
-
-
-def _database(config: Config) -> Path:
-    path = Path(config.data_dir) / DATABASE
-    if not path.exists():  # opening would make one
-        raise Ending(f"there is no database {path}", hint="Name the daemon's --data-dir.", exit_code=UNUSABLE)
-    return path
+    ask(config, "POST", f"/v1/{what}/retry")
 
 
 def _line(letter: Letter) -> str:
