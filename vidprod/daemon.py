@@ -23,6 +23,7 @@ from vidprod.platforms.registry import Platforms
 from vidprod.services.child import ChildHost
 from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
+from vidprod.services.deliverer import Deliverer
 from vidprod.services.keeper import EVERY_S, Keeper
 from vidprod.services.pruner import Pruner
 from vidprod.services.timers import Timers
@@ -92,6 +93,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         keeper = Keeper(store, vault, platforms, clock)
         opened.push_async_callback(keeper.close)
         timers.every(max(1.0, EVERY_S / config.clock_speed), keeper.refresh_due, name="accounts")
+        deliverer = Deliverer(store=store, vault=vault, config=config, clock=clock)
         connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now_ms)
         app = create_app(
             store, blobs, config, host.check, host.warm, now_ms, vault=vault, connects=connects, clock=clock.now
@@ -105,7 +107,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
 
         with _stop_signals() as stop:
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
-            await _together(serving, [worker.run(), timers.run()], stop)
+            await _together(serving, [worker.run(), timers.run(), deliverer.run()], stop)
     _logger.info("stopped")
 
 

@@ -52,6 +52,7 @@ class Pruner:
         await self._rows(
             lambda db, before, n: db.answers.prune(before_ms=before, limit=n), self._config.idempotency_keep_s
         )
+        await self._deliveries()
         await self._work_dirs()
         await self._measure()
         _logger.debug("pruned", seconds=round(time.monotonic() - began_s, 3))
@@ -112,6 +113,13 @@ class Pruner:
             _logger.info("job pruned", job=job_id)
 
         await self._all(lambda db: db.jobs.prunable(before_ms=before, limit=FEW_JOBS), let_go, remove)
+
+    async def _deliveries(self) -> None:
+        """The log of webhooks, and then the endpoints of jobs that are gone."""
+        keep_s = self._config.webhook_keep_s
+        await self._rows(lambda db, before, n: db.deliveries.prune(before_ms=before, limit=n), keep_s)
+        await self._rows(lambda db, before, n: db.deliveries.prune_unheard(before_ms=before, limit=n), keep_s)
+        await self._rows(lambda db, before, n: db.endpoints.prune(limit=n), keep_s)
 
     async def _all(
         self,
