@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,24 @@ async def test_failure_2_an_unaudited_app_is_told_to_make_the_account_private(ta
     await there.tiktok.begin(there.grant(DRAFT), POST, take)
 
 
+@pytest.mark.parametrize("code", ["reached_active_user_cap", "spam_risk_too_many_posts"])
+async def test_failure_4_a_cap_parks_for_a_day_before_anything_is_begun(there: Far, take: Media, code: str) -> None:
+    """platforms.md 6, 4."""
+    there.world.order("tiktok.creator_info", code)
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.begin(there.grant(), POST, take)
+    assert (caught.value.kind, caught.value.code, caught.value.retry_after_s) == ("QUOTA", code, 24 * HOUR_S)
+    assert there.transport.paths("video/init") == []
+
+
+async def test_failure_3_nobody_is_given_a_privacy_that_nobody_chose(there: Far, take: Media) -> None:
+    """platforms.md 6, 3: what TikTok's audit looks at."""
+    post = Post(title="A take", privacy=None)
+    assert len(there.tiktok.faults(post, take, DIRECT)) == 1
+    with pytest.raises(PlatformError, match=r"^Nobody chose who sees the post: TikTok offers public, "):
+        await there.tiktok.begin(there.grant(), post, take)
+
+
 async def test_a_clip_longer_than_the_creator_may_post_is_refused_before_the_first_byte(
     there: Far, take: Media
 ) -> None:
@@ -363,6 +382,14 @@ async def test_a_token_that_dies_at_the_init_is_renewed_and_the_init_is_not_repe
         await there.tiktok.begin(grant, POST, take)
     assert (caught.value.kind, grant.renewed) == ("RECONCILE", 1)
     assert len(there.transport.paths("video/init")) == 1
+
+
+async def test_an_init_stays_open_where_the_renewal_fails_as_well(there: Far, take: Media) -> None:
+    there.world.order("tiktok.init", "access_token_invalid")
+    there.world.order("tiktok.token", "500")
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.begin(there.grant(), POST, take)
+    assert (caught.value.kind, caught.value.code) == ("RECONCILE", "access_token_invalid")
 
 
 async def test_failure_1_a_token_that_expires_while_polling_posts_nothing_again(there: Far, take: Media) -> None:
@@ -422,7 +449,8 @@ async def test_chunks_go_in_order_and_progress_is_told(there: Far, tmp_path: Pat
     assert [post.sha256 for post in there.sim.posts()] == [take.sha256]
 
 
-async def test_more_than_64_mb_goes_in_chunks_that_tiktok_takes(there: Far, tmp_path: Path) -> None:
+async def test_failure_5_more_than_64_mb_goes_in_chunks_that_tiktok_takes(there: Far, tmp_path: Path) -> None:
+    """platforms.md 6, 5: as one chunk it was taken until August 2026, and then refused."""
     grant = there.grant()
     take = media(tmp_path / "long.mp4", clip_of(66_259_900))
     await sent(there, grant, take)
@@ -479,6 +507,16 @@ async def test_an_address_that_expired_is_not_begun_anew_before_it_is_sure(there
     assert (await there.tiktok.read(grant, handle, take)).state == "unknown"
     there.wall.pass_s(HOUR_S)
     assert (await there.tiktok.read(grant, handle, take)).state == "absent"
+
+
+async def test_failure_1_who_begins_anew_after_a_lost_last_answer_posts_twice(there: Far, take: Media) -> None:
+    """platforms.md 6, 1: why a lost answer is read and not repeated; TikTok notices nothing."""
+    grant = there.grant()
+    there.world.order("tiktok.put", "lost_answer")
+    for _ in range(2):
+        with suppress(Unanswered):
+            await sent(there, grant, take)
+    assert [post.sha256 for post in there.sim.posts()] == [take.sha256] * 2
 
 
 async def test_what_tiktok_does_not_count_is_never_taken_for_lost(there: Far, take: Media) -> None:
@@ -539,7 +577,10 @@ async def test_an_id_that_became_a_float_is_no_id(there: Far, take: Media) -> No
     assert (reading.settled, reading.remote_id) == (False, handle["publish_id"])
 
 
-async def test_a_failure_inside_an_answer_that_says_ok_is_a_failure(there: Far, tmp_path: Path) -> None:
+async def test_failure_7_a_format_that_tiktok_refuses_is_named_inside_an_answer_that_says_ok(
+    there: Far, tmp_path: Path
+) -> None:
+    """platforms.md 6, 7."""
     take = media(tmp_path / "clip.mp4", clip(video=b"av01"))
     grant = there.grant()
     handle = await sent(there, grant, take)
@@ -576,6 +617,48 @@ async def test_reading_that_failed_may_be_tried_again(there: Far, take: Media, f
         await there.tiktok.read(grant, handle, take)
     assert caught.value.kind == "RETRY"
     assert (await there.tiktok.read(grant, handle, take)).state == "processing"
+
+
+# all of it, with faults
+
+
+async def publish(there: Far, grant: Held, take: Media, *, begun: list[str]) -> None:
+    """What a publisher does: begin once, send and read until it is over, begin anew when nothing can come any more."""
+    handle: Handle | None = None
+    for _ in range(400):
+        there.wall.pass_s(20)
+        try:
+            if handle is None:
+                begun.append(take.sha256)
+                handle = await there.tiktok.begin(grant, POST, take)
+            reading = await there.tiktok.read(grant, handle, take)
+            if reading.state == "live" and reading.settled:
+                return
+            if reading.state == "absent" or (reading.state, reading.kind) == ("rejected", "RETRY"):
+                handle = None
+            elif reading.state == "uploading":
+                await there.tiktok.send(grant, {**handle, "stored": reading.stored}, take, sent=ignore)
+        except PlatformError as error:
+            if error.kind not in ("RETRY", "RECONCILE"):
+                raise
+            if handle is None and error.kind == "RECONCILE":
+                there.wall.pass_s(2 * HOUR_S)  # the lost address has expired
+    raise AssertionError("it is not over")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_through_faults_at_every_point_each_clip_is_posted_once(tmp_path: Path, seed: int) -> None:
+    there = far(rules=Rules(daily_cap=None, slow_s=0), seed=seed, chance=0.3)
+    grant, begun = there.grant(), list[str]()
+    wanted = []
+    for number in range(15):
+        take = media(tmp_path / "clip.mp4", clip(seed=100 * seed + number))
+        await publish(there, grant, take, begun=begun)
+        wanted.append(take.sha256)
+    assert [post.sha256 for post in there.sim.posts()] == wanted
+    assert len(begun) > len(wanted)
+    assert len(there.world.happened) > 10
+    await there.wire.close()
 
 
 # before the first byte

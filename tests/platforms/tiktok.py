@@ -11,7 +11,6 @@ import httpx
 from tests.platforms.clips import clip
 from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
-from vidprod.errors import PlatformError
 from vidprod.platforms.base import App, Media, Tokens
 from vidprod.platforms.simulators.oauth import Issued
 from vidprod.platforms.simulators.tiktok import Creator, Rules, TikTokSim
@@ -59,11 +58,7 @@ class Held:
     async def renew(self, refused: str) -> str:
         if self.tokens.access_token == refused:
             self.renewed += 1
-            try:
-                self.tokens = await self.login.refresh(APP, self.tokens)
-            except PlatformError as error:
-                error.kind = "REAUTH"
-                raise
+            self.tokens = await self.login.refresh(APP, self.tokens)
         return self.tokens.access_token
 
     async def extra(self, name: str) -> str:

@@ -13,6 +13,7 @@ import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -474,7 +475,8 @@ class TikTok:
         if not _is_ok(answer):
             error = error_of(answer, init=True)
             if error.code == "access_token_invalid":
-                await grant.renew(token)  # for who reads next; init itself is not repeated here
+                with suppress(PlatformError):
+                    await grant.renew(token)  # for who reads next; init itself is not repeated here
             raise error
         data = _object(answer.json().get("data"))
         if not data.get("publish_id") or not data.get("upload_url"):

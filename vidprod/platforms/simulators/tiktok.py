@@ -72,21 +72,23 @@ _COMMON = ("500", "503", "html", "reset", "lost_answer", "truncated", "slow")
 _CODES = tuple(ERRORS)
 FAULTS: dict[str, tuple[str, ...]] = {
     "tiktok.token": (*_COMMON, "invalid_grant", "invalid_client"),
-    "tiktok.user_info": (*_COMMON, *_CODES),
-    "tiktok.creator_info": (*_COMMON, *_CODES),
-    "tiktok.init": (*_COMMON, *_CODES, "token_expires"),  # token_expires: as soon as the init has taken effect
+    "tiktok.user_info": (*_COMMON, *_CODES, "token_expires"),  # token_expires: as soon as the call has taken effect
+    "tiktok.creator_info": (*_COMMON, *_CODES, "token_expires"),
+    "tiktok.init": (*_COMMON, *_CODES, "token_expires"),
     "tiktok.put": (*_COMMON, "partial", "400", "403", "404", "416"),  # partial: half of the chunk is kept
-    "tiktok.status": (*_COMMON, *_CODES),
+    "tiktok.status": (*_COMMON, *_CODES, "token_expires"),
     "tiktok.processing": (*FAIL_REASONS, "slow", "stuck", "late_id"),  # values: seconds
 }
-# what dice may choose: nothing after which an account or a clip is done with for a day
+# What dice may choose: nothing after which an account or a clip is done with for a day. A token ends by chance, but a
+# good one is never refused: twice in a row would mean that the account has to be connected again.
+_SOME = (*_COMMON, "rate_limit_exceeded", "token_expires")
 BY_CHANCE: dict[str, tuple[str, ...]] = {
     "tiktok.token": ("500", "503", "html", "reset", "slow"),
-    "tiktok.user_info": (*_COMMON, "rate_limit_exceeded"),
-    "tiktok.creator_info": (*_COMMON, "rate_limit_exceeded", "access_token_invalid"),
-    "tiktok.init": (*_COMMON, "rate_limit_exceeded", "access_token_invalid", "token_expires"),
+    "tiktok.user_info": _SOME,
+    "tiktok.creator_info": _SOME,
+    "tiktok.init": _SOME,
     "tiktok.put": (*_COMMON, "partial", "416"),
-    "tiktok.status": (*_COMMON, "rate_limit_exceeded", "access_token_invalid"),
+    "tiktok.status": _SOME,
     "tiktok.processing": ("internal", "slow"),
 }
 
