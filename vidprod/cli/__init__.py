@@ -13,6 +13,7 @@ _COMMANDS = {
     "serve": "Run the daemon: the page, the API and the work.",
     "process": "Make segments of files here, without a server.",
     "demo": "Make a take, send it to a daemon as a script would, show what comes out.",
+    "accounts": "Connect YouTube, TikTok and Instagram accounts, pause them, give them back.",
     "dead": "Look at the tasks that were given up, and try them again.",
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "config": "Print the settings in effect and where each comes from.",
