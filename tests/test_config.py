@@ -91,6 +91,16 @@ def test_what_is_no_name_of_a_host_is_refused(text: str) -> None:
     assert len(faults_of(hosts=[text])) == 1
 
 
+def test_receivers_that_may_be_reached_are_addresses_networks_and_names() -> None:
+    given = "192.168.1.20, 10.0.0.0/24,fd00::/8,N8N.local"
+    allowed = load_config(None, {"VIDPROD_WEBHOOK_ALLOW": given}, {}).config.webhook_allow
+    assert allowed == ("192.168.1.20", "10.0.0.0/24", "fd00::/8", "n8n.local")
+    for text in ("http://n8n.local", "n8n.local:5678", "10.0.0.0/33", "*", "a b"):
+        assert faults_of(webhook_allow=text) == [
+            f"--webhook-allow: webhook_allow = {text!r}: must be addresses, networks or names, separated by commas"
+        ]
+
+
 def test_a_file_may_hold_numbers_or_texts(tmp_path: Path) -> None:
     (tmp_path / "vidprod.toml").write_text('lease_s = 2.5\nsource_keep_s = "2h"\nmax_upload_bytes = 1048576\n')
     config = load_config(None, {}, {}).config

@@ -5,6 +5,7 @@ Every fault of all of them is told at once.
 """
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -294,7 +295,9 @@ def _convert(setting: Setting, value: Any) -> Any:
         value = _parse_seconds(value)
     elif setting.unit == "names":
         value = _parse_names(value)
-    elif setting.unit in ("secrets", "networks") and isinstance(value, str):
+    elif setting.unit == "networks":
+        value = _parse_networks(value)
+    elif setting.unit == "secrets" and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     elif setting.unit == "url":
         value = _parse_url(value)
@@ -381,6 +384,24 @@ def _parse_names(value: Any) -> list[str] | None:
         return None
     names = [name.strip().lower() for name in names if name.strip()]
     return names if all(_NAME.fullmatch(name) for name in names) else None
+
+
+def _parse_networks(value: Any) -> list[str] | None:
+    entries = value.split(",") if isinstance(value, str) else value
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        return None
+    entries = [entry.strip().lower() for entry in entries if entry.strip()]
+    return (
+        entries if all(_is_network(entry) or (entry != "*" and _NAME.fullmatch(entry)) for entry in entries) else None
+    )
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_url(value: Any) -> Any:

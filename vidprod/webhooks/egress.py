@@ -328,7 +328,7 @@ def parse_allow(entries: Iterable[str]) -> tuple[list[Network], frozenset[str]]:
     names: set[str] = set()
     for entry in entries:
         try:
-            networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))
+            networks.append(ipaddress.ip_network(entry, strict=False))
         except ValueError:
             name = entry.lower().removesuffix(".")
             if not _is_name(name):
