@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,28 @@ class Slow(httpx.AsyncBaseTransport):
         raise httpx.ReadTimeout("too slow", request=request)
 
 
+_clip = cache(partial(clip_of, seed=1))
+
+
 class Stage:
     """All of it. `walk` publishes as the publisher does where nothing goes wrong."""
 
-    def __init__(self, flavour: Flavour, path: Path, **more: Any) -> None:
+    def __init__(
+        self, flavour: Flavour, path: Path, *, sim: InstagramSim | None = None, size: int = SIZE, **more: Any
+    ) -> None:
+        """
+        Args:
+            size: of the clip, bytes.
+            sim: one that was made elsewhere; its clock is turned there. more: of one that is made here.
+        """
         self.flavour: Flavour = flavour
         self.wall = Hands()
-        self.world = World(wall=self.wall, seed=3)
-        self.body = clip_of(SIZE, seed=1)
+        self.body = _clip(size)
         self.cellar = Cellar(self.body)
-        more.setdefault("fetch_transport", SimTransport(application(self.cellar.handlers())))
-        self.sim = InstagramSim(self.world, **more)
+        if flavour == "instagram_login":
+            more.setdefault("fetch_transport", SimTransport(application(self.cellar.handlers())))
+        self.sim = sim or InstagramSim(World(wall=self.wall, seed=3), **more)
+        self.world = self.sim.world
         self.gate = Gate(SimTransport(application(self.sim.handlers())))
         self.wire = Wire(simulator_url=self.world.base_url, transport=self.gate)
         self.instagram = Instagram(self.wire, flavour=flavour)

@@ -836,7 +836,7 @@ async def test_a_version_is_a_setting(stage: Callable[..., Stage]) -> None:
 
 
 async def test_no_error_of_a_walk_through_every_fault_tells_a_secret(stage: Callable[..., Stage]) -> None:
-    on = stage()
+    on = stage(size=4096)
     told: list[str] = []
     for point, names in FAULTS.items():
         for name in names:
