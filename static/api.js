@@ -44,11 +44,14 @@ export function problemFrom(status, body) {
   });
 }
 
-export async function request(method, url) {
+/** `send`: what goes along, as JSON. */
+export async function request(method, url, send) {
+  const headers = { Accept: "application/json" };
+  if (send !== undefined) headers["Content-Type"] = "application/json";
   let response;
   let body;
   try {
-    response = await fetch(url, { method, headers: { Accept: "application/json" }, cache: "no-store" });
+    response = await fetch(url, { method, headers, cache: "no-store", body: send === undefined ? undefined : JSON.stringify(send) });
     body = await response.text();
   } catch {
     throw unreachable();

@@ -1,32 +1,75 @@
-// The page: joins the upload queue, the list of jobs and the live connection.
+// The page: joins the upload queue, the list of jobs, accounts, calendar, webhooks and the live connection.
 
+import { AccountsView } from "./accounts-view.js";
+import { Calendar } from "./calendar.js";
 import { Jobs } from "./jobs.js";
 import { Live } from "./live.js";
+import { Needs } from "./needs.js";
 import { Uploads } from "./uploads.js";
+import { WebhooksView } from "./webhooks-view.js";
+import { accounts } from "./accounts.js";
 import { announce } from "./announce.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
+import { chosenTargets, startTargets } from "./targets.js";
+import { publications } from "./publications.js";
 import { setText } from "./dom.js";
+import { showPauseAll, startPauseAll } from "./pause-all.js";
 import { startDrop } from "./drop.js";
+import { startRoutes } from "./routes.js";
 
 const OPEN_WITHIN_MS = 1_500; // then the list is loaded even without the stream
 const AWAY_MS = 5_000; // a page that was hidden longer may have missed something: phones freeze them
 
 const jobs = new Jobs();
 const uploads = new Uploads({ onJob: (job) => jobs.look(job.job_id, { now: true }) });
+const accountsView = new AccountsView();
+const calendar = new Calendar();
+const needs = new Needs();
+const webhooks = new WebhooksView();
 const live = new Live({
   onOpen: opened,
   onLost: lost,
-  onEvent: (event) => jobs.event(event),
+  onEvent: hand,
   onProgress: (note) => jobs.progress(note),
 });
 
 startRecipe();
+startTargets();
+startPauseAll();
+startRoutes({ onView: show });
 startDrop({ onFiles: send });
 startPicker();
 startLink();
 
+function show(name) {
+  showPauseAll();
+  if (name === "accounts") accountsView.show();
+  if (name === "calendar") calendar.show();
+  if (name === "webhooks") webhooks.show();
+}
+
+/** An event, to who is concerned by it. */
+function hand(event) {
+  const noun = event.type.split(".")[0];
+  if (noun === "publication") publications.event(event);
+  else if (noun === "account" || noun === "publishing") accounts.event(event);
+  else if (noun !== "endpoint") jobs.event(event);
+  webhooks.event(event);
+}
+
+/** Looks at everything that may have changed unheard. */
+async function resync() {
+  jobs.resync();
+  calendar.resync();
+  webhooks.resync();
+  await accounts.load();
+  publications.resync();
+  needs.load();
+}
+
 function send(files) {
-  uploads.add(files, chosenRecipe());
+  const query = [chosenRecipe(), chosenTargets()].filter(Boolean).join("&");
+  uploads.add(files, query);
 }
 
 function startPicker() {
@@ -42,7 +85,7 @@ function startPicker() {
 
 function startLink() {
   live.start();
-  setTimeout(() => live.open || jobs.resync(), OPEN_WITHIN_MS);
+  setTimeout(() => live.open || resync(), OPEN_WITHIN_MS);
   let hiddenAt = 0;
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") hiddenAt = Date.now();
@@ -52,7 +95,7 @@ function startLink() {
 }
 
 function comeBack() {
-  if (live.open) jobs.resync();
+  if (live.open) resync();
   else live.start();
 }
 
@@ -62,7 +105,7 @@ function opened() {
   link("live", "Live");
   if (wasLost) announce("The connection to the server is back.");
   wasLost = false;
-  jobs.resync();
+  resync();
 }
 
 function lost() {

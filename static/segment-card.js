@@ -3,6 +3,7 @@
 import { announce } from "./announce.js";
 import { h, icon, setAttribute, setHidden, setText } from "./dom.js";
 import { Eyes } from "./eyes.js";
+import { Outlets } from "./outlets.js";
 import { inShort } from "./report.js";
 import { bytes, clock, decimal, rate, seconds } from "./words.js";
 
@@ -19,6 +20,7 @@ export class SegmentCard {
   constructor(segment, job, { of, look }) {
     this.segment = segment;
     this.name = `segment ${segment.index + 1} of ${of}`;
+    this.outlets = new Outlets(segment, { of, name: this.name, job: job.job_id });
     this.eyes = new Eyes({ id: segment.segment_id, name: this.name, look, onFold: (open) => this.element.classList.toggle("is-wide", open) });
     this.element = this.#build();
     this.#fill();
@@ -29,6 +31,7 @@ export class SegmentCard {
   show(segment, job, { behind = false } = {}) {
     const before = this.segment;
     this.segment = segment;
+    this.outlets.show();
     if (segment.video_url !== before.video_url) this.#renew();
     this.eyes.show(segment, job, { behind });
     this.#announce(before);
@@ -58,6 +61,7 @@ export class SegmentCard {
 
   remove() {
     this.close();
+    this.outlets.remove();
     this.element.remove();
   }
 
@@ -88,6 +92,7 @@ export class SegmentCard {
         h("div", { class: "segment-head" }, h("h4", { class: "segment-name" }, `Segment ${this.segment.index + 1}`), this.altered),
         this.trouble,
         this.facts,
+        this.outlets.element,
         this.download,
       ),
       this.eyes.element,

@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from tests.page.fake_publishing import Publishing, Refused
 from vidprod.domain.recipe import Recipe, parse_recipe
 from vidprod.web.guard import POLICY
 
@@ -73,6 +74,7 @@ class FakeDaemon:
         self.status_goes.set()
         self.stopping = threading.Event()
         self.url = ""
+        self.publishing = Publishing(lambda event, data: self.emit(event, None, data), lambda: self.jobs)
         self._streams: list[SimpleQueue[bytes | None]] = []
         self._numbers = count(1)
         self._events = count(1)
@@ -190,9 +192,9 @@ class FakeDaemon:
         with self._lock:
             del self.jobs[job_id]
 
-    def emit(self, event: str, job_id: str) -> None:
+    def emit(self, event: str, job_id: str | None, more: Json | None = None) -> None:
         number = next(self._events)
-        data = {"id": number, "type": event, "at": "2026-11-21T00:00:00.000Z", "job_id": job_id, "data": {}}
+        data = {"id": number, "type": event, "at": "2026-11-21T00:00:00.000Z", "job_id": job_id, "data": more or {}}
         self._send(f"id: {number}\nevent: {event}\ndata: {json.dumps(data)}\n\n")
 
     def note(self, job_id: str, step: str, progress: float, job_progress: float, **more: str) -> None:
@@ -273,6 +275,9 @@ class FakeDaemon:
         }
 
 
+_PUBLISHING = tuple(
+    f"/v1/{noun}" for noun in ("accounts", "publishing", "publications", "calendar", "posts", "endpoints", "deliveries")
+)
 _STEPS = ("probe", "plan", "render")
 _REMAKE: Json = {"state": "available", "progress": 0.0, "pause": None, "error": None}
 
@@ -333,7 +338,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = self._remember()
         path = parts.path
-        if path == "/" or path.startswith("/static/"):
+        if self._is_publishing(path):
+            self._publish(parts)
+        elif path == "/" or path.startswith("/static/"):
             self._file(STATIC / ("index.html" if path == "/" else path.removeprefix("/static/")))
         elif path == "/v1/events/stream":
             self._stream()
@@ -375,8 +382,30 @@ class _Handler(BaseHTTPRequestHandler):
         video_id = self.far.jobs[job_id]["source"]["video_id"]
         self._json(202, {"job_id": job_id, "status_url": url, "video_id": video_id, "state": "queued"})
 
+    def do_PATCH(self) -> None:
+        self._publish(self._remember())
+
+    def _is_publishing(self, path: str) -> bool:
+        return path.startswith(_PUBLISHING)
+
+    def _publish(self, parts: Any) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        try:
+            with self.far._lock:
+                status, answer = self.far.publishing.answer(
+                    self.command, parts.path, dict(parse_qsl(parts.query)), body
+                )
+                data = b"" if answer is None else json.dumps(answer).encode()
+        except Refused as refused:
+            self._problem(refused.status, refused.title, refused.detail, "")
+        else:
+            self._answer(status, data, "application/json" if data else "", {})
+
     def do_POST(self) -> None:
         parts = self._remember()
+        if self._is_publishing(parts.path):
+            self._publish(parts)
+            return
         _, _, noun, job_id, verb = parts.path.split("/")
         if noun == "segments":
             self._make_again(job_id, verb, dict(parse_qsl(parts.query)))
@@ -414,7 +443,11 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_DELETE(self) -> None:
-        job_id = self._remember().path.rsplit("/", 1)[-1]
+        parts = self._remember()
+        if self._is_publishing(parts.path):
+            self._publish(parts)
+            return
+        job_id = parts.path.rsplit("/", 1)[-1]
         self.far.remove(job_id)
         self._answer(204, b"", "", {})
         self.far.emit("job.deleted", job_id)

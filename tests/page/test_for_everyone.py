@@ -81,7 +81,8 @@ def test_a_choice_is_short_enough_to_be_read_whole(far: FakeDaemon, open_at: Ope
     cut_off = page.evaluate(
         """() => {
           const pen = document.createElement("canvas").getContext("2d");
-          return [...document.querySelectorAll("select")].flatMap((select) => {
+          const shown = [...document.querySelectorAll("select")].filter((select) => select.checkVisibility());
+          return shown.flatMap((select) => {
             const style = getComputedStyle(select);
             const arrow = 18;
             pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;

@@ -1,0 +1,166 @@
+// What is said with a segment: title, caption, hashtags, who sees it, and the platform's switches; counted while typing.
+
+import { countsOf, hashtagsOf } from "./counting.js";
+import { h, setHidden, setText } from "./dom.js";
+import { platformName } from "./publication-words.js";
+
+const PRIVACY = {
+  youtube: [["public", "Everybody"], ["unlisted", "Who has the link"], ["private", "Only me"]],
+  tiktok: [["public", "Everybody"], ["friends", "Friends"], ["followers", "Followers"], ["private", "Only me"]],
+  instagram: [],
+};
+const SWITCHES = {
+  youtube: [["made_for_kids", "Made for kids"], ["notify", "Tell subscribers"]],
+  tiktok: [
+    ["comments", "Comments allowed"],
+    ["duet", "Duets allowed"],
+    ["stitch", "Stitches allowed"],
+    ["brand_content", "Paid partnership"],
+    ["brand_organic", "Promotes my own business"],
+  ],
+  instagram: [["share_to_feed", "Also in the feed"]],
+};
+const USUAL = {
+  youtube: { privacy: "public", made_for_kids: false, notify: true },
+  tiktok: { privacy: null, comments: false, duet: false, stitch: false, brand_content: false, brand_organic: false },
+  instagram: { privacy: "public", share_to_feed: true },
+};
+const CAPTION = { youtube: "Description", tiktok: "Caption", instagram: "Caption" };
+const COUNTED = { title: "title", caption: "caption", hashtags: "hashtags", tags: "hashtags", mentions: "caption" };
+
+export class WordingForm {
+  #before = {};
+
+  /**
+   * `templates`: of an account, where {title} stands for what each segment has; else of one post.
+   * `onInput` hears of each change by hand.
+   */
+  constructor({ id, platform, templates, onInput = () => {} }) {
+    Object.assign(this, { id, platform, templates, onInput });
+    this.element = this.#build();
+  }
+
+  /** Shows a wording or a post. */
+  show(values) {
+    const usual = USUAL[this.platform];
+    this.title.value = values.title ?? "";
+    this.caption.value = values.caption ?? "";
+    this.hashtags.value = (values.hashtags ?? []).map((tag) => `#${tag}`).join(" ");
+    if (this.privacy) this.privacy.value = values.privacy ?? usual.privacy ?? "";
+    for (const [name, box] of this.switches) box.checked = values[name] ?? usual[name];
+    this.synthetic.value = values.synthetic === null || values.synthetic === undefined ? "" : String(values.synthetic);
+    if (this.cover) this.cover.value = String((values.cover_ms ?? 0) / 1000);
+    setText(this.syntheticWhy, values.synthetic_reason ?? "");
+    this.#before = this.values();
+    this.#count(null);
+  }
+
+  /** All that is chosen, as a wording has it. */
+  values() {
+    const empty = this.templates ? null : "";
+    const found = { title: this.title.value.trim() || empty, caption: this.caption.value.trim() || empty, hashtags: hashtagsOf(this.hashtags.value) };
+    if (this.privacy) found.privacy = this.privacy.value || null;
+    for (const [name, box] of this.switches) found[name] = box.checked;
+    found.synthetic = this.synthetic.value === "" ? null : this.synthetic.value === "true";
+    if (this.cover) found.cover_ms = Math.round(1000 * (this.cover.valueAsNumber || 0));
+    return found;
+  }
+
+  /** What differs from what was shown. */
+  changes() {
+    const now = Object.entries(this.values());
+    return Object.fromEntries(now.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(this.#before[name])));
+  }
+
+  /** The server's counts and what the platform would refuse. */
+  judge({ counts, faults }) {
+    this.#count(counts);
+    this.faults.replaceChildren(...faults.map((fault) => h("li", {}, fault)));
+    setHidden(this.faults, faults.length === 0);
+  }
+
+  #count(counts) {
+    const { title, caption, hashtags } = this.values();
+    const found = counts ?? countsOf({ title: title ?? "", caption: caption ?? "", hashtags }, this.platform);
+    const words = { title: [], caption: [], hashtags: [] };
+    let over = false;
+    for (const [name, { used, max, unit }] of Object.entries(found)) {
+      words[COUNTED[name]].push({ text: `${used} of ${max} ${name === "tags" ? "characters of tags" : unit}`, over: used > max });
+      over ||= used > max;
+    }
+    for (const [name, place] of Object.entries(this.counts)) {
+      setText(place, words[name].map(({ text }) => text).join(" · "));
+      place.dataset.over = String(words[name].some((one) => one.over));
+    }
+    return over;
+  }
+
+  #typed() {
+    this.#count(null);
+    this.onInput();
+  }
+
+  #build() {
+    const name = platformName(this.platform);
+    this.title = h("input", { type: "text", autocomplete: "off" });
+    this.caption = h("textarea", { rows: "4" });
+    this.hashtags = h("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
+    this.counts = { title: h("span", { class: "count" }), caption: h("span", { class: "count" }), hashtags: h("span", { class: "count" }) };
+    const text = (control, what, words) => this.#field(control, what, words, this.counts[what]);
+    const titleHelp = this.platform === "youtube" ? "" : " (said when the caption is empty)";
+    this.faults = h("ul", { class: "faults", hidden: true, "aria-label": `What ${name} would refuse` });
+    this.switches = SWITCHES[this.platform].map(([what]) => [what, h("input", { type: "checkbox", id: `${this.id}-${what}` })]);
+    const element = h(
+      "div",
+      { class: "fields" },
+      text(this.title, "title", `Title${titleHelp}`),
+      text(this.caption, "caption", CAPTION[this.platform]),
+      text(this.hashtags, "hashtags", "Hashtags"),
+      this.faults,
+      this.#buildPrivacy(),
+      h(
+        "div",
+        { class: "switches" },
+        ...SWITCHES[this.platform].map(([what, words], n) =>
+          h("div", { class: "field check" }, this.switches[n][1], h("label", { for: `${this.id}-${what}` }, words)),
+        ),
+      ),
+      this.#buildSynthetic(),
+      this.#buildCover(),
+    );
+    element.addEventListener("input", () => this.#typed());
+    return element;
+  }
+
+  #field(control, what, words, count = null, help = null) {
+    const id = `${this.id}-${what}`;
+    control.id = id;
+    const notes = [count, help].filter(Boolean);
+    notes.forEach((note, n) => (note.id = `${id}-note${n}`));
+    if (notes.length) control.setAttribute("aria-describedby", notes.map((note) => note.id).join(" "));
+    return h("div", { class: "field" }, h("div", { class: "field-head" }, h("label", { for: id }, words), count), control, help);
+  }
+
+  #buildPrivacy() {
+    const known = PRIVACY[this.platform];
+    if (!known.length) return null;
+    const choose = this.platform === "tiktok" ? [["", "Choose…"]] : [];
+    this.privacy = h("select", {}, ...[...choose, ...known].map(([value, words]) => h("option", { value }, words)));
+    const help = this.platform === "tiktok" ? h("p", { class: "help" }, "TikTok wants a person to choose; a draft asks in the app.") : null;
+    return this.#field(this.privacy, "privacy", "Who sees it", null, help);
+  }
+
+  #buildSynthetic() {
+    this.syntheticWhy = h("p", { class: "help" });
+    const as = this.templates ? [["", "As each segment is"]] : [];
+    const known = [...as, ["true", "Yes, it is labelled"], ["false", "No"]];
+    this.synthetic = h("select", {}, ...known.map(([value, words]) => h("option", { value }, words)));
+    return this.#field(this.synthetic, "synthetic", "Altered or made by AI", null, this.syntheticWhy);
+  }
+
+  #buildCover() {
+    if (this.platform === "youtube" || this.templates) return null;
+    this.cover = h("input", { type: "number", min: "0", step: "0.1", inputmode: "decimal" });
+    return this.#field(this.cover, "cover", "Cover at, seconds");
+  }
+}
