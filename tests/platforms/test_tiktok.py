@@ -242,6 +242,20 @@ async def test_a_draft_is_the_default_and_goes_to_the_inbox(there: Far, take: Me
     assert (posted.sha256, posted.title, posted.privacy) == (take.sha256, "Look\n\n#tag", "")
 
 
+@pytest.mark.parametrize("fault", ["503", "html", "reset", "lost_answer", "rate_limit_exceeded"])
+async def test_a_draft_is_not_begun_while_tiktok_is_down(there: Far, take: Media, fault: str) -> None:
+    there.world.order("tiktok.user_info", fault)
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.begin(there.grant(DRAFT), POST, take)
+    assert (caught.value.kind, isinstance(caught.value, Unanswered)) == ("RETRY", False)
+    assert there.transport.paths("video/init") == []
+
+
+async def test_a_draft_needs_no_scope_but_its_own(there: Far, take: Media) -> None:
+    handle = await there.tiktok.begin(there.grant(DRAFT, scopes=("video.upload",)), POST, take)
+    assert handle["publish_id"].startswith("v_inbox_file~")
+
+
 async def test_a_direct_post_asks_for_the_creators_choices_each_time(there: Far, take: Media) -> None:
     grant = there.grant()
     for _ in range(2):

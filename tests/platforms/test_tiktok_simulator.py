@@ -137,6 +137,26 @@ async def test_an_account_is_connected_renewed_and_given_back(there: Far) -> Non
     assert caught.value.kind == "REFRESH"
 
 
+async def test_tokens_come_as_in_the_sample(there: Far) -> None:
+    code, verifier = await granted(there, scopes=("user.info.basic", "video.publish"))
+    form = {"client_key": "key", "client_secret": "x", "grant_type": "authorization_code", "code": code}
+    answer = await there.wire.call(
+        "POST",
+        "https://open.tiktokapis.com/v2/oauth/token/",
+        form=form | {"redirect_uri": HOME, "code_verifier": verifier},
+    )
+    said = answer.json()
+    assert said.pop("access_token").startswith("act.")
+    assert said.pop("refresh_token").startswith("rft.")
+    assert said == {
+        "expires_in": 7200,
+        "refresh_expires_in": 15_552_000,
+        "open_id": there.creator().open_id,
+        "scope": "user.info.basic,video.publish",
+        "token_type": "Bearer",
+    }
+
+
 async def test_what_was_not_granted_is_said_in_words(there: Far) -> None:
     code, verifier = await granted(there, scopes=("user.info.basic",))
     tokens = await there.login.exchange(APP, code=code, redirect_uri=HOME, verifier=verifier)
@@ -449,6 +469,20 @@ async def test_five_drafts_may_wait_in_an_inbox(there: Far) -> None:
     assert (await there.call(there.grant(), INBOX, body())).status == 403
     there.wall.pass_s(86_400)
     await begun(there, there.grant(), INBOX)
+
+
+async def test_owners_may_finish_their_drafts_by_themselves() -> None:
+    there = far(rules=Rules(finishes_s=3600))
+    grant = there.grant(DRAFT)
+    made = [await begun(there, grant, INBOX) for _ in range(5)]
+    for one in made:
+        await put(there, one)
+    there.wall.pass_s(60)
+    assert (await status(there, grant, made[0]))["status"] == "SEND_TO_USER_INBOX"
+    assert (await there.call(grant, INBOX, body())).status == 403
+    there.wall.pass_s(3600)
+    assert (await status(there, grant, made[0]))["status"] == "PUBLISH_COMPLETE"
+    assert (await there.call(grant, INBOX, body())).status == 200
 
 
 async def test_an_app_has_so_many_posting_users_in_24_hours() -> None:

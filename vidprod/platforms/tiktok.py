@@ -446,7 +446,11 @@ class TikTok:
         return await self._read(grant, ask)
 
     async def _assure(self, grant: Grant) -> None:
-        """A token that TikTok takes, before the call that is made once. What else is wrong, init says."""
+        """A token that TikTok takes, and a TikTok that answers, before the call that is made once.
+
+        Raises:
+            PlatformError: REAUTH, RETRY. What else is wrong, init says.
+        """
 
         async def ask(token: str) -> Answer:
             return await self._wire.call(
@@ -460,7 +464,7 @@ class TikTok:
         try:
             await self._read(grant, ask)
         except PlatformError as error:
-            if error.kind == "REAUTH" and error.code not in ("scope_not_authorized", "scope_permission_missed"):
+            if error.kind in ("REAUTH", "RETRY") and not error.code.startswith("scope_"):
                 raise
 
     async def _init(self, grant: Grant, body: dict[str, Any], *, direct: bool) -> dict[str, Any]:

@@ -131,6 +131,7 @@ class Rules:
     grace_s: int = 0  # for which a used refresh token is still taken
     oauth_status: int = 200  # of its errors
     processing_s: float = 4
+    finishes_s: float | None = None  # drafts, by their owner in the app; None: when `finish` is called
     moderation_s: float = 40  # until a public post's id is told
     slow_s: float = 0.05  # of the wall, for which a slow answer waits
 
@@ -421,8 +422,14 @@ class TikTokSim:
         return [
             upload
             for upload in self._of(open_id, direct=False)
-            if upload.completed_at is not None and upload.completed_at > since and upload.finished_at is None
+            if upload.completed_at is not None and upload.completed_at > since and not self._is_finished(upload)
         ]
+
+    def _is_finished(self, upload: Upload) -> bool:
+        """Whether a draft was posted in the app."""
+        if self.rules.finishes_s is not None and upload.processed_at is not None:
+            return self.world.now() >= upload.processed_at + self.rules.finishes_s * 1000
+        return upload.finished_at is not None
 
     def _of(self, open_id: str, *, direct: bool) -> list[Upload]:
         """What of an account was not refused."""
@@ -525,7 +532,7 @@ class TikTokSim:
             return {"status": "PROCESSING_UPLOAD", "uploaded_bytes": upload.stored}
         if upload.fail_reason:
             return {"status": "FAILED", "fail_reason": upload.fail_reason, "uploaded_bytes": upload.stored}
-        if not upload.direct and upload.finished_at is None:
+        if not upload.direct and not self._is_finished(upload):
             return {"status": "SEND_TO_USER_INBOX", "uploaded_bytes": upload.stored}
         told: dict[str, Any] = {"status": "PUBLISH_COMPLETE", "uploaded_bytes": upload.stored}
         if upload.privacy == "PUBLIC_TO_EVERYONE" and now >= upload.post_id_at:
