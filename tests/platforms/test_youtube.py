@@ -551,58 +551,30 @@ def test_an_empty_file_is_not_sent(tube: Tube) -> None:
 
 # --- errors
 
+TABLE = """
+400 QUOTA     uploadLimitExceeded
+400 FIX       invalidTitle invalidDescription invalidTags invalidCategoryId invalidVideoMetadata invalidPublishAt
+400 FIX       invalidFilename invalidRecordingDetails invalidVideoGameRating defaultLanguageNotSet mediaBodyRequired
+400 FIX       badRequest invalidParameter parseError unexpectedPart unknownPart wrongUrlForUpload
+401 REFRESH   authError required expired authorizationRequired
+401 REAUTH    youtubeSignupRequired
+403 QUOTA     quotaExceeded dailyLimitExceeded
+429 QUOTA     uploadsPerDay
+403 RETRY     rateLimitExceeded userRateLimitExceeded servingLimitExceeded
+403 REAUTH    forbidden insufficientPermissions authenticatedUserNotChannel
+403 FIX       accessNotConfigured forbiddenPrivacySetting forbiddenLicenseSetting
+403 POLICY    authenticatedUserAccountSuspended authenticatedUserAccountClosed channelSuspended channelClosed
+404 RECONCILE videoNotFound
+413 FIX       uploadTooLarge
+416 RECONCILE requestedRangeNotSatisfiable
+429 RETRY     uploadRateLimitExceeded
+500 RETRY     internalError
+503 RETRY     backendError notReady
+"""
 ROWS = [
-    (400, "uploadLimitExceeded", "QUOTA"),
-    *(
-        (400, reason, "FIX")
-        for reason in [
-            "invalidTitle",
-            "invalidDescription",
-            "invalidTags",
-            "invalidCategoryId",
-            "invalidVideoMetadata",
-            "invalidPublishAt",
-            "invalidFilename",
-            "invalidRecordingDetails",
-            "invalidVideoGameRating",
-            "defaultLanguageNotSet",
-            "mediaBodyRequired",
-            "badRequest",
-            "invalidParameter",
-            "parseError",
-            "unexpectedPart",
-            "unknownPart",
-            "wrongUrlForUpload",
-        ]
-    ),
-    *((401, reason, "REFRESH") for reason in ("authError", "required", "expired", "authorizationRequired")),
-    (401, "youtubeSignupRequired", "REAUTH"),
-    (403, "quotaExceeded", "QUOTA"),
-    (403, "dailyLimitExceeded", "QUOTA"),
-    (429, "uploadsPerDay", "QUOTA"),
-    *((403, reason, "RETRY") for reason in ("rateLimitExceeded", "userRateLimitExceeded", "servingLimitExceeded")),
-    (403, "forbidden", "REAUTH"),
-    (403, "insufficientPermissions", "REAUTH"),
-    (403, "accessNotConfigured", "FIX"),
-    (403, "forbiddenPrivacySetting", "FIX"),
-    (403, "forbiddenLicenseSetting", "FIX"),
-    *(
-        (403, reason, "POLICY")
-        for reason in [
-            "authenticatedUserAccountSuspended",
-            "authenticatedUserAccountClosed",
-            "channelSuspended",
-            "channelClosed",
-        ]
-    ),
-    (403, "authenticatedUserNotChannel", "REAUTH"),
-    (404, "videoNotFound", "RECONCILE"),
-    (413, "uploadTooLarge", "FIX"),
-    (416, "requestedRangeNotSatisfiable", "RECONCILE"),
-    (429, "uploadRateLimitExceeded", "RETRY"),
-    (500, "internalError", "RETRY"),
-    (503, "backendError", "RETRY"),
-    (503, "notReady", "RETRY"),
+    (int(status), reason, kind)
+    for status, kind, *reasons in map(str.split, TABLE.strip().splitlines())
+    for reason in reasons
 ]
 
 

@@ -354,18 +354,23 @@ class YouTubeSim:
                 await asyncio.sleep(self.slow_s)
         if name in _REASONS:
             return self._error(name)
-        try:
-            answer = await work(request, fault)
-        except _Refused as refused:
-            return self._error(refused.reason, refused.message)
-        except OAuthRefused as refused:
-            told = {"error": refused.error, "error_description": refused.description}
-            return self._json(told, status=refused.status)
+        answer = await self._worked(request, fault, work)
         if name == "lost_answer":
             raise Broken
         if name == "truncated":
             answer.content = answer.content[: len(answer.content) // 2]
         return answer
+
+    async def _worked(
+        self, request: Asked, fault: Fault, work: Callable[[Asked, Fault], Awaitable[Answered]]
+    ) -> Answered:
+        try:
+            return await work(request, fault)
+        except _Refused as refused:
+            return self._error(refused.reason, refused.message)
+        except OAuthRefused as refused:
+            told = {"error": refused.error, "error_description": refused.description}
+            return self._json(told, status=refused.status)
 
     # --- authorisation
 
