@@ -159,6 +159,7 @@ async def test_each_fail_reason_lands_in_its_class(there: Far, take: Media, reas
 def test_a_reason_that_is_new_is_not_tried_again() -> None:
     assert failure_of("spam_risk_of_another_kind") == "POLICY"
     assert failure_of("colour_check_failed") == "FIX"
+    assert failure_of("no_reason") == "FIX"
 
 
 CODES: dict[str, tuple[int, str, str]] = {  # HTTP, of a read, of an init

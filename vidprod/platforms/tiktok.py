@@ -252,7 +252,7 @@ class TikTokLogin:
         return await self._tokens(app, tokens, grant_type="refresh_token", refresh_token=tokens.refresh_token)
 
     async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
-        fields = "open_id,union_id,avatar_url,display_name"
+        fields = "open_id,display_name"
         if not tokens.scopes or "user.info.profile" in tokens.scopes:
             fields += ",username"
         answer = await self._wire.call(
@@ -409,7 +409,7 @@ class TikTok:
             raise
         status = str(data.get("status") or "")
         if status == "FAILED":
-            reason = str(data.get("fail_reason") or "internal")
+            reason = str(data.get("fail_reason") or "no_reason")
             return Reading(state="rejected", said=reason, kind=failure_of(reason), code=reason)
         size = int(handle["size"])
         if status in ("SEND_TO_USER_INBOX", "PUBLISH_COMPLETE"):
