@@ -138,7 +138,8 @@ async def finish_connecting(
 
 @patch("/v1/accounts/{account_id:str}")
 async def set_account(request: HttpRequest, desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
-    """Change settings: what is named is changed, the rest stays; in `wording` too, where null is "not said here"."""
+    """Change settings: what is named is changed, the rest stays; in `wording` too, where null is "not said here".
+    What is planned in slots moves to the new ones."""
     checked(account_id, "acc")
     asked = await given(request, dict[str, Any])
 
