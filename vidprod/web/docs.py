@@ -13,9 +13,10 @@ from vidprod import __version__
 from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.domain.target import FIELDS
 from vidprod.web.desk import HttpRequest
+from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.reading import read
-from vidprod.web.uploads.order import PRIORITIES
+from vidprod.web.uploads.order import PRIORITIES, WEBHOOK
 
 _UPLOAD_REFUSALS = {
     "408": "The client sent nothing, or next to nothing, for too long.",
@@ -29,6 +30,11 @@ _UPLOAD_REFUSALS = {
 _RENDER_REFUSALS = {
     "409": "Its job is not completed, its take is gone, or it is being made again already.",
     "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
+}
+_BODIES: dict[tuple[str, str], type] = {  # read by hand
+    ("post", "/v1/endpoints"): NewEndpoint,
+    ("patch", "/v1/endpoints/{endpoint_id}"): EndpointEdit,
+    ("post", "/v1/endpoints/{endpoint_id}/replay"): Span,
 }
 _METHODS = ("get", "put", "post", "patch", "delete")
 
@@ -85,6 +91,8 @@ def _document(request: HttpRequest) -> dict[str, Any]:
                 _describe_upload(method, operation)
             if path == "/v1/segments/{segment_id}/render":
                 _describe_render(operation)
+            if (shape := _BODIES.get((method, path))) is not None:
+                _describe_body(operation, shape, schemas)
     return document
 
 
@@ -92,7 +100,11 @@ def _describe_upload(method: str, operation: dict[str, Any]) -> None:
     options = _upload_options()
     operation["parameters"] = [
         *operation.get("parameters", []),
-        *({"name": name, "in": "query", "required": False, "schema": schema} for name, schema in options.items()),
+        *(
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in options.items()
+            if name != "webhook_secret"
+        ),
         _idempotency_key(
             "A repeat of the same request under the same key gets the first answer. The method, the address, the "
             "length and, in a form, the fields before the file make it the same."
@@ -129,6 +141,12 @@ def _describe_render(operation: dict[str, Any]) -> None:
         }
 
 
+def _describe_body(operation: dict[str, Any], shape: type, schemas: dict[str, Any]) -> None:
+    (schema,), parts = msgspec.json.schema_components([shape], ref_template="#/components/schemas/{name}")
+    schemas.update(parts)
+    operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 def _idempotency_key(description: str) -> dict[str, Any]:
     return {
         "name": "Idempotency-Key",
@@ -153,7 +171,7 @@ def _upload_options() -> dict[str, Any]:
         "priority": {"enum": list(PRIORITIES), "default": "normal"},
         "recipe": {"type": "string", "description": "every option at once, as a JSON object"},
         **_recipe_options(),
-        **{name: {"type": "string", "description": description} for name, description in FIELDS.items()},
+        **{name: {"type": "string", "description": description} for name, description in {**FIELDS, **WEBHOOK}.items()},
     }
 
 

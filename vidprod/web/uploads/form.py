@@ -11,7 +11,7 @@ from vidprod.errors import BadRecipe, BadRequest, TooLarge
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Sink, check_targets, receive
+from vidprod.web.uploads.receive import Accepted, Sink, check_order, receive
 
 FILE_FIELD = "file"
 MAX_FIELDS = 32
@@ -37,7 +37,7 @@ async def post_upload(request: HttpRequest, desk: NamedDependency[Desk]) -> Resp
     where segments go (`publish`, …) and every recipe option, or `recipe` with all of them as one JSON object."""
     boundary = _boundary(request)
     query = list(request.query_params.multi_items())
-    await check_targets(desk, read_order(query))  # faults are told before a byte is taken
+    await check_order(desk, read_order(query))  # faults are told before a byte is taken
 
     async def read_in(body: Body, upload: Sink) -> Order:
         return await _Form(desk, query, upload).read(body, boundary)
@@ -117,7 +117,7 @@ class _Form:
         self._filename = segment.filename
         self._field = None
         order = self._order()  # faults of the fields before the file are told before its bytes are taken
-        await check_targets(self._desk, order)
+        await check_order(self._desk, order)
         self._upload.begin(order)
 
     def _gather(self, data: bytes) -> None:

@@ -1,4 +1,5 @@
-"""What an upload asks for besides its bytes: the recipe, the priority, the file's name and where its segments go."""
+"""What an upload asks for besides its bytes: the recipe, the priority, the file's name, where its segments go and who
+hears of it."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -12,6 +13,10 @@ from vidprod.domain.target import FIELDS, Asked, parse_asked
 from vidprod.errors import BadRecipe
 
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+WEBHOOK = {
+    "webhook_url": "an address that hears of this job's events, signed after Standard Webhooks",
+    "webhook_secret": "with which they are signed, in a form only; without it the answer has one",
+}
 _MAX_NAME_BYTES = 255
 
 
@@ -22,6 +27,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = "normal"
     filename: str | None = None
     publish: Asked = Asked()
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
 
 
 def read_order(fields: Iterable[tuple[str, str]]) -> Order:
@@ -41,6 +48,9 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
     if priority not in PRIORITIES:
         faults.append(f"priority={priority!r}: must be one of {', '.join(PRIORITIES)}")
     publish = parse_asked({name: given.pop(name) for name in FIELDS if name in given}, faults=faults)
+    webhook_url, webhook_secret = (given.pop(name, None) or None for name in WEBHOOK)
+    if webhook_secret is not None and webhook_url is None:
+        faults.append("webhook_secret: there is no webhook_url")
     recipe = Recipe()
     try:
         recipe = parse_recipe(given)
@@ -48,7 +58,14 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
         faults.append(str(error))
     if faults:
         raise BadRecipe("; ".join(faults), hint="Leave an option out to get its default.")
-    return Order(recipe=recipe, priority=cast(Priority, priority), filename=filename, publish=publish)
+    return Order(
+        recipe=recipe,
+        priority=cast(Priority, priority),
+        filename=filename,
+        publish=publish,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
+    )
 
 
 def clean_filename(name: str | None) -> str:

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.uploads.body import Body
 from vidprod.web.uploads.order import Order, read_order
-from vidprod.web.uploads.receive import Accepted, Sink, check_targets, receive
+from vidprod.web.uploads.receive import Accepted, Sink, check_order, receive
 
 
 async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[Accepted]:
@@ -15,7 +15,7 @@ async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[A
     if name is not None and "filename" not in request.query_params:
         fields.append(("filename", name))
     order = read_order(fields)  # faults are told before a byte is taken
-    await check_targets(desk, order)
+    await check_order(desk, order)
 
     async def read_in(body: Body, upload: Sink) -> Order:
         upload.begin(order)

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 from litestar import Response
+from msgspec import UNSET, UnsetType
 
 from vidprod.blobs.disk import amount
 from vidprod.blobs.incoming import Incoming, to_its_end
@@ -19,10 +20,11 @@ from vidprod.domain.job import Job
 from vidprod.domain.sniff import HEAD_BYTES, sniff
 from vidprod.domain.target import check_accounts, resolve
 from vidprod.domain.video import Video
-from vidprod.errors import BadRequest, TooLarge, Unavailable, VidProdError
+from vidprod.errors import BadRecipe, BadRequest, TooLarge, Unavailable, VidProdError
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
 from vidprod.web.desk import Desk, HttpRequest
+from vidprod.web.endpoints import Made, make_endpoint
 from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.uploads.admission import KeyReused
 from vidprod.web.uploads.body import Body, ClientGone, TooSlow, content_length
@@ -35,12 +37,14 @@ _log = log.get(__name__)
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """The upload is durable and its job is queued."""
+    """The upload is durable and its job is queued. `webhook_secret` is shown this once: it signs what goes to the
+    `webhook_url` of a request that brought none."""
 
     job_id: str
     video_id: str
     status_url: str
     state: str = "queued"
+    webhook_secret: str | UnsetType = UNSET
 
 
 class Sink(Protocol):
@@ -130,8 +134,15 @@ class _Begins(Exception):  # no error: it ends the reading
 ReadIn = Callable[[Body, Sink], Awaitable[Order]]
 
 
-async def check_targets(desk: Desk, order: Order) -> None:
-    """Raises BadTarget for accounts that segments cannot be published to. To be asked before the file is taken."""
+async def check_order(desk: Desk, order: Order) -> None:
+    """To be asked before the file is taken.
+
+    Raises:
+        BadTarget: for accounts that segments cannot be published to.
+        BadRequest: events may not be sent where they shall go.
+    """
+    if order.webhook_url is not None:
+        make_endpoint(desk, order.webhook_url, secret=order.webhook_secret, now=desk.clock())
     if order.publish.targets:
         check_accounts(order.publish, await desk.store.read(lambda db: db.accounts.list(disconnected=True)))
 
@@ -142,6 +153,8 @@ async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response
     Args:
         read_in: reads the body into the upload and says what was ordered.
     """
+    if "webhook_secret" in request.query_params:
+        raise BadRecipe("webhook_secret: belongs into a form, not into an address, which is logged on its way")
     key = idempotency_key(request)
     if key is None:
         with _measured():
@@ -187,7 +200,7 @@ async def _take(
             finally:
                 metrics.upload_bytes.inc(body.size)
             upload.finish()
-            await check_targets(desk, order)
+            await check_order(desk, order)
             if repeat is not None:
                 assert upload.ordered is not None
                 key, same = repeat
@@ -217,14 +230,28 @@ async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str
         recipe=order.recipe,
         created_at=now,
     )
+    hears = _endpoint(desk, order, job_id=job_id)
     await upload.incoming.commit(video.id, video.extension)
-    await _record(desk, video, job, order, repeat=repeat, now=now)
+    await _record(desk, video, job, order, hears, repeat=repeat, now=now)
     _log.info("upload stored", job=job.id, bytes=video.size, container=video.extension)
-    return _answer(job.id)
+    return _answer(job.id, secret=hears.secret if hears is not None and order.webhook_secret is None else UNSET)
+
+
+def _endpoint(desk: Desk, order: Order, *, job_id: str) -> Made | None:
+    if order.webhook_url is None:
+        return None
+    return make_endpoint(desk, order.webhook_url, job_id=job_id, secret=order.webhook_secret, now=desk.clock())
 
 
 async def _record(
-    desk: Desk, video: Video, job: Job, order: Order, *, repeat: tuple[str, str] | None, now: int
+    desk: Desk,
+    video: Video,
+    job: Job,
+    order: Order,
+    hears: Made | None,
+    *,
+    repeat: tuple[str, str] | None,
+    now: int,
 ) -> None:
     def rows(db: Tables) -> Event:
         db.videos.add(video)
@@ -241,6 +268,8 @@ async def _record(
         if repeat is not None:
             key, same = repeat
             db.answers.add(Answer(key=key, fingerprint=same, job_id=job.id, created_at=now))
+        if hears is not None:  # before the first event, so that it hears of all
+            hears.add(db)
         db.events.record("video.stored", job_id=job.id, data={"video_id": video.id, "size": video.size}, now=now)
         return db.events.record(
             "job.created", job_id=job.id, data={"video_id": video.id, "filename": video.filename}, now=now
@@ -254,9 +283,11 @@ async def _record(
             await to_its_end(asyncio.ensure_future(asyncio.to_thread(desk.blobs.delete_source, video.id)))
 
 
-def _answer(job_id: str, *, headers: dict[str, str] | None = None) -> Response[Accepted]:
+def _answer(
+    job_id: str, *, secret: str | UnsetType = UNSET, headers: dict[str, str] | None = None
+) -> Response[Accepted]:
     status_url = f"/status/{job_id}"
-    accepted = Accepted(job_id=job_id, video_id=_video_of(job_id), status_url=status_url)
+    accepted = Accepted(job_id=job_id, video_id=_video_of(job_id), status_url=status_url, webhook_secret=secret)
     return Response(accepted, status_code=202, headers={"Location": status_url, **(headers or {})})
 
 
