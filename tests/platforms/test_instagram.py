@@ -14,7 +14,7 @@ from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms import graph
-from vidprod.platforms.base import Media
+from vidprod.platforms.base import Handle, Media, Reading
 from vidprod.platforms.instagram import Instagram
 from vidprod.platforms.simulators.instagram import FAULTS
 from vidprod.platforms.simulators.world import Fault
@@ -571,6 +571,17 @@ async def test_a_container_is_not_published_twice(stage: Callable[..., Stage]) -
     assert (await on.read(again)).state == "live"
 
 
+async def test_who_makes_a_new_container_after_a_lost_answer_posts_twice(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    on.world.order("instagram.publish", "lost_answer")
+    for _ in range(2):
+        try:
+            await on.walk()
+        except Unanswered:
+            continue
+    assert len(on.sim.posts()) == 2
+
+
 async def test_what_has_a_number_is_not_published_again(stage: Callable[..., Stage]) -> None:
     on = stage()
     handle = await on.walk()
@@ -683,6 +694,7 @@ async def test_the_newest_post_is_not_taken_for_it_just_for_being_the_newest(sta
     mine = on.sim.posts()[0].remote_id
     on.wall.pass_s(5)
     await on.walk(Post(caption="Something else"))
+    assert on.sim.posts()[-1].remote_id != mine  # what "the newest" would have been
     assert (await on.read(handle)).remote_id == mine
     del on.sim.reels[mine]
     reading = await on.read(handle)
@@ -854,6 +866,42 @@ async def test_no_error_of_a_walk_through_every_fault_tells_a_secret(stage: Call
     assert len(told) > 300
     for secret in (*on.grant.tokens, on.grant.page_token):
         assert not [one for one in told if secret in one]
+
+
+async def published(on: Stage, post: Post) -> Reading:
+    """As a publisher does it: read before anything is asked again, another container only where one is dead."""
+    handle: Handle = {}
+    for _ in range(100):
+        try:
+            handle = handle or await on.begin(post)
+            reading = await on.read(handle)
+            match reading.state:
+                case "live" if reading.settled:
+                    return reading
+                case "uploading":
+                    handle = await on.send({**handle, "stored": reading.stored})
+                case "ready":
+                    handle = await on.publish(handle)
+                case "rejected" | "absent" if reading.kind == "NEWHANDLE":
+                    handle = {}
+        except PlatformError as error:
+            if error.kind not in ("RETRY", "RECONCILE"):
+                raise
+        on.wall.pass_s(30)
+    raise AssertionError(f"{post.caption} is nowhere")
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_whatever_goes_wrong_each_post_is_public_once(stage: Callable[..., Stage], flavour: Flavour) -> None:
+    on = stage(flavour, size=4096)
+    on.sim.quota_total = 1000
+    on.world.chance = 0.3
+    for number in range(40):
+        reading = await published(on, Post(caption=f"Loaf {number}"))
+        assert reading.remote_id == on.sim.posts()[-1].remote_id
+    assert [post.title for post in on.sim.posts()] == [f"Loaf {number}" for number in range(40)]
+    assert {post.sha256 for post in on.sim.posts()} == {on.media.sha256}
+    assert sum(on.world.happened.values()) > 100
 
 
 async def test_a_container_without_an_address_to_send_to_is_none(tmp_path: Path) -> None:

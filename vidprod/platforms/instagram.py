@@ -48,7 +48,7 @@ _ROLLS = "Instagram takes so many posts of an account in any 24 hours."
 
 By = Literal["page", "user"]
 
-_log = log.get(__name__)
+_logger = log.get(__name__)
 
 
 class Instagram:
@@ -396,7 +396,7 @@ class Instagram:
         if not used:
             return
         if used >= graph.NEARLY_USED > self.used.get(grant.account_id, 0):
-            _log.warning(
+            _logger.warning(
                 "the budget of calls is nearly used", platform="instagram", account=grant.account_id, used=used
             )
         self.used[grant.account_id] = used

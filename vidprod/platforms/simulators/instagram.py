@@ -80,7 +80,7 @@ SLOW_PROCESSING_S = 600
 CONTAINER_LIFE_MS = DAY_MS = 86_400_000
 CONTAINERS_A_DAY = 400
 SHORT_S, LONG_S = 3600, 5_183_944
-SLOW_S = 0.05  # of the wall
+SLOW_S = 0.02  # of the wall
 FETCH_S = 10.0  # of the wall
 
 SCOPES: Mapping[Host, tuple[str, str]] = {
