@@ -16,6 +16,7 @@ from vidprod.domain.post import (
     merge,
     names_fields,
     render,
+    reword,
     tags_of,
     text_of,
 )
@@ -94,6 +95,13 @@ def test_a_disclosure_that_somebody_chose_stays() -> None:
     post = compose(Wording(synthetic=False), FIELDS, synthetic=True, synthetic_reason="eyes were turned")
     assert (post.synthetic, post.synthetic_reason) == (False, SAID)
     assert disclose(post, synthetic=True, reason="eyes were turned") == post
+
+
+def test_a_post_is_reworded_to_the_letter() -> None:
+    post = Post(title="before", caption="stays", synthetic=True, synthetic_reason="eyes were turned")
+    reworded = reword(post, Wording(title=" {n}\n{{x}} ", hashtags=["#a", "A"], synthetic=False))
+    assert reworded == Post(title="{n} {{x}}", caption="stays", hashtags=["a"], synthetic=False, synthetic_reason=SAID)
+    assert reword(post, Wording()) == post
 
 
 def test_hashtags_follow_the_caption_but_for_those_it_has() -> None:

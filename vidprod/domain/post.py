@@ -201,12 +201,30 @@ def compose(wording: Wording, fields: Fields, *, synthetic: bool = False, synthe
         **said
         | disclosed
         | {
-            "title": " ".join(render(wording.title or "", fields).split()),
+            "title": _one_line(render(wording.title or "", fields)),
             "caption": render(wording.caption or "", fields).strip(),
             "hashtags": clean_hashtags(render(tag, fields) for tag in wording.hashtags or []),
             "privacy": wording.privacy,
         }
     )
+
+
+def reword(post: Post, wording: Wording) -> Post:
+    """`post` with what `wording` says, to the letter: that is no template."""
+    said = {name: value for name in Wording.__struct_fields__ if (value := getattr(wording, name)) is not None}
+    if wording.title is not None:
+        said["title"] = _one_line(wording.title)
+    if wording.caption is not None:
+        said["caption"] = wording.caption.strip()
+    if wording.hashtags is not None:
+        said["hashtags"] = clean_hashtags(wording.hashtags)
+    if wording.synthetic is not None:
+        said["synthetic_reason"] = SAID
+    return msgspec.structs.replace(post, **said)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def clean_hashtags(hashtags: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -24,6 +25,7 @@ from vidprod.web import (
     pages,
     problems,
     public,
+    publications,
     segments,
 )
 from vidprod.web.desk import Connects, Desk
@@ -83,6 +85,7 @@ def create_app(
             segments.retry,
             public.get_public,
             *accounts.HANDLERS,
+            *publications.HANDLERS,
             events.list_events,
             events.stream_events,
             endpoints.list_endpoints,
@@ -110,7 +113,7 @@ def create_app(
         dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
         middleware=[
             metrics.CountRequests(),
-            guard.RefuseOtherHosts([config.host, *config.hosts]),
+            guard.RefuseOtherHosts([config.host, *config.hosts, *_public_name(config)]),
             guard.RefuseOtherSites(),
         ],
         before_send=[guard.add_headers],
@@ -119,3 +122,9 @@ def create_app(
         state=State({"stopping": desk.stopping}),
         logging_config=None,  # ours is set up by who starts the daemon
     )
+
+
+def _public_name(config: Config) -> list[str]:
+    """By which browsers and platforms come to the public address."""
+    name = urlsplit(config.public_url).hostname
+    return [name] if name else []

@@ -12,7 +12,7 @@ from vidprod.domain.ids import is_id
 from vidprod.domain.job import FINAL, STATES
 from vidprod.domain.video import Video
 from vidprod.errors import BadRequest
-from vidprod.store.sqlite import Tables, lifecycle
+from vidprod.store.sqlite import Tables, lifecycle, steering
 from vidprod.web.desk import Desk, checked
 from vidprod.web.reading import read
 from vidprod.web.views import JobView, view_job
@@ -98,7 +98,8 @@ async def retry_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobVi
 
 @delete("/v1/jobs/{job_id:str}", status_code=204)
 async def delete_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Response[None]:
-    """Delete a job, its segments and, when no other job uses it, its video. One that runs is cancelled first."""
+    """Delete a job, its segments and, when no other job uses it, its video. One that runs is cancelled first, and so is
+    what is planned of it; refused while a segment is on its way to a platform."""
     checked(job_id, "job")
 
     def remove(db: Tables) -> Video | None:
@@ -107,6 +108,7 @@ async def delete_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Resp
         if job.state not in FINAL:
             lifecycle.cancel_job(db, job, now=now)
         db.tasks.cancel_of_job(job_id, now=now)  # of a job that is over: segments that are made again
+        steering.end_with_job(db, job_id, now=desk.clock())
         video = db.jobs.delete(job_id)
         db.events.record("job.deleted", job_id=job_id, now=now)
         return video

@@ -1,7 +1,9 @@
 """What the planner asks of publications: when an account is busy, what came before, what is held."""
 
+from collections.abc import Sequence
+
 from vidprod.store.sqlite.connection import Row
-from vidprod.store.sqlite.table import Table
+from vidprod.store.sqlite.table import Table, to_json
 
 _DAY_MS = 86_400_000
 
@@ -69,6 +71,22 @@ class Plans(Table):
             since=since,
             after=after,
         )
+
+    def about(self, publication_ids: Sequence[str]) -> dict[str, Row]:
+        """Of each its `segment_index`, `filename` and `account_name`; the first two are null once the job is gone."""
+        rows = self._all(
+            """
+            select publication.id, segment."index" as segment_index, video.filename, account.name as account_name
+            from json_each(:ids) as wanted
+            cross join publication on publication.id = wanted.value
+            cross join account on account.id = publication.account_id
+            left join segment on segment.id = publication.segment_id
+            left join job on job.id = publication.job_id
+            left join video on video.id = job.video_id
+            """,
+            ids=to_json(publication_ids),
+        )
+        return {row["id"]: row for row in rows}
 
     def held(self, *, before: int, limit: int) -> list[str]:
         """Ids of what was due before `before`, unix ms, was never begun, and may not go out: its account or everything

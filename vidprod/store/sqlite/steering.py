@@ -1,0 +1,116 @@
+"""What people ask of a publication: each is one move with its event, inside one transaction. Times are unix ms of
+publishing's clock. What is not possible any more raises Conflict and says why."""
+
+from vidprod.domain.post import Post, Wording, reword
+from vidprod.domain.publication import OVER, Publication, why_not_cancel
+from vidprod.domain.target import parse_when
+from vidprod.errors import BadSlot, Conflict
+from vidprod.store.sqlite.announce import announce
+from vidprod.store.sqlite.planning import next_free_slot, refuse_faults, refuse_past, runs_at
+from vidprod.store.sqlite.tables import Tables
+
+
+def approve(db: Tables, publication_id: str, *, now: int) -> Publication:
+    """It may go out when it is due."""
+    before = db.publications.get(publication_id)
+    approved = db.publications.approve(before, now=now)
+    if before.approved_at is None:
+        announce(db, "approved", approved, now=now)
+    return approved
+
+
+def cancel(db: Tables, publication_id: str, *, now: int) -> Publication:
+    """It does not go out. Raises Conflict where something of it may be public."""
+    cancelled = db.publications.cancel(db.publications.get(publication_id), now=now)
+    announce(db, "cancelled", cancelled, now=now)
+    return cancelled
+
+
+def retry(
+    db: Tables, publication_id: str, *, wording: Wording | None = None, post: Post | None = None, now: int
+) -> Publication:
+    """What was rejected is tried anew, at once; in other words where they are given."""
+    retried = db.publications.retry(db.publications.get(publication_id), now=now)
+    if wording is not None or post is not None:
+        retried = _reworded(db, retried, wording, post)
+    announce(db, "scheduled", retried, now=now)
+    return retried
+
+
+def check(db: Tables, publication_id: str, *, now: int) -> Publication:
+    """The platform is asked at once what became of it."""
+    return db.publications.check(db.publications.get(publication_id), now=now)
+
+
+def publish(db: Tables, publication_id: str, *, now: int) -> Publication:
+    """It goes out now, also where it was missed. Whoever says so approves of it."""
+    publication = db.publications.get(publication_id)
+    if publication.needs_approval and publication.approved_at is None and publication.state == "scheduled":
+        publication = db.publications.approve(publication, now=now)
+    publication = db.publications.reschedule(publication, due_at=now, when="now")
+    announce(db, "changed", publication, now=now)
+    return publication
+
+
+def change(
+    db: Tables,
+    publication_id: str,
+    *,
+    when: str | None = None,
+    wording: Wording | None = None,
+    post: Post | None = None,
+    now: int,
+) -> Publication:
+    """Another time, or other words.
+
+    Args:
+        when: "now", "slot" (the next one that is free) or a time with its offset.
+        wording: what it names is said instead.
+        post: said instead of all, to the letter.
+    Raises:
+        BadTarget, BadSlot, BadWording: the time is over, the account has no slots, or the platform would refuse what
+            is said.
+    """
+    publication = db.publications.get(publication_id)
+    if wording is not None or post is not None:
+        publication = _reworded(db, publication, wording, post)
+    if when is not None:
+        publication = _moved(db, publication, when, now=now)
+    announce(db, "changed", publication, now=now)
+    return publication
+
+
+def _moved(db: Tables, publication: Publication, when: str, *, now: int) -> Publication:
+    asked = parse_when(when)
+    refuse_past(asked, now=now)
+    due_at: int | None = now if asked.at is None else max(now, asked.at)
+    if asked.when == "slot":
+        due_at = next_free_slot(db, publication, now=now)
+    if due_at is None:
+        raise BadSlot("the account has no slots", hint='Name a time, or "now".')
+    run_at = runs_at(db.accounts.get(publication.account_id), due_at, now=now)
+    return db.publications.reschedule(publication, due_at=due_at, when=asked.when, run_at=run_at)
+
+
+def _reworded(db: Tables, publication: Publication, wording: Wording | None, post: Post | None) -> Publication:
+    segment = db.segments.get(publication.segment_id)
+    account = db.accounts.get(publication.account_id)
+    said = publication.post if post is None else post
+    if wording is not None:
+        said = reword(said, wording)
+    refuse_faults(said, segment, account)
+    return db.publications.edit(publication, said)
+
+
+def end_with_job(db: Tables, job_id: str, *, now: int) -> None:
+    """The job is going to be deleted: what of it is planned does not go out. Raises Conflict where something is on its
+    way to a platform: its file is still needed."""
+    for publication in db.publications.of_job(job_id):
+        if publication.state in OVER:
+            continue
+        if why := why_not_cancel(publication):
+            raise Conflict(
+                f"a segment of the job is on its way to {publication.platform}: {why}",
+                hint="Wait until that publication is over, then delete the job.",
+            )
+        cancel(db, publication.id, now=now)
