@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.store.test_planning import Plan
 from tests.web.conftest import Live, running
+from vidprod.domain.account import AccountSettings
 from vidprod.errors import PlatformError
 from vidprod.platforms.simulators.app import Far, far_end, simulators
 from vidprod.platforms.simulators.oauth import pressed
@@ -253,7 +256,7 @@ async def test_the_way_back_is_this_machine_or_the_public_address(tmp_path: Path
         )
         assert elsewhere.status_code == 409
         assert "set public_url" in elsewhere.json()["hint"]
-    async with browsing(tmp_path / "b", public_url="https://video.example", hosts=("video.example",)) as browser:
+    async with browsing(tmp_path / "b", public_url="https://video.example") as browser:
         for host in ("video.example", "192.168.1.5:8000"):
             answer = await browser.live.client.post(
                 "/v1/accounts/connect", json={"platform": "tiktok"}, headers={"Host": host}
@@ -326,6 +329,16 @@ async def test_settings_that_make_no_sense_are_named(browser: Browser) -> None:
         assert answer.status_code in (400, 422)
         assert says in answer.text
     assert (await browser.accounts())[0] == account
+
+
+async def test_what_is_planned_in_slots_moves_to_the_new_ones(live: Live) -> None:
+    plan = Plan(live.store, now=time.time_ns() // 1_000_000)
+    account = await plan.connect(AccountSettings(zone="Europe/Paris", slots=["Mon 12:00"]))
+    await plan.ready(await plan.upload(account))
+    assert [at[:3] + at[6:] for at in await plan.times()] == ["Mon 12:00"] * 3
+    answer = await live.client.patch(f"/v1/accounts/{account.id}", json={"slots": ["Tue 18:00"]})
+    assert answer.status_code == 200
+    assert [at[:3] + at[6:] for at in await plan.times()] == ["Tue 18:00"] * 3
 
 
 async def test_an_account_is_paused_and_resumed(browser: Browser) -> None:

@@ -42,7 +42,7 @@ WARN_DAYS = (1, 7, 14)
 _DAY_MS = 86_400_000
 _KEEP_ALIVE_MS = 7 * _DAY_MS
 _RENEW_ALONE_MS = 30 * _DAY_MS  # of a token that renews itself
-_CLOSES_WITHIN_S = 5.0
+_CLOSES_WITHIN_S = 1.5  # after the drain, within the 10 s that a stop may take
 
 _logger = log.get(__name__)
 
