@@ -163,7 +163,8 @@ class Jobs(Table):
         the source file may go once this is committed. Events and answers stay.
 
         Raises:
-            Conflict: the job is processing, a task of it still runs, or a segment of it is to be made again.
+            Conflict: the job is processing, a task of it still runs, a segment of it is to be made again, or one is on
+                its way to an account.
         """
         job = self.get(job_id)
         busy = self._value(
@@ -175,6 +176,18 @@ class Jobs(Table):
         )
         if job.state == "processing" or busy:
             raise Conflict(f"the job {job_id} is processing", hint="Cancel it first.")
+        if planned := self._value(
+            """
+            select count(*) from publication
+            where job_id = :id and state not in ('published', 'rejected', 'cancelled')
+            """,
+            id=job_id,
+        ):
+            raise Conflict(
+                f"{planned} publications of the job {job_id} are not over",
+                code="being_published",
+                hint="Cancel them first, or wait for them.",
+            )
         self._run("delete from job where id = :id", id=job_id)
         row = self._one(
             """
@@ -188,7 +201,7 @@ class Jobs(Table):
 
     def mark_media_deleted(self, job_id: str, *, now: int) -> Job:
         """The segments' files of a finished job may go once this is committed. Said twice, the first time stays.
-        While a segment is made again they stay."""
+        While a segment is made again, or is on its way to an account, they stay."""
         return self._moved(
             """
             update job
@@ -197,6 +210,9 @@ class Jobs(Table):
                 and not exists (
                     select 1 from task
                     where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
+                and not exists (
+                    select 1 from publication
+                    where job_id = job.id and state not in ('published', 'rejected', 'cancelled'))
             returning *
             """,
             job_id,
@@ -205,8 +221,8 @@ class Jobs(Table):
         )
 
     def media_prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
-        """Jobs that were over before `before_ms` and whose segments still have their files, and none is made again,
-        longest over first."""
+        """Jobs that were over before `before_ms` and whose segments still have their files, and none is made again or on
+        its way to an account, longest over first."""
         rows = self._all(
             """
             select * from job
@@ -214,6 +230,9 @@ class Jobs(Table):
                 and not exists (
                     select 1 from task
                     where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
+                and not exists (
+                    select 1 from publication
+                    where job_id = job.id and state not in ('published', 'rejected', 'cancelled'))
             order by finished_at
             limit :limit
             """,
@@ -223,7 +242,7 @@ class Jobs(Table):
         return [_job(row) for row in rows]
 
     def prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
-        """Jobs that were over before `before_ms`, and make nothing again, longest over first."""
+        """Jobs that were over before `before_ms`, make nothing again and publish nothing, longest over first."""
         rows = self._all(
             """
             select * from job
@@ -231,6 +250,9 @@ class Jobs(Table):
                 and not exists (
                     select 1 from task
                     where job_id = job.id and kind = 'remake' and state in ('available', 'running'))
+                and not exists (
+                    select 1 from publication
+                    where job_id = job.id and state not in ('published', 'rejected', 'cancelled'))
             order by finished_at
             limit :limit
             """,

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from vidprod.domain.job import Job
+from vidprod.domain.publication import ACTIVE
 from vidprod.domain.recipe import GAZE_OPTIONS, parse_recipe
 from vidprod.domain.segment import Segment
 from vidprod.domain.task import OPTIONAL, STEPS, Task
@@ -48,8 +49,8 @@ def remake_segment(
     Raises:
         NotFound: there is no such segment.
         BadRecipe: naming every fault of `asked`.
-        Conflict: its job is not completed, its take or its own file is gone, its picture is copied, or it is being
-            made already.
+        Conflict: its job is not completed, its take or its own file is gone, its picture is copied, it is being made
+            already, or its file is being published.
     """
     segment = db.segments.get(segment_id)
     job = _remakable(db, segment)
@@ -108,6 +109,12 @@ def _remakable(db: Tables, segment: Segment) -> Job:
         )
     if db.tasks.live_of_segment(segment.id) is not None:
         raise Conflict(f"the segment {segment.id} is being made again already", hint="Wait for it.")
+    if any(publication.state in ACTIVE for publication in db.publications.of_segment(segment.id)):
+        raise Conflict(
+            f"the segment {segment.id} is being published as it is",
+            code="being_published",
+            hint="Wait for it, or cancel the publication.",
+        )
     return job
 
 
