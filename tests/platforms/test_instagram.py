@@ -476,6 +476,15 @@ async def test_a_container_may_be_unknown_at_first_and_is_gone_only_later(stage:
     assert (reading.state, reading.kind) == ("gone", "NEWHANDLE")
 
 
+async def test_a_container_that_is_said_to_have_expired_is_gone_but_maybe_public(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.walk()
+    del handle["media_id"]
+    on.world.order("instagram.status", "-2/2207020")
+    assert (await on.read(handle)).state == "gone"
+    assert (await on.read(handle)).state == "live"
+
+
 @pytest.mark.parametrize("fault", ["500", "503", "html", "2", "80002"])
 async def test_a_reading_that_fails_says_nothing_of_the_post(stage: Callable[..., Stage], fault: str) -> None:
     on = stage()

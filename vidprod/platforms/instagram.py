@@ -315,12 +315,12 @@ class Instagram:
         )
 
     def _lost(self, handle: Handle, answer: Answer) -> Reading:
-        """Of a container that is not known: too early, or gone. Raises PlatformError: nothing is known of it."""
+        """Of a container that is not known: gone, or it is too early to ask. That is no proof that it was not published
+        before. Raises PlatformError: nothing is known of it."""
         error = graph.error_of(answer)
-        if error.kind == "NEWHANDLE":
-            return Reading(state="absent", kind="NEWHANDLE", code=error.code, said=str(error))
         unknown = graph.numbers(answer)[1] == graph.NO_SUCH_CONTAINER
-        if unknown and graph.at(answer) - int(handle["begun_at"]) > _EARLY_MS:
+        late = graph.at(answer) - int(handle["begun_at"]) > _EARLY_MS
+        if error.kind == "NEWHANDLE" or (unknown and late):
             return Reading(state="gone", kind="NEWHANDLE", code=error.code, said=str(error))
         raise error
 
