@@ -16,6 +16,7 @@ _COMMANDS = {
     "accounts": "Connect YouTube, TikTok and Instagram accounts, pause them, give them back.",
     "dead": "Look at the tasks that were given up, and try them again.",
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
+    "webhooks": "Have events sent to addresses of yours, and see how that went.",
     "config": "Print the settings in effect and where each comes from.",
 }
 
