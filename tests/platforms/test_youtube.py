@@ -389,10 +389,11 @@ async def test_the_video_of_a_session_that_is_gone_is_found_at_the_channel(tube:
     earlier = await tube.upload(tube.media(seed=2))  # same title, same size, before
     tube.wall.at += HOUR_MS // 2
     handle = await tube.begin(media)
-    await tube.upload(tube.media(300_001))  # same title, another size
     tube.world.order("youtube.put", "lost_answer")
     with pytest.raises(Unanswered):
         await tube.send(handle, media)
+    await tube.upload(tube.media(300_001))  # same title, after it, another size
+    await tube.upload(tube.media(), post(title="Part 2"))
     tube.world.order("youtube.probe", "gone")
     reading = await tube.youtube.read(tube.grant, handle, media)
     assert reading.state == "processing"

@@ -124,7 +124,7 @@ class Tube:
         url = httpx.URL(pressed(asked.url, account=account, scopes=scopes))
         if without:
             url = url.copy_remove_param(without)
-        async with httpx.AsyncClient(transport=self.transport) as browser:
+        async with httpx.AsyncClient(transport=self.transport, trust_env=False) as browser:
             answer = await browser.get(url)
         back = httpx.URL(answer.headers["location"])
         assert back.params["state"] == "s1"
@@ -134,5 +134,5 @@ class Tube:
         """One plain request, with the channel's token."""
         access = self.grant.issued.access_token if token is None else token
         headers = {**({"Authorization": f"Bearer {access}"} if access else {}), **more.pop("headers", {})}
-        async with httpx.AsyncClient(transport=self.transport) as client:
+        async with httpx.AsyncClient(transport=self.transport, trust_env=False) as client:
             return await client.request(method, url, headers=headers, **more)
