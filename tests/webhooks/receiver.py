@@ -49,6 +49,7 @@ class Receiver:
     open_now: int = 0
     most_open: int = 0
     sent: int = 0  # bytes of huge answers that were taken
+    remembers: bool = True  # requests
     requests: list[Request] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -83,7 +84,8 @@ class Receiver:
         request = Request(path=path, headers=headers, body=body, at_s=time.time(), method=method)
         said = self.behave(request)
         async with self.changed:
-            self.requests.append(request)
+            if self.remembers:
+                self.requests.append(request)
             self.changed.notify_all()
         if isinstance(said, bytes):
             writer.write(said)

@@ -79,26 +79,19 @@ class Endpoints(Table):
             raise NotFound(f"there is no endpoint {endpoint_id}")
         return bytes(sealed)
 
-    def sealed(self) -> Sequence[tuple[str, bytes]]:
-        """The id and the sealed secrets of each."""
-        return [(row["id"], bytes(row["secrets"])) for row in self._all("select id, secrets from endpoint order by id")]
-
-    def reseal(self, endpoint_id: str, sealed: bytes, *, was: bytes) -> None:
-        """The same secrets, sealed anew. Raises Conflict when they have changed since they were read."""
+    def rotate(self, endpoint_id: str, sealed: bytes, *, was: bytes, now: int) -> Endpoint:
+        """Raises Conflict when the secrets have changed since they were read, NotFound."""
+        before = self.get(endpoint_id)
         self._expect(
             self._run(
-                "update endpoint set secrets = :sealed where id = :id and secrets = :was",
+                "update endpoint set secrets = :sealed, rotated_at = :now where id = :id and secrets = :was",
                 id=endpoint_id,
                 sealed=sealed,
                 was=was,
+                now=now,
             ),
-            f"the secrets of the endpoint {endpoint_id} have changed meanwhile",
+            f"the secrets of the endpoint {before.id} have changed meanwhile",
         )
-
-    def rotate(self, endpoint_id: str, sealed: bytes, *, was: bytes, now: int) -> Endpoint:
-        """Raises Conflict when the secrets have changed since they were read, NotFound."""
-        self.reseal(endpoint_id, sealed, was=was)
-        self._run("update endpoint set rotated_at = :now where id = :id", id=endpoint_id, now=now)
         return self.get(endpoint_id)
 
     def edit(self, endpoint: Endpoint) -> Endpoint:
