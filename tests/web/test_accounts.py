@@ -386,6 +386,18 @@ async def test_tokens_are_forgotten_though_the_platform_does_not_answer(browser:
     assert (await browser.live.client.delete(f"/v1/accounts/{account['id']}")).json()["state"] == "disconnected"
 
 
+async def test_what_can_be_given_is_described(live: Live) -> None:
+    document = (await live.client.get("/openapi.json")).json()
+    shown = document["components"]["schemas"]
+    for method, path, field in (
+        ("post", "/v1/accounts/connect", "platform"),
+        ("patch", "/v1/accounts/{account_id}", "slots"),
+    ):
+        body = document["paths"][path][method]["requestBody"]["content"]["application/json"]["schema"]
+        assert field in shown[body["$ref"].rpartition("/")[2]]["properties"]
+    assert "/oauth/{platform}" not in document["paths"]  # it is the platforms'
+
+
 async def test_an_account_that_is_not_there_is_not_found(live: Live) -> None:
     for method, path in (("PATCH", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume")):
         for account_id in ("acc_00000000000000000000000000", "nobody"):

@@ -10,11 +10,14 @@ from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.serialization import encode_json
 
 from vidprod import __version__
+from vidprod.domain.account import AccountSettings
 from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.domain.target import FIELDS
+from vidprod.web.accounts import ConnectOrder
 from vidprod.web.desk import HttpRequest
 from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
 from vidprod.web.problems import MEDIA_TYPE, Problem
+from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
 from vidprod.web.reading import read
 from vidprod.web.uploads.order import PRIORITIES, WEBHOOK
 
@@ -32,6 +35,12 @@ _RENDER_REFUSALS = {
     "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
 }
 _BODIES: dict[tuple[str, str], type] = {  # read by hand
+    ("post", "/v1/accounts/connect"): ConnectOrder,
+    ("patch", "/v1/accounts/{account_id}"): AccountSettings,
+    ("post", "/v1/publications"): PublicationOrder,
+    ("patch", "/v1/publications/{publication_id}"): PublicationEdit,
+    ("post", "/v1/publications/{publication_id}/retry"): Rewording,
+    ("post", "/v1/posts/preview"): Draft,
     ("post", "/v1/endpoints"): NewEndpoint,
     ("patch", "/v1/endpoints/{endpoint_id}"): EndpointEdit,
     ("post", "/v1/endpoints/{endpoint_id}/replay"): Span,
