@@ -105,6 +105,10 @@ class Platforms:
             self._publishers = publishers(self._reached(), self.config, now=self._now)
         return self._of(self._publishers, platform, flavour)
 
+    def wire(self) -> "Wire":
+        """The one they share."""
+        return self._reached()
+
     def app(self, platform: Platform, flavour: Flavour) -> App | None:
         """As `app` of this configuration."""
         return app(self.config, platform, flavour)
@@ -118,7 +122,7 @@ class Platforms:
         if self._wire is None:
             from vidprod.platforms.wire import Wire
 
-            self._wire = Wire(simulator_url=self.config.simulator_url)
+            self._wire = Wire(simulator_url=self.config.simulator_url, bytes_per_s=self.config.publish_bytes_per_s)
         return self._wire
 
     @staticmethod

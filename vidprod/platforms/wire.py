@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from vidprod.errors import PlatformError, Unanswered
+from vidprod.platforms.pace import Pace
 
 MOST_BYTES = 4 << 20  # of an answer
 _CONNECT_S = 15.0
@@ -38,12 +39,16 @@ class Answer:
 class Wire:
     """Requests to platforms, over one pool of connections."""
 
-    def __init__(self, *, simulator_url: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self, *, simulator_url: str = "", transport: httpx.AsyncBaseTransport | None = None, bytes_per_s: int = 0
+    ) -> None:
         """
         Args:
             transport: another way than the network: a simulator in this process.
+            bytes_per_s: of all bodies that are streamed, together; 0: as fast as it goes.
         """
         self.simulator_url = simulator_url.rstrip("/")
+        self._pace = Pace(bytes_per_s) if bytes_per_s else None
         self._client = httpx.AsyncClient(
             transport=transport,
             follow_redirects=False,
@@ -93,6 +98,8 @@ class Wire:
             PlatformError: kind RETRY, code "not_sent": no connection came about, so nothing was asked.
             Unanswered: it was sent, in part or whole, and no answer came.
         """
+        if self._pace is not None and isinstance(content, AsyncIterable):
+            content = self._pace(content)
         more: dict[str, Any] = {"content": content} if content is not None else {}
         if form is not None:
             more["data"] = dict(form)
