@@ -468,6 +468,10 @@ async def test_tokens_whose_key_is_gone_wait_for_it(room: Room) -> None:
     with pytest.raises(PlatformError) as raised:
         await keeper.token(account_id)
     assert (raised.value.kind, raised.value.code) == ("RETRY", "seal_broken")
+    room.at[0] += 8 * DAY
+    await keeper.refresh_due()
+    assert room.platform.asked == []
+    room.at[0] -= 8 * DAY
     assert (await room.account(account_id)).state == "connected"
     assert await room.keeper.token(account_id) == "access-0"
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from vidprod.domain.account import Account
 from vidprod.domain.ids import new_id
 from vidprod.domain.job import Fault, Job, Priority
 from vidprod.domain.recipe import Recipe
@@ -42,6 +43,21 @@ def a_segment(job_id: str, *, index: int = 0, now: int = NOW) -> Segment:
         in_us=index * 60_000_000,
         out_us=(index + 1) * 60_000_000,
         created_at=now,
+    )
+
+
+def an_account(*, external_id: str = "UC1", name: str = "Ann") -> Account:
+    return Account(
+        id=new_id("acc", now=NOW),
+        platform="youtube",
+        external_id=external_id,
+        name=name,
+        username="@ann",
+        state="connected",
+        scopes=["youtube.upload"],
+        notices=["This Google project is not audited: uploads will be private."],
+        connected_at=NOW,
+        access_expires_at=NOW + 3600_000,
     )
 
 

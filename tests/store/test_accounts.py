@@ -3,28 +3,13 @@
 import msgspec
 import pytest
 
-from tests.store.given import NOW
+from tests.store.given import NOW, an_account
 from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
 from vidprod.store.sqlite.standing import disconnect_account, need_reauth, pause_account, resume_account
-
-
-def an_account(*, external_id: str = "UC1", name: str = "Ann") -> Account:
-    return Account(
-        id=new_id("acc", now=NOW),
-        platform="youtube",
-        external_id=external_id,
-        name=name,
-        username="@ann",
-        state="connected",
-        scopes=["youtube.upload"],
-        notices=["This Google project is not audited: uploads will be private."],
-        connected_at=NOW,
-        access_expires_at=NOW + 3600_000,
-    )
 
 
 async def connected(store: Store, *, external_id: str = "UC1", name: str = "Ann") -> Account:

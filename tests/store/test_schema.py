@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from tests.store.given import FAULT, NOW, a_rendition, a_segment, claim, upload
+from tests.store.given import FAULT, NOW, a_rendition, a_segment, an_account, claim, upload
 from vidprod.domain.job import Job
 from vidprod.errors import StoreError
 from vidprod.store.sqlite import Store, Tables
+from vidprod.store.sqlite.accounts import Connecting
 from vidprod.store.sqlite.table import to_json
 
 NONSENSE = [
@@ -85,6 +86,25 @@ NONSENSE = [
     ("video", "info = '[]'"),
     ("video", "info = 'x'"),
     ("video", "filename = null"),
+    # an account, one that is being connected
+    ("account", "state = 'paused'"),
+    ("account", "state = 'disconnected'"),  # while its tokens stay
+    ("account", "tokens = null"),
+    ("account", "platform = 'myspace'"),
+    ("account", "flavour = 'google_login'"),
+    ("account", "external_id = ''"),
+    ("account", "settings = '[]'"),
+    ("account", "scopes = 'a b'"),
+    ("account", "notices = '{}'"),
+    ("account", "paused_at = 'now'"),
+    ("account", "refreshing_at = -1"),
+    ("account", "connected_at = null"),
+    ("account", "id = 'acc_1'"),
+    ("account", "id = 'job_' || substr(id, 5)"),
+    ("connecting", "state_hash = 'abc'"),
+    ("connecting", "platform = ''"),
+    ("connecting", "sealed = 'text'"),
+    ("connecting", "sealed = null"),
     # an event, an answer, the pulse
     ("event", "type = ''"),
     ("event", "type = 'created'"),
@@ -104,6 +124,10 @@ async def one_of_each(store: Store) -> Job:
     def write(db: Tables) -> None:
         db.segments.add_all([a_segment(job.id)])
         db.answers._run("insert into answer values ('k', 'f', 'j', 1)")
+        db.accounts.add(an_account(), b"sealed")
+        db.accounts.begin_connecting(
+            Connecting(state_hash="a" * 64, platform="youtube", flavour="", sealed=b"sealed", created_at=NOW)
+        )
 
     await store.write(write)
     await store.pulse(now=NOW)
@@ -114,7 +138,9 @@ async def sql(store: Store, statement: str, **values: Any) -> int:
     return await store.write(lambda db: db.jobs._run(statement, **values))
 
 
-@pytest.mark.parametrize("table", ["task", "job", "segment", "video", "event", "answer", "pulse"])
+@pytest.mark.parametrize(
+    "table", ["task", "job", "segment", "video", "account", "connecting", "event", "answer", "pulse"]
+)
 async def test_nonsense_is_refused(store: Store, table: str) -> None:
     await one_of_each(store)
     for nonsense in [values for name, values in NONSENSE if name == table]:
@@ -136,6 +162,9 @@ async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) ->
         ("segment", "state = 'ready', ready_at = 5, rendition = '{}'"),
         ("segment", "deleted_at = 6, making = 2, recipe = '{}'"),
         ("video", "state = 'deleted', deleted_at = 8, extension = 'mp4', info = '{}'"),
+        ("account", "state = 'needs_reauth', fault = 'revoked', paused_at = 5, parked_until = 6, refreshing_at = 7"),
+        ("account", "state = 'disconnected', tokens = null"),
+        ("connecting", "platform = 'instagram', flavour = 'facebook_login'"),
         ("event", "type = 'job.made', data = '{}'"),
         ("answer", "key = 'k2'"),
         ("pulse", "at = 9"),

@@ -177,13 +177,15 @@ class Keeper:
         now = self._clock.now()
         found = await self._store.read(
             lambda db: [
-                (account, db.accounts.refreshing_at(account.id))
+                (account, db.accounts.refreshing_at(account.id), db.accounts.tokens(account.id))
                 for account in db.accounts.list()
                 if account.state == "connected"
             ]
         )
-        for account, mark in found:
-            if mark is not None or _is_due(account, now=now):
+        for account, mark, sealed in found:
+            if (key_id := self._vault.sealed_with(sealed)) not in self._vault.key_ids:
+                _logger.error("tokens cannot be opened: their key is missing", account=account.id, sealed_with=key_id)
+            elif mark is not None or _is_due(account, now=now):
                 await self._look_after(account)
         await self._store.write(lambda db: _warn_all(db, now=self._clock.now()))
 
