@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -697,3 +698,52 @@ async def test_the_bytes_that_arrive_are_those_of_the_file(tube: Tube) -> None:
         except PlatformError:
             continue
     assert [post.sha256 for post in tube.sim.posts()] == [hashlib.sha256(media.path.read_bytes()).hexdigest()]
+
+
+# --- all of it together
+
+
+async def publish(tube: Tube, media: Media, dice: random.Random, *, careful: bool = True) -> None:
+    """As the publisher does: a handle is kept, what `send` brings is lost now and then, and the platform is read.
+
+    Args:
+        careful: False: after a failure it begins anew.
+    """
+    handle: Handle | None = None
+    for _ in range(200):
+        try:
+            if handle is None:
+                handle = await tube.begin(media)
+            reading = await tube.youtube.read(tube.grant, handle, media)
+            if reading.state in ("processing", "live"):
+                return
+            if reading.state == "absent":
+                handle = None
+                continue
+            after = await tube.send(handle, media)
+            handle = after if dice.random() < 0.5 else handle | {"stored": reading.stored}
+        except PlatformError as error:
+            if error.kind == "NEWHANDLE" or not careful:
+                handle = None
+    raise AssertionError("it never ended")
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_through_faults_at_every_point_each_clip_gets_there_once(tmp_path: Path, seed: int) -> None:
+    """Clips of one title and one size: nothing but their sessions and times tells them apart."""
+    tube, dice = Tube(tmp_path, uploads_per_day=10_000, seed=seed, chance=0.3), random.Random(seed)
+    clips = [tube.media(400_000, seed=number) for number in range(8)]
+    for media in clips:
+        tube.wall.at += 5000
+        await publish(tube, media, dice)
+    assert [post.sha256 for post in tube.sim.posts()] == [media.sha256 for media in clips]
+    assert sum(tube.world.happened.values()) > 10
+
+
+async def test_through_the_same_faults_who_begins_anew_posts_twice(tmp_path: Path) -> None:
+    """The twin."""
+    tube, dice = Tube(tmp_path, uploads_per_day=10_000, seed=0, chance=0.3), random.Random(0)
+    for number in range(8):
+        tube.wall.at += 5000
+        await publish(tube, tube.media(400_000, seed=number), dice, careful=False)
+    assert len(tube.sim.posts()) > 8

@@ -73,9 +73,9 @@ class Right:
 class Tube:
     """Everything of one test."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, seed: int = 1, chance: float = 0.0, **options: Any) -> None:
         self.wall = Wall()
-        self.world = World(wall=self.wall, seed=1)
+        self.world = World(wall=self.wall, seed=seed, chance=chance)
         self.sim = YouTubeSim(self.world, **options)
         self.transport = SimTransport(application(self.sim.handlers()))
         self.wire = Wire(simulator_url=self.world.base_url, transport=self.transport)
