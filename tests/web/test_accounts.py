@@ -281,6 +281,15 @@ async def test_a_platform_that_is_not_set_up_says_what_to_set(live: Live) -> Non
     assert all("Set " in one["hint"] for one in logins)
 
 
+async def test_an_order_that_makes_no_sense_is_refused(browser: Browser) -> None:
+    stranger: Any = {"platform": "youtube", "flavour": "facebook_login"}
+    for order in ({"platform": "myspace"}, {}, stranger, {"platforms": 1}, []):
+        answer = await browser.live.client.post("/v1/accounts/connect", json=order)
+        assert answer.status_code in (400, 422), answer.text
+    answer = await browser.live.client.post("/v1/accounts/connect", content=b"{")
+    assert answer.status_code == 422
+
+
 async def test_a_platform_that_cannot_be_reached_is_no_fault_of_the_person(browser: Browser) -> None:
     back = await browser.press(await browser.ask("youtube"), CHANNEL)
     browser.far.world.order("youtube.token", "500")

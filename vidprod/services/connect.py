@@ -116,9 +116,12 @@ class Connector:
             flavour: of Instagram; "": the one that is configured, Facebook Login first.
             direct: of TikTok, the permission to post, and not only to leave drafts, is asked for too.
         Raises:
+            BadRequest: the platform has no such login.
             Conflict: the settings do not say how this installation is known there.
         """
         flavour = flavour or self._usual(platform)
+        if (platform, flavour) not in WAYS:
+            raise BadRequest(f"flavour={flavour}: {NAMES[platform]} has no such login.")
         app = self._app(platform, flavour, origin=origin)
         state, redirect_uri = secrets.token_urlsafe(32), f"{origin}/oauth/{platform}"
         asked = self._ways.login(platform, flavour).ask(app, redirect_uri=redirect_uri, state=state, direct=direct)
@@ -147,7 +150,8 @@ class Connector:
             raise NotConnected(_denied(name, answer))
         try:
             promise = _promise.decode(self._vault.open(begun.sealed, place=_place(begun.state_hash)))
-            app = self._app(begun.platform, begun.flavour, origin="")
+            origin = promise.redirect_uri.removesuffix(f"/oauth/{platform}")
+            app = self._app(begun.platform, begun.flavour, origin=origin)
             tokens, found = await self._identified(begun, app, promise, code=answer["code"])
         except (PlatformError, Conflict, SealBroken) as error:
             _logger.warning("an account was not connected", platform=begun.platform, why=str(error))
