@@ -24,7 +24,8 @@ _CODE_S = 600
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:30rem;margin:3rem auto;padding:0 1rem}"
-    "fieldset{border:1px solid #999;border-radius:8px;margin:1rem 0}label{display:block;padding:.3rem 0}"
+    "fieldset{border:1px solid #999;border-radius:8px;margin:1rem 0;min-width:0}"
+    "label{display:block;padding:.3rem 0;overflow-wrap:anywhere}:root{color-scheme:light dark}"
     "button{font:inherit;padding:.5rem 1.5rem;margin-right:1rem}"
 )
 

@@ -587,9 +587,11 @@ class YouTubeSim:
         parts = _parts(request, {"id", "snippet", "contentDetails", "status"})
         if request.query_params.get("playlistId") != _uploads_of(channel.id):
             raise _Refused("forbidden")
-        most = int(request.query_params.get("maxResults", "5"))
+        most = request.query_params.get("maxResults", "5")
+        if not most.isdigit() or int(most) > 50:
+            raise _Refused("invalidParameter")
         newest = [video for video in reversed(self.videos.values()) if self._is_seen(video, channel)]
-        mine = [video for video in newest if video.channel == channel.id][:most]
+        mine = [video for video in newest if video.channel == channel.id][: int(most)]
         items = [
             {"kind": "youtube#playlistItem", "etag": "sim", "id": f"sim-{video.id}"}
             | ({"snippet": self._snippet(video)} if "snippet" in parts else {})
