@@ -27,4 +27,4 @@ async def test_of_a_few_hundred_deliveries_none_is_lost_and_all_are_timely(tmp_p
 
 @pytest.mark.soak
 async def test_of_10_000_deliveries_none_is_lost_and_all_are_timely(tmp_path: Path) -> None:
-    check(await run(tmp_path, deliveries=10_000, each=5))
+    check(await run(tmp_path, deliveries=11_600, each=5))
