@@ -282,8 +282,9 @@ async def test_a_platform_that_is_not_set_up_says_what_to_set(live: Live) -> Non
 
 
 async def test_an_order_that_makes_no_sense_is_refused(browser: Browser) -> None:
-    stranger: Any = {"platform": "youtube", "flavour": "facebook_login"}
-    for order in ({"platform": "myspace"}, {}, stranger, {"platforms": 1}, []):
+    stranger = {"platform": "youtube", "flavour": "facebook_login"}
+    orders: list[Any] = [{"platform": "myspace"}, {}, stranger, {"platforms": 1}, []]
+    for order in orders:
         answer = await browser.live.client.post("/v1/accounts/connect", json=order)
         assert answer.status_code in (400, 422), answer.text
     answer = await browser.live.client.post("/v1/accounts/connect", content=b"{")
