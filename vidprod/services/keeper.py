@@ -24,7 +24,7 @@ import msgspec
 
 from vidprod.domain.account import Account, AccountSettings, Flavour, Platform
 from vidprod.errors import Conflict, PlatformError, SealBroken, VidProdError
-from vidprod.platforms.base import App, Login, Tokens
+from vidprod.platforms.base import App, Grant, Login, Tokens
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import SAME_END_MS
@@ -98,7 +98,7 @@ def ends(tokens: Tokens, *, now: int) -> tuple[int | None, int | None]:
     return access, refresh if tokens.refresh_token else refresh or access
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Granted:
     """The right to act for one account, as publishers want it: `platforms.base.Grant`."""
 
@@ -135,7 +135,7 @@ class Keeper:
         """Held by whoever changes the tokens of an account."""
         return self._locks.setdefault(account_id, asyncio.Lock())
 
-    async def grant(self, account_id: str) -> Granted:
+    async def grant(self, account_id: str) -> Grant:
         """Raises NotFound. Whether its tokens are any good is seen when one is asked for."""
         account = await self._store.read(lambda db: db.accounts.get(account_id))
         return Granted(
