@@ -627,3 +627,32 @@ async def test_googles_client_reads_the_errors() -> None:
             with pytest.raises(HttpError) as raised:
                 await asyncio.to_thread(client.channels().list(part="snippet", mine=True).execute)
             assert raised.value.error_details[0]["reason"] == "quotaExceeded"
+
+
+async def test_what_arrived_before_a_client_went_away_is_kept_in_whole_pieces() -> None:
+    sim = YouTubeSim(World(seed=1))
+    token = sim.auth.issue(ANN, client_id=APP.client_id, scopes=(UPLOAD,)).access_token
+    data, rights = clip_of(4 * GRAIN), {"Authorization": f"Bearer {token}"}
+    async with served(sim) as base:
+        async with httpx.AsyncClient(headers=rights, trust_env=False) as client:
+            url = f"{base}/www.googleapis.com/upload/youtube/v3/videos?uploadType=resumable&part=snippet,status"
+            address = (await client.post(url, json=META)).headers["location"]
+
+            async def half() -> AsyncIterator[bytes]:
+                yield data[: 2 * GRAIN + 1000]
+                (one,) = sim.sessions.values()
+                while one.stored < 2 * GRAIN:  # noqa: ASYNC110  # on its way: nothing tells when it has come
+                    await asyncio.sleep(0.001)
+                raise ConnectionAbortedError
+
+            headers = {"Content-Length": str(len(data)), "Content-Range": f"bytes 0-{len(data) - 1}/{len(data)}"}
+            with pytest.raises(ConnectionAbortedError):
+                await client.put(address, content=half(), headers=headers)
+        async with httpx.AsyncClient(headers=rights, trust_env=False) as client:
+            answer = await client.put(address, headers={"Content-Length": "0", "Content-Range": "bytes */*"})
+            assert answer.headers["range"] == f"bytes=0-{2 * GRAIN - 1}"
+            headers = {"Content-Range": f"bytes {2 * GRAIN}-{len(data) - 1}/{len(data)}"}
+            answer = await client.put(address, content=data[2 * GRAIN :], headers=headers)
+    assert answer.status_code == 200
+    (video,) = sim.videos.values()
+    assert video.facts.whole
