@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from tests.publishing.far import Far, FakePlatforms, Right
+from tests.publishing.far import FakePlatforms, Far, Right
 from tests.store.given import a_job, a_rendition, a_segment, a_video, an_info
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
@@ -33,6 +33,7 @@ from vidprod.vault import Vault
 
 START = 1_795_000_000_000  # 18 November 2026, 11:06:40 UTC
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+FOREVER = START + 3650 * DAY_MS
 
 
 class Jumping(Clock):
@@ -41,7 +42,7 @@ class Jumping(Clock):
     def __init__(self) -> None:
         super().__init__()
         self.time = START
-        self.until = START + 3650 * DAY_MS  # it does not jump beyond
+        self.until = FOREVER  # it does not jump beyond
         self.is_busy: Callable[[], bool] = lambda: False
         self.quiet = asyncio.Event()  # nothing is to be done before `until`
 
@@ -198,6 +199,10 @@ class Stage:
         await asyncio.wait({quiet, running}, return_when=asyncio.FIRST_COMPLETED)
         quiet.cancel()
         self.far.tick = lambda: None
+        await self.crash()
+
+    async def crash(self) -> None:
+        """End here, and open the store anew."""
         self.crashes += 1
         await self.stop()
         await self.store.close()
@@ -205,8 +210,7 @@ class Stage:
 
     async def settle(self, *, until: int | None = None) -> None:
         """Until nothing is to be done before `until`."""
-        if until is not None:
-            self.clock.until = until
+        self.clock.until = until or FOREVER
         if self._running is None:
             await self.start()
         assert self._running is not None

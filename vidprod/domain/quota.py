@@ -57,7 +57,9 @@ def quotas_of(platform: Platform, account_id: str) -> list[Quota]:
         ]
     if platform == "tiktok":
         return [
-            Quota(bucket=posts, most=6, window=_MINUTE_MS, words="TikTok takes 6 posts a minute"),
+            Quota(
+                bucket=f"tiktok:{account_id}:begun", most=6, window=_MINUTE_MS, words="TikTok takes 6 posts a minute"
+            ),
             Quota(bucket=posts, most=10, window=DAY_MS, words="10 posts in 24 hours went to this TikTok account"),
         ]
     return [
@@ -68,6 +70,11 @@ def quotas_of(platform: Platform, account_id: str) -> list[Quota]:
 def buckets_of(platform: Platform, account_id: str) -> list[str]:
     """Each bucket that a publication counts in, once."""
     return sorted({posts_of(platform, account_id), *(quota.bucket for quota in quotas_of(platform, account_id))})
+
+
+def given_back(platform: Platform, account_id: str) -> list[str]:
+    """The buckets in which a begin that was refused does not count after all."""
+    return [posts_of(platform, account_id)] if platform == "tiktok" else []
 
 
 def window_start(quota: Quota, now: int) -> int:

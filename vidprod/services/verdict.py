@@ -67,6 +67,9 @@ class Verdict:
             data={"kind": error.kind, "code": error.code, "status": error.http_status},
             now=self._now,
         )
+        if step == "begin" and error.kind != "RECONCILE":
+            for bucket in quota.given_back(self._publication.platform, self._publication.account_id):
+                self._db.usage.give_back(bucket)
         if error.kind == "REAUTH":
             self._reauth(step, error)
         elif error.kind == "QUOTA":

@@ -221,8 +221,8 @@ class Jobs(Table):
         )
 
     def media_prunable(self, *, before_ms: int, limit: int) -> Sequence[Job]:
-        """Jobs that were over before `before_ms` and whose segments still have their files, and none is made again or on
-        its way to an account, longest over first."""
+        """Jobs that were over before `before_ms` and whose segments still have their files, and none is made again
+        or on its way to an account, longest over first."""
         rows = self._all(
             """
             select * from job

@@ -12,6 +12,12 @@ class Usage(Table):
             "insert into usage (bucket, at, units) values (:bucket, :now, :units)", bucket=bucket, now=now, units=units
         )
 
+    def give_back(self, bucket: str) -> None:
+        """The newest unit did not count after all."""
+        self._run(
+            "delete from usage where number = (select max(number) from usage where bucket = :bucket)", bucket=bucket
+        )
+
     def used(self, bucket: str, *, since: int) -> int:
         """Units from `since` on, unix ms."""
         return int(
