@@ -99,7 +99,7 @@ async def test_an_account_nobody_touches_stays_connected_for_a_year(
     town: Town, platform: Platform, flavour: Flavour
 ) -> None:
     for account in await town.connect(platform, flavour):
-        await town.pass_days(370, step_h=24)
+        await town.pass_days(372, step_h=72)
         assert (await town.account(account.id)).state == "connected"
         assert await town.keeper.token(account.id)
     assert await town.events("account.expiring") == []
