@@ -3,12 +3,14 @@
 import asyncio
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
+import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
@@ -117,6 +119,36 @@ def test_a_test_that_fails_says_why(tmp_path: Path) -> None:
         private = vidprod("add", "https://169.254.169.254/latest/meta-data")
         assert private.exit_code == 1
         assert "where clouds keep their metadata" in private.stderr
+
+
+def test_what_a_killed_daemon_had_under_way_is_delivered_by_the_next(tmp_path: Path) -> None:
+    began, release = Event(), Event()
+
+    def hangs_at_first() -> int:
+        if began.is_set():
+            return 200
+        began.set()
+        release.wait(20)
+        return 200
+
+    with listening(hangs_at_first) as (url, heard):
+        with serving(tmp_path, "--webhook-allow", "127.0.0.1") as (process, address):
+            asked = httpx.post(f"{address}/v1/endpoints", json={"url": url}).json()
+            sent = httpx.post(f"{address}/v1/endpoints/{asked['id']}/test").json()
+            assert began.wait(20)  # the receiver has it, and nobody here knows
+            process.kill()
+            process.wait()
+        with (
+            serving(tmp_path, "--webhook-allow", "127.0.0.1") as (_, address),
+            httpx.Client(base_url=address) as client,
+        ):
+            while (seen := client.get(f"/v1/deliveries/{sent['id']}").json())["state"] != "delivered":
+                time.sleep(0.02)
+        release.set()
+    assert len(seen["attempts"]) == 1
+    assert [headers["webhook-id"] for headers, _ in heard] == [sent["id"]] * 2
+    for headers, body in heard:
+        Webhook(asked["secret"]).verify(body, headers)
 
 
 def test_without_a_daemon_it_is_told_and_the_list_is_read(tmp_path: Path) -> None:

@@ -69,18 +69,18 @@ async def test_a_redirect_is_failure_and_not_followed(status: int) -> None:
     [
         ("hang", "no whole answer within 0.3 s"),
         ("reset", "the connection broke: "),
-        ("close", "the connection ended without an answer|the answer is no HTTP: "),
+        ("close", "the connection ended without an answer"),
         ("headers", "the answer is no HTTP: "),
         ("hints", "the connection ended without an answer"),
         (b"SSH-2.0-OpenSSH_9.2\r\n\x1b[2J\r\n\r\n", "the answer is no HTTP: "),
-        (b"HTTP/1.1 200", "the answer is no HTTP: |the connection ended without an answer"),
-        (b"", "the connection ended without an answer|the answer is no HTTP: "),
+        (b"HTTP/1.1 200", "the connection ended without an answer"),
+        (b"", "the connection ended without an answer"),
     ],
 )
 async def test_a_receiver_that_gives_no_answer_is_told_in_words(behaviour: bytes | str, said: str) -> None:
     told = await sent(behaviour, whole_s=SOON_S)
     assert (told.well, told.status, told.answer) == (False, None, "")
-    assert any(told.error.startswith(words) for words in said.split("|")), told.error
+    assert told.error.startswith(said)
     assert "\x1b" not in told.error
 
 

@@ -129,6 +129,8 @@ async def _exchange(stream: Stream, request: h11.Request, body: bytes, answer: _
         event = http.next_event()
         if event is h11.NEED_DATA:
             piece = await stream.reader.read(_PIECE_BYTES)
+            if not piece:
+                return  # the end of the answer, or of all hope for one
             read += len(piece)
             http.receive_data(piece)
         elif isinstance(event, h11.Response):
@@ -137,7 +139,7 @@ async def _exchange(stream: Stream, request: h11.Request, body: bytes, answer: _
         elif isinstance(event, h11.Data):
             answer.body = (answer.body + event.data)[:KEPT_BYTES]
         elif not isinstance(event, h11.InformationalResponse):
-            return  # its end, or that of the connection
+            return  # its end
 
 
 def _header(response: h11.Response, name: bytes) -> str:
