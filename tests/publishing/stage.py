@@ -235,7 +235,8 @@ class Stage:
             settings=AccountSettings(**settings),
             connected_at=START,
         )
-        return await self.store.write(lambda db: db.accounts.add(account, b"sealed"))
+        await self.store.write(lambda db: db.accounts.add(account, b"sealed"))
+        return account
 
     async def plan(
         self, accounts: Account | Iterable[Account], *, n: int = 1, due_at: int = START, apart_ms: int = 0, **more: Any
@@ -279,7 +280,8 @@ class Stage:
                     planned.append(db.publications.add(msgspec.structs.replace(publication, **more)))
             return planned
 
-        return await self.store.write(write)
+        planned: list[Publication] = await self.store.write(write)
+        return planned
 
     async def reconnect(self, account_id: str) -> None:
         """Somebody connects the account again."""
@@ -288,7 +290,8 @@ class Stage:
         await self.store.write(lambda db: db.accounts.add(account, b"sealed"))
 
     async def get(self, publication: Publication) -> Publication:
-        return await self.store.read(lambda db: db.publications.get(publication.id))
+        found: Publication = await self.store.read(lambda db: db.publications.get(publication.id))
+        return found
 
     async def all(self) -> list[Publication]:
         return list(await self.store.read(lambda db: db.publications.list(limit=100_000)))

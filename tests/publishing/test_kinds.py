@@ -114,7 +114,7 @@ async def test_retry_of_making_it_public_comes_after_half_a_minute(tmp_path: Pat
 async def test_retry_of_reading_says_nothing_about_the_publication(tmp_path: Path, platform: Platform) -> None:
     async with Stage(tmp_path).open() as stage:
         publication = await one(stage, platform)
-        stage.far.order("read", *[error("RETRY"), error("FIX"), error("POLICY"), error("NEWHANDLE"), "reset"])
+        stage.far.order("read", error("RETRY"), error("FIX"), error("POLICY"), error("NEWHANDLE"), "reset")
         await stage.settle()
         live = await stage.get(publication)
         assert (live.state, live.attempt) == ("published", 1)

@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "Make a take, send it to a daemon as a script would, show what comes out.",
     "accounts": "Connect YouTube, TikTok and Instagram accounts, pause them, give them back.",
     "publications": "Look at publications, approve, cancel and retry them.",
+    "receipt": "Show what was published, and verify that the record was not changed.",
     "dead": "Look at the tasks that were given up, and try them again.",
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "webhooks": "Have events sent to addresses of yours, and see how that went.",
