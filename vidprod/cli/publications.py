@@ -145,13 +145,12 @@ def _done_or_told(
 
 
 def _shown(db: Tables, publication: Publication) -> Shown:
-    about = db.plans.about([publication.id])[publication.id]
-    index = about["segment_index"]
+    take = db.plans.segments([publication.segment_id]).get(publication.segment_id)
     return Shown(
         publication=publication,
         account=db.accounts.get(publication.account_id),
-        filename=about["filename"],
-        segment=None if index is None else index + 1,
+        filename=None if take is None else take[1],
+        segment=None if take is None else take[0] + 1,
     )
 
 

@@ -9,7 +9,7 @@ is pure; moments are unix milliseconds.
 import difflib
 import re
 import zoneinfo
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -72,10 +72,11 @@ def next_slots(week: Week, zone: ZoneInfo, after_ms: int) -> Iterator[int]:
     """The moments after `after_ms`, in order, without an end while there are slots at all."""
     if not week:
         return
+    minutes = [[minute for day, minute in week if day == weekday] for weekday in range(7)]
     last = after_ms
     day = local_day(after_ms, zone) - timedelta(days=1)  # what a gap swallowed may have been a slot of the day before
     while day < date.max:
-        for minute in (minute for weekday, minute in week if weekday == day.weekday()):
+        for minute in minutes[day.weekday()]:
             moment = at_local(day, minute, zone)
             if moment > last:
                 last = moment
@@ -145,34 +146,34 @@ class _Held:
         self._taken, self._zone, self._gap_ms, self._daily_cap = taken, zone, gap_ms, daily_cap
         self._set = frozenset(taken)
         self._from = 0  # all before are too early to matter
-        self._last: int | None = None  # what was handed out
-        self._full: Counter[date] = Counter()
-        if daily_cap is not None:
-            self._full.update(local_day(at, zone) for at in taken)
+        self._handed: list[int] = []
 
     def is_free(self, moment: int) -> bool:
-        if moment in self._set or (self._last is not None and moment < self._last + self._gap_ms):
+        if moment in self._set or (self._handed and moment < self._handed[-1] + self._gap_ms):
             return False
         return self.next_gap(moment) == moment and not self.is_full(moment)
 
     def take(self, moment: int) -> None:
-        self._last = moment
-        self._full[local_day(moment, self._zone)] += 1
+        self._handed.append(moment)
 
     def next_gap(self, moment: int) -> int:
         """The first moment from `moment` on that has the gap to all around it."""
         if self._gap_ms == 0:
             return moment
-        while self._from < len(self._taken) and self._taken[self._from] <= moment - self._gap_ms:
-            self._from += 1
-        for at in self._taken[self._from :]:
-            if at >= moment + self._gap_ms:
-                break
-            moment = max(moment, at + self._gap_ms)
+        self._from = bisect_right(self._taken, moment - self._gap_ms, lo=self._from)
+        place = self._from
+        while place < len(self._taken) and self._taken[place] < moment + self._gap_ms:
+            moment = max(moment, self._taken[place] + self._gap_ms)
+            place += 1
         return moment
 
     def is_full(self, moment: int) -> bool:
-        return self._daily_cap is not None and self._full[local_day(moment, self._zone)] >= self._daily_cap
+        if self._daily_cap is None:
+            return False
+        starts, ends = day_bounds(local_day(moment, self._zone), self._zone)
+        return sum(bisect_left(some, ends) - bisect_left(some, starts) for some in (self._taken, self._handed)) >= (
+            self._daily_cap
+        )
 
 
 def _parse(slot: str) -> set[tuple[int, int]]:

@@ -1,6 +1,7 @@
 """Publications over HTTP: asked for, seen, moved, approved, cancelled; the calendar, and what a post will say."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,6 @@ from vidprod.domain.schedule import day_bounds, local_day, zone_of
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadRequest, BadTarget, BadWording
 from vidprod.store.sqlite import Tables, planning, steering
-from vidprod.store.sqlite.connection import Row
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
 from vidprod.web.reading import read
@@ -38,7 +38,7 @@ _GONE = "a deleted take"
 _NOBODY_TRIES = frozenset({"approval", "paused", "reauth", "missed"})  # these wait for somebody, not for a time
 
 
-class WaitView(msgspec.Struct, frozen=True, kw_only=True):
+class WaitView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Why it does not move: a code for programs, a sentence, and until when; null: until somebody does something."""
 
     code: str
@@ -46,7 +46,7 @@ class WaitView(msgspec.Struct, frozen=True, kw_only=True):
     until: str | None
 
 
-class PublicationErrorView(msgspec.Struct, frozen=True, kw_only=True):
+class PublicationErrorView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How one attempt ended. `code` and `message` are the platform's own."""
 
     at: str
@@ -57,7 +57,7 @@ class PublicationErrorView(msgspec.Struct, frozen=True, kw_only=True):
     trace: str
 
 
-class PublicationView(msgspec.Struct, frozen=True, kw_only=True):
+class PublicationView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A publication as it is now. Times are RFC 3339 in UTC. `due_at`: when it shall go out; `retry_at`: when it is
     tried or looked at again by itself; `missed_at`: it came due while it could not go out, and waits for somebody;
     `said`: the platform's own words; `segment_index` is null once the job was deleted."""
@@ -103,7 +103,7 @@ class PublicationPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class CalendarDay(msgspec.Struct, frozen=True, kw_only=True):
+class CalendarDay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A day of the calendar's zone, and what is due on it."""
 
     date: str
@@ -371,27 +371,32 @@ def view_publication(db: Tables, publication: Publication) -> PublicationView:
 
 def view_publications(db: Tables, publications: Sequence[Publication]) -> list[PublicationView]:
     """Of several, in their order, inside a transaction."""
-    about = db.plans.about([publication.id for publication in publications])
-    return [_view(publication, about[publication.id]) for publication in publications]
+    takes = db.plans.segments(publication.segment_id for publication in publications)
+    names = {account.id: account.name for account in db.accounts.list(disconnected=True)}
+    return [
+        _view(publication, takes.get(publication.segment_id, (None, _GONE)), names[publication.account_id])
+        for publication in publications
+    ]
 
 
-def _view(publication: Publication, about: Row) -> PublicationView:
+def _view(publication: Publication, take: tuple[int | None, str], account_name: str) -> PublicationView:
+    index, filename = take
     wait = publication.wait
     return PublicationView(
         id=publication.id,
         segment_id=publication.segment_id,
-        segment_index=about["segment_index"],
-        filename=about["filename"] or _GONE,
+        segment_index=index,
+        filename=filename,
         job_id=publication.job_id,
         account_id=publication.account_id,
-        account_name=about["account_name"],
+        account_name=account_name,
         platform=publication.platform,
         state=publication.state,
         post=publication.post,
         when=publication.when,
-        due_at=moment(publication.due_at),
-        run_at=moment(publication.run_at),
-        retry_at=moment(publication.run_at) if _tries_again(publication) else None,
+        due_at=_rfc(publication.due_at),
+        run_at=_rfc(publication.run_at),
+        retry_at=_rfc(publication.run_at) if _tries_again(publication) else None,
         needs_approval=publication.needs_approval,
         approved_at=_moment(publication.approved_at),
         missed_at=_moment(publication.missed_at),
@@ -417,10 +422,13 @@ def _view(publication: Publication, about: Row) -> PublicationView:
         remote_id=publication.remote_id,
         url=publication.url,
         deadline_at=_moment(publication.deadline_at),
-        created_at=moment(publication.created_at),
+        created_at=_rfc(publication.created_at),
         published_at=_moment(publication.published_at),
         finalized_at=_moment(publication.finalized_at),
     )
+
+
+_rfc = lru_cache(maxsize=10_000)(moment)  # most moments of a calendar are shown twice
 
 
 def _tries_again(publication: Publication) -> bool:

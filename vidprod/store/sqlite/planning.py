@@ -7,7 +7,8 @@ kept to the minute; slots and "at once" leave the account's gap around every oth
 cap, counted in days of its zone.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -41,7 +42,7 @@ from vidprod.domain.segment import Rendition, Segment
 from vidprod.domain.target import Moment, Target, parse_when
 from vidprod.errors import BadSlot, BadTarget, BadWording, Conflict
 from vidprod.store.sqlite.announce import announce
-from vidprod.store.sqlite.connection import Row
+from vidprod.store.sqlite.plans import Taken
 from vidprod.store.sqlite.tables import Tables
 
 HAND_OVER_MS = 24 * 3_600_000  # before its time a video is handed to a platform that publishes it by itself
@@ -63,10 +64,15 @@ def rhythm_of(settings: AccountSettings) -> Rhythm:
     """Raises BadSlot."""
     return Rhythm(
         zone=zone_of(settings.zone),
-        week=parse_slots(settings.slots),
+        week=_week(tuple(settings.slots)),
         gap_ms=1000 * settings.gap_s,
         daily_cap=settings.daily_cap,
     )
+
+
+@lru_cache(maxsize=256)
+def _week(slots: tuple[str, ...]) -> Week:
+    return parse_slots(slots)
 
 
 def plan_segment(db: Tables, segment: Segment, *, now: int) -> list[Publication]:
@@ -231,7 +237,7 @@ def _moment(
         moments = _free(db, account.id, rhythm, after=earliest)
         if (slot := next(moments, None)) is not None:
             return "slot", slot
-    taken = [row["at"] for row in db.plans.taken(account.id, since=_since(earliest, rhythm))]
+    taken = db.plans.taken(account.id, since=_since(earliest, rhythm)).at
     due_at = free_moment(earliest, taken, zone=rhythm.zone, gap_ms=rhythm.gap_ms, daily_cap=rhythm.daily_cap)
     return asked.when, due_at
 
@@ -250,11 +256,10 @@ def _free(db: Tables, account_id: str, rhythm: Rhythm, *, after: int) -> Iterato
     return _left(rhythm, db.plans.taken(account_id, since=_since(after, rhythm)), after=after)
 
 
-def _left(rhythm: Rhythm, taken: Sequence[Row], *, after: int) -> Iterator[int]:
-    used = {row["due_at"] for row in taken}  # though its publication went out at another time: clocks are set back
+def _left(rhythm: Rhythm, taken: Taken, *, after: int) -> Iterator[int]:
     return free_slots(
-        (moment for moment in next_slots(rhythm.week, rhythm.zone, after) if moment not in used),
-        [row["at"] for row in taken],
+        (moment for moment in next_slots(rhythm.week, rhythm.zone, after) if moment not in taken.slots),
+        taken.at,
         zone=rhythm.zone,
         gap_ms=rhythm.gap_ms,
         daily_cap=rhythm.daily_cap,
@@ -286,9 +291,8 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
     rhythm = rhythm_of(account.settings)
     if not rhythm.week:
         return 0
-    fixed = db.plans.fixed(account_id, since=_since(now, rhythm), after=now)
-    moments = _left(rhythm, fixed, after=now)
-    latest = {row["job_id"]: row["due_at"] for row in sorted(fixed, key=lambda row: row["due_at"])}
+    moments = _left(rhythm, db.plans.fixed(account_id, since=_since(now, rhythm), after=now), after=now)
+    latest = db.plans.latest_fixed(account_id, after=now)
     moved = 0
     for row in db.plans.in_slots(account_id, after=now):
         due_at = next((moment for moment in moments if moment > latest.get(row["job_id"], 0)), None)

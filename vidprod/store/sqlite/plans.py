@@ -1,29 +1,40 @@
 """What the planner asks of publications: when an account is busy, what came before, what is held."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
 
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table, to_json
 
 _DAY_MS = 86_400_000
 
+_pairs = msgspec.json.Decoder(list[tuple[int, int | None]])
+
+
+@dataclass(frozen=True)
+class Taken:
+    """When publications go out, or went, in order; and the moments they were planned for, which no other gets: clocks
+    are set back. Unix ms."""
+
+    at: list[int]
+    slots: frozenset[int]
+
 
 class Plans(Table):
     """Moments of the rows of `publication`."""
 
-    def taken(self, account_id: str, *, since: int) -> list[Row]:
-        """`at`, when publications of the account go out, or went, from `since` on, in that order, and their `due_at`:
-        unix ms. What was missed goes out at no time."""
-        return self._all(
+    def taken(self, account_id: str, *, since: int) -> Taken:
+        """When publications of the account go out, or went, from `since` on. What was missed goes out at no time."""
+        return self._taken(
             """
-            select coalesce(published_at, due_at) as at, due_at from publication
+            select json_group_array(json_array(due_at, published_at)) from publication
             where account_id = :account_id and due_at >= :early
                 and state not in ('rejected', 'cancelled') and missed_at is null
-                and max(coalesce(published_at, due_at), due_at) >= :since
-            order by at
+                and (due_at >= :since or published_at >= :since)
             """,
             account_id=account_id,
-            early=since - 2 * _DAY_MS,  # it may have gone out late
             since=since,
         )
 
@@ -55,38 +66,58 @@ class Plans(Table):
             after=after,
         )
 
-    def fixed(self, account_id: str, *, since: int, after: int) -> list[Row]:
-        """As `taken`, with `job_id`, of what is not in `in_slots` of `after`."""
-        return self._all(
+    def fixed(self, account_id: str, *, since: int, after: int) -> Taken:
+        """As `taken`, of what is not in `in_slots` of `after`."""
+        return self._taken(
             """
-            select coalesce(published_at, due_at) as at, due_at, job_id from publication
+            select json_group_array(json_array(due_at, published_at)) from publication
             where account_id = :account_id and due_at >= :early
                 and state not in ('rejected', 'cancelled') and missed_at is null
                 and not ("when" = 'slot' and state = 'scheduled' and attempt = 0 and due_at > :after)
-                and max(coalesce(published_at, due_at), due_at) >= :since
-            order by at
+                and (due_at >= :since or published_at >= :since)
             """,
             account_id=account_id,
-            early=since - 2 * _DAY_MS,
             since=since,
             after=after,
         )
 
-    def about(self, publication_ids: Sequence[str]) -> dict[str, Row]:
-        """Of each its `segment_index`, `filename` and `account_name`; the first two are null once the job is gone."""
+    def latest_fixed(self, account_id: str, *, after: int) -> dict[str, int]:
+        """Of each job when the last of its publications goes out that is not in `in_slots` of `after`, where that is to
+        come."""
         rows = self._all(
             """
-            select publication.id, segment."index" as segment_index, video.filename, account.name as account_name
-            from json_each(:ids) as wanted
-            cross join publication on publication.id = wanted.value
-            cross join account on account.id = publication.account_id
-            left join segment on segment.id = publication.segment_id
-            left join job on job.id = publication.job_id
-            left join video on video.id = job.video_id
+            select job_id, max(due_at) as due_at from publication
+            where account_id = :account_id and due_at > :after and missed_at is null
+                and state not in ('rejected', 'cancelled')
+                and not ("when" = 'slot' and state = 'scheduled' and attempt = 0)
+            group by job_id
             """,
-            ids=to_json(publication_ids),
+            account_id=account_id,
+            after=after,
         )
-        return {row["id"]: row for row in rows}
+        return {row["job_id"]: row["due_at"] for row in rows}
+
+    def _taken(self, sql: str, *, since: int, **values: object) -> Taken:
+        # it may have gone out late; one row of all, because there may be thousands
+        text = self._value(sql, since=since, early=since - 2 * _DAY_MS, **values)
+        found = _pairs.decode(text)
+        return Taken(
+            at=sorted(due if published is None else published for due, published in found),
+            slots=frozenset(due for due, _ in found),
+        )
+
+    def segments(self, segment_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Of each its index in its job and the name of its take's file; without those whose job was deleted."""
+        rows = self._all(
+            """
+            select segment.id, segment."index", video.filename from json_each(:ids) as wanted
+            cross join segment on segment.id = wanted.value
+            cross join job on job.id = segment.job_id
+            cross join video on video.id = job.video_id
+            """,
+            ids=to_json(sorted(set(segment_ids))),
+        )
+        return {row["id"]: (row["index"], row["filename"]) for row in rows}
 
     def held(self, *, before: int, limit: int) -> list[str]:
         """Ids of what was due before `before`, unix ms, was never begun, and may not go out: its account or everything

@@ -82,7 +82,7 @@ create unique index publication_once on publication (segment_id, account_id)
 create index publication_due on publication (run_at) where state not in ('published', 'rejected', 'cancelled');
 create index publication_begun on publication (account_id, due_at)
     where attempt > 0 and state in ('scheduled', 'uploading'); -- the next of the account waits for it
-create index publication_of_account on publication (account_id, due_at);
+create index publication_of_account on publication (account_id, due_at, state, missed_at, published_at);
 create index publication_to_come on publication (due_at)
     where state = 'scheduled' and attempt = 0 and missed_at is null; -- of which some may be missed
 create index publication_of_segment on publication (segment_id);
@@ -166,6 +166,7 @@ create table endpoint (
     created_at integer not null check (created_at >= 0),
     failing_since integer check (failing_since >= 0),
     failed_at integer check (failed_at >= 0), -- the last failure
+    held_until integer check (held_until >= 0), -- it asked to be left alone
     rotated_at integer check (rotated_at >= 0),
     check ((state = 'disabled') = (disabled_reason is not null)),
     check ((failing_since is null) = (failed_at is null))
