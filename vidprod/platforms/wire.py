@@ -5,8 +5,10 @@ With `simulator_url` every request for https://HOST/PATH goes to SIMULATOR/HOST/
 other way.
 """
 
+import asyncio
 import json
-from collections.abc import AsyncIterable, Mapping
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from vidprod.platforms.pace import Pace
 
 MOST_BYTES = 4 << 20  # of an answer
 _CONNECT_S = 15.0
+_PACED_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,25 @@ class Answer:
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
+
+
+class Pace:
+    """So many bytes a second for all that are sent, in the order in which they come."""
+
+    def __init__(self, bytes_per_s: int) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._free_at = 0.0  # of the monotonic clock
+
+    async def slowed(self, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
+        """The same bytes, in smaller pieces, each when it is its turn."""
+        async for piece in pieces:
+            for at in range(0, len(piece), _PACED_BYTES):
+                part = piece[at : at + _PACED_BYTES]
+                now = time.monotonic()
+                turn = max(now, self._free_at)
+                self._free_at = turn + len(part) / self._bytes_per_s
+                await asyncio.sleep(turn - now)
+                yield part
 
 
 class Wire:
@@ -100,6 +122,8 @@ class Wire:
         """
         if self._pace is not None and isinstance(content, AsyncIterable):
             content = self._pace(content)
+        if self._pace is not None and isinstance(content, AsyncIterable):
+            content = self._pace.slowed(content)
         more: dict[str, Any] = {"content": content} if content is not None else {}
         if form is not None:
             more["data"] = dict(form)
