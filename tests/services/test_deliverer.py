@@ -199,9 +199,23 @@ async def test_who_asks_for_time_is_left_alone_with_the_rest_too(office: PostOff
         await office.happens()
         await office.settled(to=NOW + 599_999)
         assert len(receiver.requests) == 1
+        assert (await office.endpoint_now(endpoint)).held_until == NOW + 600_000
         await office.settled()
         assert len(receiver.requests) == 3
     assert {delivery.state for delivery in await office.deliveries(endpoint)} == {"delivered"}
+
+
+async def test_who_enables_or_tests_it_does_not_wait_for_that(office: PostOffice) -> None:
+    async with receiving(in_turn(answer(503, retry_after="3600"), OK)) as receiver:
+        endpoint, _ = await office.endpoint(receiver.url())
+        await office.happens()
+        await office.settled(to=NOW)
+        await office.store.write(lambda db: db.endpoints.release(endpoint.id))
+        await office.happens("endpoint.test", endpoint_id=endpoint.id)
+        await office.settled(to=NOW)
+        assert [json.loads(request.body)["type"] for request in receiver.requests] == ["job.completed", "endpoint.test"]
+        await office.settled()
+        assert len(receiver.requests) == 3
 
 
 async def test_after_120_hours_of_nothing_but_failures_it_is_disabled(office: PostOffice) -> None:

@@ -24,6 +24,7 @@ GAPS_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)  # from th
 MAX_ATTEMPTS = 1 + len(GAPS_S)
 JITTER = 0.1  # of a gap, either way: what failed together does not come back together
 LONGEST_RETRY_AFTER_S = 86_400.0
+LONGEST_HOLD_S = 3600.0  # for which a `Retry-After` holds up what else is for that endpoint
 GIVE_UP_S = 120 * 3600  # of nothing but failures: then the endpoint is disabled
 SILENCE_S = 48 * 3600  # twice the longest gap: who was not tried for so long was not failing meanwhile
 ROTATION_S = 86_400  # for which the secret before signs, too
@@ -49,6 +50,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     failing_since: int | None = None  # nothing was delivered since
     failed_at: int | None = None  # the last failure since then
+    held_until: int | None = None  # it asked to be left alone
     rotated_at: int | None = None  # the older secret signs too, for a day
 
     def wants(self, event: Event) -> bool:

@@ -11,7 +11,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     Types: video.stored, job.created, job.started, job.completed, job.failed, job.cancelled, job.retried,
     job.deleted, step.completed, step.retrying, step.discarded, segment.planned, segment.ready, segment.remaking,
     segment.remade, segment.remake_failed, media.pruned, account.connected, account.needs_reauth, account.expiring,
-    account.paused, account.resumed, account.disconnected, publishing.paused, publishing.resumed.
+    account.paused, account.resumed, account.disconnected, publishing.paused, publishing.resumed,
+    endpoint.created, endpoint.disabled, endpoint.enabled, endpoint.rotated, endpoint.deleted, endpoint.test.
     """
 
     id: int

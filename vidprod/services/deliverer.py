@@ -24,7 +24,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from vidprod.config import Config
-from vidprod.domain.endpoint import GIVE_UP_S, DeliveryAttempt, Endpoint, Secret, gap_s, place_of, signing
+from vidprod.domain.endpoint import (
+    GIVE_UP_S,
+    LONGEST_HOLD_S,
+    DeliveryAttempt,
+    Endpoint,
+    Secret,
+    gap_s,
+    place_of,
+    signing,
+)
 from vidprod.errors import SealBroken, VidProdError
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
@@ -37,7 +46,6 @@ if TYPE_CHECKING:  # it is loaded with the first delivery: who has no endpoint d
 
 PLACES = 32  # attempts under way, to all endpoints together
 LANES = 2  # of them, to one
-HELD_S = 3600.0  # for which a `Retry-After` holds up what else is for that endpoint, at most
 PAUSE_S = 2.0  # of the wall, after the store failed
 
 _logger = log.get(__name__)
@@ -73,7 +81,7 @@ class Deliverer:
         self._wall_s = wall_s
         self._under_way: dict[str, str] = {}  # deliveries and their endpoints
         self._lanes: dict[str, int] = {}  # of endpoints, as they were last seen
-        self._held: dict[str, int] = {}  # endpoints that are left alone until then, unix ms
+        self._held: dict[str, int] = {}  # endpoints that are left alone after a fault of ours, until then, unix ms
 
     @property
     def under_way(self) -> int:
@@ -133,7 +141,7 @@ class Deliverer:
                 error=str(error),
                 exc_info=None if foreseen else error,
             )
-            self._hold(endpoint_id, seconds=PAUSE_S * self._clock.speed)
+            self._held[endpoint_id] = self._after(PAUSE_S * self._clock.speed)
         finally:
             del self._under_way[due.delivery.id]
             if endpoint_id not in self._under_way.values():
@@ -153,8 +161,6 @@ class Deliverer:
             error=sent.error,
             answer=sent.answer,
         )
-        if sent.retry_after_s:
-            self._hold(delivery.endpoint_id, seconds=min(sent.retry_after_s, HELD_S))
         spread = self._spread()
         outcome = await self._store.write(
             lambda db: self._record(db, due, attempt, spread=spread, retry_after_s=sent.retry_after_s), urgent=True
@@ -193,6 +199,8 @@ class Deliverer:
             db.deliveries.fail(delivery, attempt, now=now)
         else:
             db.deliveries.retry(delivery, attempt, run_at=now + round(gap * 1000))
+        if retry_after_s:
+            db.endpoints.hold(delivery.endpoint_id, until=self._after(min(retry_after_s, LONGEST_HOLD_S)))
         endpoint = db.endpoints.fails(delivery.endpoint_id, now=now)
         if endpoint is not None and endpoint.state == "enabled":
             self._disable_if_it_is_dead(db, endpoint, gone=attempt.status == 410, now=now)
@@ -214,9 +222,6 @@ class Deliverer:
             now=now,
         )
         _logger.warning("endpoint disabled", endpoint=endpoint.id, reason=reason)
-
-    def _hold(self, endpoint_id: str, *, seconds: float) -> None:
-        self._held[endpoint_id] = self._after(seconds)
 
     def _after(self, seconds: float) -> int:
         return self._clock.now() + round(seconds * 1000)

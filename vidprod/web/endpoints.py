@@ -64,7 +64,7 @@ class EndpointEdit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint, without its secret. `waiting`: deliveries that are due or will be; `older_secret_until`: the secret
-    before the last rotation signs until then, too."""
+    before the last rotation signs until then, too; `held_until`: it asked for time, and has it until then."""
 
     id: str
     url: str
@@ -76,6 +76,7 @@ class EndpointView(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     failing_since: str | None
     failed_at: str | None
+    held_until: str | None
     rotated_at: str | None
     older_secret_until: str | None
     waiting: int
@@ -225,13 +226,15 @@ async def delete_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str
 
 @post("/v1/endpoints/{endpoint_id:str}/test", status_code=202)
 async def test_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> DeliveryView:
-    """Send it an `endpoint.test`, whatever types it wants. How that went is seen at the delivery."""
+    """Send it an `endpoint.test`, whatever types it wants and whatever time it asked for. How that went is seen at the
+    delivery."""
     checked(endpoint_id, "end")
 
     def send(db: Tables) -> DeliveryView:
         endpoint = db.endpoints.get(endpoint_id)
         if endpoint.state == "disabled":
             raise Conflict(f"the endpoint {endpoint_id} is disabled", hint="Enable it first.")
+        db.endpoints.release(endpoint_id)
         event = _tell(db, TEST, endpoint, now=desk.clock())
         return _delivery(db.deliveries.of_event(endpoint_id, event.id))
 
@@ -425,6 +428,7 @@ def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
         created_at=moment(endpoint.created_at),
         failing_since=_moment(endpoint.failing_since),
         failed_at=_moment(endpoint.failed_at),
+        held_until=_moment(endpoint.held_until) if (endpoint.held_until or 0) > desk.clock() else None,
         rotated_at=_moment(endpoint.rotated_at),
         older_secret_until=moment(older) if older is not None and older > desk.clock() else None,
         waiting=db.deliveries.waiting(endpoint.id),

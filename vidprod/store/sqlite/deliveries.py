@@ -47,7 +47,7 @@ _HOLDERS = """
         select (select min(endpoint_id) from delivery where state = 'pending' and endpoint_id > step.id)
         from step where step.id is not null),
     holder as materialized (
-        select endpoint.id, endpoint.url, endpoint.secrets, endpoint.failing_since
+        select endpoint.id, endpoint.url, endpoint.secrets, endpoint.failing_since, endpoint.held_until
         from step cross join endpoint on endpoint.id = step.id
         where endpoint.state = 'enabled' and endpoint.id not in (select value from json_each(:held)))
     """
@@ -170,7 +170,7 @@ class Deliveries(Table):
             _HOLDERS  # noqa: S608  # a constant
             + """
             select delivery.*, holder.url, holder.secrets, holder.failing_since
-            from holder cross join delivery on delivery.id in (
+            from holder cross join delivery on ifnull(holder.held_until, 0) <= :now and delivery.id in (
                 select id from delivery as head
                 where head.endpoint_id = holder.id and head.state = 'pending' and head.run_at <= :now
                     and head.id not in (select value from json_each(:under_way))
@@ -202,7 +202,7 @@ class Deliveries(Table):
             _HOLDERS  # noqa: S608  # a constant
             + """
             select min((
-                select head.run_at from delivery as head
+                select max(head.run_at, ifnull(holder.held_until, 0)) from delivery as head
                 where head.endpoint_id = holder.id and head.state = 'pending'
                     and head.id not in (select value from json_each(:under_way))
                 order by head.run_at

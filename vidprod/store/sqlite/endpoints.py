@@ -24,6 +24,7 @@ def read_endpoint(row: Row) -> Endpoint:
         created_at=row["created_at"],
         failing_since=row["failing_since"],
         failed_at=row["failed_at"],
+        held_until=row["held_until"],
         rotated_at=row["rotated_at"],
     )
 
@@ -112,7 +113,7 @@ class Endpoints(Table):
             self._run(
                 """
                 update endpoint
-                set state = 'enabled', disabled_reason = null, failing_since = null, failed_at = null
+                set state = 'enabled', disabled_reason = null, failing_since = null, failed_at = null, held_until = null
                 where id = :id and state = 'disabled'
                 """,
                 id=endpoint_id,
@@ -165,6 +166,15 @@ class Endpoints(Table):
             silence=SILENCE_S * 1000,
         )
         return None if row is None else read_endpoint(row)
+
+    def hold(self, endpoint_id: str, *, until: int) -> None:
+        """It asked to be left alone until then."""
+        self._run("update endpoint set held_until = :until where id = :id", id=endpoint_id, until=until)
+
+    def release(self, endpoint_id: str) -> None:
+        """Somebody does not want to wait until it has had its time."""
+        self._run("update endpoint set held_until = null where id = :id", id=endpoint_id)
+        self._outcome.delivering = True
 
     def prune(self, *, limit: int) -> int:
         """Delete those of jobs that are gone, once their deliveries were pruned. How many."""
