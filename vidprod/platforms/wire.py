@@ -5,10 +5,8 @@ With `simulator_url` every request for https://HOST/PATH goes to SIMULATOR/HOST/
 other way.
 """
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +17,6 @@ from vidprod.platforms.pace import Pace
 
 MOST_BYTES = 4 << 20  # of an answer
 _CONNECT_S = 15.0
-_PACED_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,25 +34,6 @@ class Answer:
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
-
-
-class Pace:
-    """So many bytes a second for all that are sent, in the order in which they come."""
-
-    def __init__(self, bytes_per_s: int) -> None:
-        self._bytes_per_s = bytes_per_s
-        self._free_at = 0.0  # of the monotonic clock
-
-    async def slowed(self, pieces: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        """The same bytes, in smaller pieces, each when it is its turn."""
-        async for piece in pieces:
-            for at in range(0, len(piece), _PACED_BYTES):
-                part = piece[at : at + _PACED_BYTES]
-                now = time.monotonic()
-                turn = max(now, self._free_at)
-                self._free_at = turn + len(part) / self._bytes_per_s
-                await asyncio.sleep(turn - now)
-                yield part
 
 
 class Wire:
@@ -86,10 +64,9 @@ class Wire:
 
     def is_of(self, url: str, *hosts: str) -> bool:
         """Whether an address that a platform gave out is at one of its hosts: "googleapis.com" and what is below it."""
-        if self.simulator_url:
-            if not url.startswith(self.simulator_url + "/"):
-                return False
-            url = "https://" + url.removeprefix(self.simulator_url + "/")
+        if self.simulator_url and not url.startswith(self.simulator_url + "/"):
+            return False
+        url = self._meant(url)
         try:
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
@@ -97,6 +74,12 @@ class Wire:
         return parsed.scheme == "https" and any(
             parsed.host == host or parsed.host.endswith(f".{host}") for host in hosts
         )
+
+    def _meant(self, url: str) -> str:
+        """The platform's address for one that a simulator gave out."""
+        if self.simulator_url and url.startswith(self.simulator_url + "/"):
+            return "https://" + url.removeprefix(self.simulator_url + "/")
+        return url
 
     async def call(
         self,
@@ -122,8 +105,6 @@ class Wire:
         """
         if self._pace is not None and isinstance(content, AsyncIterable):
             content = self._pace(content)
-        if self._pace is not None and isinstance(content, AsyncIterable):
-            content = self._pace.slowed(content)
         more: dict[str, Any] = {"content": content} if content is not None else {}
         if form is not None:
             more["data"] = dict(form)
@@ -138,7 +119,7 @@ class Wire:
             timeout=httpx.Timeout(timeout_s, connect=_CONNECT_S),
             **more,
         )
-        host = httpx.URL(url).host
+        host = httpx.URL(self._meant(url)).host
         try:
             answer = await self._client.send(request, stream=True)
             try:
