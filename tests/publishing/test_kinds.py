@@ -174,6 +174,15 @@ async def test_quota_parks_the_account_until_it_is_said_to_be_anew(tmp_path: Pat
         assert min([(await stage.get(one)).published_at or 0 for one in (first, second)]) >= until
 
 
+async def test_what_waited_for_a_quota_is_tried_again_as_often_as_ever(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        quota = error("QUOTA", "9/2207042", until=START + 5 * HOUR_MS)
+        stage.far.order("publish", quota, error("RETRY", "2"), error("RETRY", "2"))
+        await stage.settle()
+        assert (await stage.get(publication)).state == "published"
+
+
 async def test_a_quota_of_the_google_project_parks_every_channel_until_midnight_there(tmp_path: Path) -> None:
     async with Stage(tmp_path).open() as stage:
         ann, bob = await stage.connect("youtube", "ann"), await stage.connect("youtube", "bob")

@@ -273,8 +273,8 @@ class Verdict:
         told, wait = self._told(step, error), Wait(code="retry", message=_words(error), until=now + pause)
         if step == "send":  # how much of it arrived is read first
             self._db.publications.wait(publication, wait, run_at=now + pause, error=told, counted=True)
-        elif now > self._given_up_at(step):
-            self._reject(step, error)
+        elif now > self._given_up_at(step) and publication.failures >= patience.quick_tries(publication.platform, step):
+            self._reject(step, error)  # what waited for a quota beyond its time still has its quick tries
         elif step == "publish":
             self._db.publications.wait(publication, wait, run_at=now + pause, error=told, counted=True, settled=True)
         else:
