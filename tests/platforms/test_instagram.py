@@ -295,7 +295,7 @@ async def test_without_a_public_address_instagram_login_says_what_to_do(stage: C
     on = stage("instagram_login")
     media = Media(**{**vars(on.media), "public_url": None})
     (fault,) = on.instagram.faults(POST, media, AccountSettings())
-    assert "public_url" in fault
+    assert "set public_url, or connect the account through Facebook" in fault
     with pytest.raises(PlatformError) as caught:
         await on.instagram.begin(on.grant, POST, media)
     assert (caught.value.kind, caught.value.code, str(caught.value)) == ("FIX", "no_public_url", fault)
