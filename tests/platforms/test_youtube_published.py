@@ -95,6 +95,26 @@ async def test_each_segment_gets_to_each_channel_once_whatever_happens(tmp_path:
     assert sum(sim.world.happened.values()) > 5
 
 
+async def test_a_video_that_was_found_by_reading_is_known_from_then_on(tmp_path: Path) -> None:
+    """Its session is asked no more: sessions are forgotten, and what comes of them is retitled."""
+    stage, sim = staged(tmp_path, seed=1, chance=0.0)
+    sim.world.order("youtube.put", "lost_answer")
+    async with stage.open():
+        account = await stage.connect(hands_over_time=True)
+        (publication,) = await stage.plan(account, due_at=START + 9 * DAY_MS, run_at=START)
+        await stage.settle(until=START + DAY_MS)
+        (video,) = sim.videos.values()
+        video.snippet = {**video.snippet, "title": "Retitled"}
+        sim.sessions.clear()
+        await stage.settle(until=START + 10 * DAY_MS)
+        row = await stage.get(publication)
+    assert (row.state, row.remote_id) == ("published", video.id)
+    assert (len(sim.videos), sim.requests["youtube.probe"]) == (
+        1,
+        2,
+    )  # before it was sent, and after the answer was lost
+
+
 async def test_a_handed_over_time_is_kept_to_the_second_and_told_when_it_has_come(tmp_path: Path) -> None:
     stage, sim = staged(tmp_path, seed=1, chance=0.0)
     due_at = START + 5 * HOUR_MS

@@ -8,7 +8,8 @@ FIX         clip, text or settings must change       POLICY     the platform has
 NEWHANDLE   this handle is dead and nothing came of it: begin anew
 RECONCILE   read the platform's state first
 
-A handle is what a platform gave to send with: session address, publish id, container. It is JSON, and a secret.
+A handle is what a platform gave to send with: session address, publish id, container. It is JSON, and a secret. Where a
+lost answer was found by reading, `remote_id` is the one that the reading told.
 """
 
 from collections.abc import Callable, Mapping

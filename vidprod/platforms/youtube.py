@@ -406,8 +406,9 @@ class YouTube:
 
     async def _ask_session(self, grant: Grant, handle: Handle) -> Handle:
         """The handle as the session is. Raises PlatformError (NEWHANDLE): it is gone, and no video came of it."""
-        if handle.get("video_id") is not None:
-            return handle
+        video = handle.get("video_id") or handle.get("remote_id")
+        if video is not None:
+            return handle | {"video_id": video, "stored": handle["size"]}
         answer = await self._put(grant, handle, content_range=f"bytes */{handle['size']}")
         return await self._after(grant, handle, answer)
 

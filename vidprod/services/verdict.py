@@ -116,7 +116,8 @@ class Verdict:
             case "uploading" if self._publication.phase != "publish":
                 self._wants_bytes(reading, handle)
             case "processing" | "ready" if self._publication.state == "uploading":
-                self._to_processing(handle)
+                learnt = {} if reading.remote_id is None else {"remote_id": reading.remote_id}
+                self._to_processing({**handle, **learnt})
             case "gone" if self._publication.state != "unknown":
                 self._unknown(reading.said or "the platform does not know it", code=reading.code)
             case _:
