@@ -26,6 +26,9 @@ from vidprod.services.connect import Connector
 from vidprod.services.deliverer import Deliverer
 from vidprod.services.keeper import EVERY_S, Keeper
 from vidprod.services.pruner import Pruner
+from vidprod.services.public import PublicAddress
+from vidprod.services.publisher import Publisher
+from vidprod.services.scheduler import Scheduler
 from vidprod.services.timers import Timers
 from vidprod.services.worker import Worker
 from vidprod.store.sqlite import Store
@@ -94,6 +97,10 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         opened.push_async_callback(keeper.close)
         timers.every(max(1.0, EVERY_S / config.clock_speed), keeper.refresh_due, name="accounts")
         deliverer = Deliverer(store=store, vault=vault, config=config, clock=clock)
+        public = PublicAddress(config=config, vault=vault, wire=platforms.wire, now=now_ms)
+        publisher = Publisher(store, blobs, keeper, platforms, vault, config, clock, public=public)
+        scheduler = Scheduler(store, config, clock)
+        timers.every(scheduler.every_s, scheduler.look, name="schedule")
         connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now_ms)
         app = create_app(
             store, blobs, config, host.check, host.warm, now_ms, vault=vault, connects=connects, clock=clock.now
@@ -107,7 +114,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
 
         with _stop_signals() as stop:
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
-            await _together(serving, [worker.run(), timers.run(), deliverer.run()], stop)
+            await _together(serving, [worker.run(), timers.run(), deliverer.run(), publisher.run()], stop)
     _logger.info("stopped")
 
 

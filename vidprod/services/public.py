@@ -4,13 +4,16 @@ What Meta says when it cannot fetch a file names neither the reason nor the host
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vidprod.config import Config
 from vidprod.domain.address import path_of
 from vidprod.domain.segment import Segment
 from vidprod.errors import PlatformError
-from vidprod.platforms.wire import Wire
 from vidprod.vault import Vault
+
+if TYPE_CHECKING:
+    from vidprod.platforms.wire import Wire
 
 _TIMEOUT_S = 15.0
 
@@ -18,33 +21,32 @@ _TIMEOUT_S = 15.0
 class PublicAddress:
     """Gives out addresses of segments that the internet can reach, or says why it cannot."""
 
-    def __init__(self, *, config: Config, vault: Vault, wire: Wire, now: Callable[[], int]) -> None:
-        """`now`: unix ms of the wall clock, by which the address ends."""
+    def __init__(self, *, config: Config, vault: Vault, wire: "Callable[[], Wire]", now: Callable[[], int]) -> None:
+        """
+        Args:
+            wire: made when it is first needed.
+            now: unix ms of the wall clock, by which the address ends.
+        """
         self._config, self._vault, self._wire, self._now = config, vault, wire, now
 
-    async def of(self, segment: Segment) -> str:
-        """The address of the segment's file, from where it was just read.
-
-        Raises:
-            PlatformError: FIX: there is no public address, or something else answers there; RETRY: nobody answers.
-        """
+    def url_of(self, segment: Segment) -> str | None:
+        """The address of the segment's file, from now on for some hours; None: there is no public address."""
         if not self._config.public_url:
-            raise PlatformError(
-                "Instagram Login takes no file: it fetches it, and this daemon has no public address.",
-                kind="FIX",
-                code="no_public_url",
-                hint="Set public_url to the https address at which the internet reaches this daemon, or connect the "
-                "account through Facebook Login, which is sent the file.",
-            )
+            return None
         path = path_of(segment.id, making=segment.making, now=self._now(), sign=self._vault.sign)
-        url = self._config.public_url + path
-        await self._try(url, size=segment.rendition.size if segment.rendition else 0)
-        return url
+        return self._config.public_url + path
 
-    async def _try(self, url: str, *, size: int) -> None:
+    async def check(self, url: str, *, size: int) -> None:
+        """Whether the file is there, from outside.
+
+        Args:
+            size: bytes it shall have.
+        Raises:
+            PlatformError: FIX: something else answers there; RETRY: nobody answers.
+        """
         address = self._config.public_url
         try:
-            answer = await self._wire.call("HEAD", url, timeout_s=_TIMEOUT_S, direct=True)
+            answer = await self._wire().call("HEAD", url, timeout_s=_TIMEOUT_S, direct=True)
         except PlatformError as error:
             raise PlatformError(
                 f"This daemon does not reach itself at {address}: {error}", kind="RETRY", code="public_unreachable"

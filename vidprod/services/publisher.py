@@ -43,12 +43,13 @@ from vidprod.domain import patience, quota
 from vidprod.domain.account import Account, Flavour, Platform
 from vidprod.domain.publication import Publication, Wait
 from vidprod.domain.segment import Segment
-from vidprod.errors import Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
+from vidprod.errors import BadSlot, Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
 from vidprod.platforms import base
 from vidprod.platforms.base import Grant, Handle, Media
 from vidprod.services.clock import Clock
+from vidprod.services.public import PublicAddress
 from vidprod.services.verdict import Terms, Verdict, put_off
-from vidprod.store.sqlite import Store, Tables
+from vidprod.store.sqlite import Store, Tables, planning
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
 from vidprod.telemetry import log
@@ -56,6 +57,7 @@ from vidprod.vault import Vault
 
 HAND_OVER_MS = 15 * 60_000  # a platform is handed a time that is at least so far away
 
+_FETCHES: frozenset[Flavour] = frozenset({"instagram_login"})  # takes no file: it is told where to fetch it
 _RESTS_S = 5.0  # of the wall: after an error of our own
 _LOOKS_AGAIN_MS = 15_000  # at a segment that is being made again
 _HASHED_AT_ONCE = 1 << 20
@@ -93,12 +95,12 @@ class Publisher:
         config: Config,
         clock: Clock,
         *,
-        public_url_of: Callable[[Segment], str | None] = lambda _: None,
+        public: PublicAddress | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         """
         Args:
-            public_url_of: where a platform can fetch a segment's file, for those that cannot be sent it.
+            public: where a platform can fetch a segment's file, for those that cannot be sent it.
             dice: from 0 up to 1: pauses differ by it.
         """
         self._store = store
@@ -108,7 +110,7 @@ class Publisher:
         self._vault = vault
         self._config = config
         self._clock = clock
-        self._public_url_of = public_url_of
+        self._public = public
         self._dice = dice
         self._busy: dict[str, asyncio.Task[None]] = {}  # by account
         self._sending: dict[str, asyncio.Task[Handle]] = {}
@@ -155,7 +157,7 @@ class Publisher:
 
     async def _take_up(self, publication: Publication) -> None:
         """One step of one publication."""
-        with log.bind(publication=publication.id, account=publication.account_id):
+        with self._clock.working(), log.bind(publication=publication.id, account=publication.account_id):
             try:
                 await self._step(publication)
             except (Conflict, NotFound) as error:  # somebody moved it while we looked
@@ -234,9 +236,7 @@ class _Attempt:
         if asked is None:
             return
         self._publication = asked
-        handle = await self._ask(
-            "begin", lambda grant: self._publisher.begin(grant, asked.post, media, publish_at=self._publish_at)
-        )
+        handle = await self._ask("begin", lambda grant: self._begin(grant, asked, media))
         if handle is not None:
             await self.write(lambda verdict: verdict.begun(handle))
 
@@ -296,6 +296,11 @@ class _Attempt:
             await self.write(lambda verdict: verdict.published(done))
 
     # asking
+
+    async def _begin(self, grant: Grant, asked: Publication, media: Media) -> Handle:
+        if media.public_url is not None and self._owner._public is not None:
+            await self._owner._public.check(media.public_url, size=media.size)
+        return await self._publisher.begin(grant, asked.post, media, publish_at=self._publish_at)
 
     async def _send(self, grant: Grant, handle: Handle, media: Media) -> Handle:
         """It can be stopped from outside, by a pause."""
@@ -359,8 +364,13 @@ class _Attempt:
             width=rendition.width,
             height=rendition.height,
             fps=rendition.fps,
-            public_url=self._owner._public_url_of(segment),
+            public_url=self._public_url(segment),
         )
+
+    def _public_url(self, segment: Segment) -> str | None:
+        if self._account.flavour not in _FETCHES or self._owner._public is None:
+            return None
+        return self._owner._public.url_of(segment)
 
     async def _media_as_sent(self) -> Media:
         """What is asked about; its file need not be there any more."""
@@ -433,7 +443,7 @@ class _Attempt:
             wait = Wait(code="hold", message="The segment is being made again.")
             put_off(db, publication, wait, run_at=now + _LOOKS_AGAIN_MS, now=now)
             return True
-        return self._is_used_up(db, now)
+        return self._is_crowded(db, now) or self._is_used_up(db, now)
 
     def _stands(self, db: Tables) -> bool:
         """Whether its account stands still; then that is written down."""
@@ -463,6 +473,17 @@ class _Attempt:
             return False
         last = db.usage.last_at(quota.posts_of(publication.platform, publication.account_id)) or 0
         return now - max(publication.due_at, publication.run_at, last) > self._config.publish_late_s * 1000
+
+    def _is_crowded(self, db: Tables, now: int) -> bool:
+        try:
+            wait = planning.crowded(db, self._publication, now=now)
+        except BadSlot as error:  # settings of another version; it has its time
+            _logger.warning("an account's slots cannot be read", error=str(error))
+            return False
+        if wait is None or wait.until is None:
+            return False
+        put_off(db, self._publication, wait, run_at=wait.until, now=now)
+        return True
 
     def _is_used_up(self, db: Tables, now: int) -> bool:
         publication = self._publication

@@ -47,6 +47,7 @@ from vidprod.store.sqlite.tables import Tables
 
 HAND_OVER_MS = 24 * 3_600_000  # before its time a video is handed to a platform that publishes it by itself
 LEAST_AHEAD_MS = 3_600_000  # a time nearer than this is not handed over: platforms refuse what is almost now
+_SLIP_MS = 15 * 60_000  # what goes out so long after its time was uploaded and processed meanwhile: it keeps its time
 _LATE_MS = 60_000  # what somebody names as a time may be so long ago, and means now
 _TITLE_CHARACTERS = 70  # of a file's name; with its part it is a title everywhere
 
@@ -305,6 +306,24 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
             announce(db, "changed", moved_to, now=now)
             moved += 1
     return moved
+
+
+def crowded(db: Tables, publication: Publication, *, now: int) -> Wait | None:
+    """Why what is due in a slot does not go out yet: another one went out late, and the account's gap, or its cap of the
+    day, would not be kept. None: it may. A time that somebody named is not put off. Raises BadSlot."""
+    if publication.when != "slot" or publication.due_at > now:
+        return None
+    rhythm = rhythm_of(db.accounts.get(publication.account_id).settings)
+    if not rhythm.gap_ms and rhythm.daily_cap is None:
+        return None
+    starts, ends = day_bounds(local_day(now, rhythm.zone), rhythm.zone)
+    went = db.plans.went(publication, since=min(starts, now - rhythm.gap_ms), slip_ms=_SLIP_MS, now=now)
+    if rhythm.daily_cap is not None and sum(starts <= at for at in went) >= rhythm.daily_cap:
+        until = next(next_slots(rhythm.week, rhythm.zone, ends - 1), ends)
+        return Wait(code="cap", message=f"{rhythm.daily_cap} went out today, as many as a day may have.", until=until)
+    if went and (until := max(went) + rhythm.gap_ms) > now:
+        return Wait(code="gap", message="Another one went out a short while ago.", until=until)
+    return None
 
 
 def follow(db: Tables, segment: Segment, rendition: Rendition, *, now: int) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from vidprod.domain.publication import Publication
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table, to_json
 
@@ -81,6 +82,26 @@ class Plans(Table):
             after=after,
         )
 
+    def went(self, publication: Publication, *, since: int, slip_ms: int, now: int) -> list[int]:
+        """When others of the account went out from `since` on, or are at it: when they were planned for, or, where they
+        came more than `slip_ms` later, when they really did."""
+        rows = self._all(
+            """
+            select iif(went_at - due_at > :slip_ms, went_at, due_at) as at from (
+                select due_at, coalesce(published_at, :now) as went_at from publication
+                where account_id = :account_id and id <> :id and due_at >= :early
+                    and state in ('uploading', 'processing', 'unknown', 'published'))
+            where at between :since and :now
+            """,
+            account_id=publication.account_id,
+            id=publication.id,
+            early=since - 2 * _DAY_MS,
+            since=since,
+            slip_ms=slip_ms,
+            now=now,
+        )
+        return [row["at"] for row in rows]
+
     def latest_fixed(self, account_id: str, *, after: int) -> dict[str, int]:
         """Of each job when the last of its publications goes out that is not in `in_slots` of `after`, where that is to
         come."""
@@ -128,7 +149,7 @@ class Plans(Table):
             cross join account on account.id = publication.account_id
             where publication.state = 'scheduled' and publication.attempt = 0 and publication.missed_at is null
                 and publication.due_at < :before
-                and coalesce(publication.wait ->> '$.code', '') <> 'quota'
+                and coalesce(publication.wait ->> '$.code', '') not in ('quota', 'cap', 'gap')
                 and (account.state <> 'connected' or account.paused_at is not null
                     or (publication.needs_approval = 1 and publication.approved_at is null)
                     or exists (select 1 from fact where name = 'publishing_paused_at' and value <> 'null'))
