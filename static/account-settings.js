@@ -5,6 +5,7 @@ import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { h, setHidden, setText, whileBusy } from "./dom.js";
 import { problemBox } from "./problem.js";
+import { publications } from "./publications.js";
 import { nextSlots, parseSlots, slotLines } from "./slots.js";
 import { WordingForm } from "./wording.js";
 import { allZones, here, isZone, momentWords } from "./zones.js";
@@ -113,7 +114,12 @@ export class AccountSettings {
       platform === "tiktok"
         ? h("select", {}, h("option", { value: "draft" }, "As a draft in the app"), h("option", { value: "direct" }, "Posted directly"))
         : null;
-    this.wording = new WordingForm({ id: `${id}-wording`, platform, templates: true });
+    this.wording = new WordingForm({
+      id: `${id}-wording`,
+      platform,
+      templates: true,
+      preview: (wording) => publications.preview({ account_id: id, wording }),
+    });
     this.trouble = h("div", { class: "trouble" });
     this.saved = h("p", { class: "help" });
     const save = h("button", { class: "button primary", type: "submit", "aria-label": `Save the settings of ${this.name}` }, h("span", {}, "Save"));
@@ -121,6 +127,7 @@ export class AccountSettings {
       "form",
       {
         class: "settings",
+        "aria-label": `Settings of ${this.name}`,
         autocomplete: "off",
         novalidate: true,
         oninput: () => {
@@ -167,6 +174,7 @@ export class AccountSettings {
         const account = await request("PATCH", `/v1/accounts/${this.account.id}`, changes);
         this.#touched = false;
         accounts.put(account);
+        publications.resync(); // what is planned in slots moves with them
       }
       this.#touched = false;
       setText(this.saved, "Saved.");

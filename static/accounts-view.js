@@ -6,7 +6,7 @@ import { AccountCard } from "./account-card.js";
 import { accounts } from "./accounts.js";
 import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
 import { problemBox } from "./problem.js";
-import { platformName } from "./publication-words.js";
+import { accountWords, platformName } from "./publication-words.js";
 
 const MEMORY = "vidprod.connecting"; // what was connected when the page was left for a platform
 
@@ -104,12 +104,12 @@ export class AccountsView {
   #showOutcome() {
     const left = comeBack();
     if (!left) return;
-    const made = accounts.list.find((one) => one.state === "connected" && left.known[one.id] !== `${one.state} ${one.connected_at}`);
-    const words = made
-      ? `${made.name} on ${platformName(made.platform)} is connected.`
+    const made = accounts.list.filter((one) => one.state === "connected" && left.known[one.id] !== `${one.state} ${one.connected_at}`);
+    const words = made.length
+      ? `Connected: ${made.map(accountWords).join("; ")}.`
       : `${platformName(left.platform)} was not connected. Nothing was changed; you can try again.`;
     setText(this.outcome, words);
-    this.outcome.dataset.made = String(Boolean(made));
+    this.outcome.dataset.made = String(made.length > 0);
     setHidden(this.outcome, false);
     announce(words);
   }

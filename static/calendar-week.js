@@ -3,8 +3,7 @@
 import { h, setAttribute, setText } from "./dom.js";
 import { nameOf } from "./publication-actions.js";
 import { openPublication } from "./publication-sheet.js";
-import { isOpen, platformName, stateWord, tone } from "./publication-words.js";
-import { plainName } from "./words.js";
+import { isOpen, platformName, segmentWords, stateWord, tone } from "./publication-words.js";
 import { addDays, dayOf, dayWords, instant, momentWords, timeWords, wall } from "./zones.js";
 
 const HOURS = Array.from({ length: 14 }, (_, n) => n + 8); // those that are there also when nothing is in them
@@ -16,7 +15,7 @@ export class WeekTable {
   #places = new Map(); // publication id → {at, timer} while keys move it
   #shape = "";
 
-  /** `onMove(id, at)` hears where one was put. */
+  /** `onMove(id, at, {follow})` hears where one was put; `follow`: to where this table does not show it. */
   constructor({ zone, onMove }) {
     Object.assign(this, { zone, onMove });
     this.head = h("tr", {});
@@ -31,8 +30,8 @@ export class WeekTable {
   /** `shown`: {publication, at} in order. */
   draw(days, shown) {
     const placed = shown.map(({ publication, at }) => ({ publication, at: this.#places.get(publication.id)?.at ?? at }));
-    this.#frame(days, new Set([...HOURS, ...placed.map(({ at }) => wall(at, this.zone).hour)]));
     const focused = this.element.contains(document.activeElement) ? document.activeElement : null;
+    this.#frame(days, new Set([...HOURS, ...placed.map(({ at }) => wall(at, this.zone).hour)]));
     const kept = new Set();
     const filled = new Map(); // cell → how many it has
     for (const { publication, at } of placed) {
@@ -105,7 +104,7 @@ export class WeekTable {
     }
     const [time, name, state] = chip.children;
     setText(time, timeWords(at, this.zone));
-    setText(name, `${platformName(publication.platform)} · ${publication.segment_index + 1} · ${plainName(publication.filename)}`);
+    setText(name, `${platformName(publication.platform)} · ${segmentWords(publication)}`);
     setText(state, stateWord(publication));
     setAttribute(chip, "draggable", isOpen(publication) && "true");
     setAttribute(chip, "data-tone", tone(publication));
@@ -135,27 +134,28 @@ export class WeekTable {
   #key(event, id) {
     const step = event.shiftKey && STEPS[event.key];
     const chip = this.#chips.get(id);
-    if (!step || chip.getAttribute("draggable") !== "true") return;
+    if (!step || chip.getAttribute("draggable") !== "true") return undefined;
     event.preventDefault();
     const { hour, minute } = wall(Number(chip.dataset.at), this.zone);
     const day = addDays(dayOf(Number(chip.dataset.at), this.zone), step[0]);
     const wanted = hour + step[1];
-    if (wanted < 0 || wanted > 23) return;
+    if (wanted < 0 || wanted > 23) return undefined;
     const at = this.#at(day, wanted, minute);
     clearTimeout(this.#places.get(id)?.timer);
+    const cell = this.#cell(day, wanted);
+    if (!cell) return this.#settle(id, at, { follow: true }); // out of what is shown, which then shows it
     const timer = setTimeout(() => this.#settle(id, at), SEND_AFTER_MS);
     this.#places.set(id, { at, timer });
     chip.dataset.at = String(at);
     setText(chip.firstChild, `${timeWords(at, this.zone)} …`);
-    const cell = this.#cell(day, wanted);
-    if (!cell) return; // out of what is shown: it goes there all the same
     cell.append(chip);
     chip.focus();
+    return undefined;
   }
 
-  #settle(id, at) {
+  #settle(id, at, { follow = false } = {}) {
     this.#places.delete(id);
-    this.onMove(id, at);
+    this.onMove(id, at, { follow });
   }
 
   #at(day, hour, minute) {

@@ -20,7 +20,6 @@ export class Calendar {
   #lines = new Map(); // publication id → its line in the days
   #asked = 0;
   #drawing = false;
-  #old = true; // what is shown may be out of date
 
   constructor() {
     this.zone = here();
@@ -29,7 +28,7 @@ export class Calendar {
     this.help = document.getElementById("calendar-help");
     this.problem = document.getElementById("calendar-problem");
     this.place = document.getElementById("week");
-    this.table = new WeekTable({ zone: this.zone, onMove: (id, at) => this.#move(id, at) });
+    this.table = new WeekTable({ zone: this.zone, onMove: (id, at, how) => this.#move(id, at, how) });
     this.narrow = matchMedia("(max-width: 899px)");
     this.narrow.addEventListener("change", () => this.#draw());
     publications.onChange((publication) => this.#changed(publication));
@@ -44,12 +43,11 @@ export class Calendar {
   /** It comes to be seen. */
   show() {
     this.#draw();
-    if (this.#old) this.#load();
+    this.#load();
   }
 
   /** Something may have changed unheard. */
   resync() {
-    this.#old = true;
     if (view() === "calendar") this.#load();
   }
 
@@ -68,8 +66,7 @@ export class Calendar {
     try {
       const ids = await publications.between(from, to);
       if (asked !== this.#asked) return;
-      this.#ids = new Set(ids);
-      this.#old = false;
+      this.#ids = new Set([...ids, ...this.#moved.keys()]);
       this.#refused(null);
     } catch (problem) {
       this.#refused(problem);
@@ -159,7 +156,7 @@ export class Calendar {
     return line;
   }
 
-  async #move(id, at) {
+  async #move(id, at, { follow = false } = {}) {
     const publication = publications.get(id);
     if (at <= Date.now()) {
       announce("That time is over.");
@@ -167,6 +164,11 @@ export class Calendar {
     }
     this.#moved.set(id, at);
     this.#ids.add(id);
+    const monday = mondayOf(dayOf(at, this.zone));
+    if (follow && monday !== this.monday) {
+      this.monday = monday;
+      this.#load();
+    }
     this.#draw();
     announce(`${nameOf(publication)}: moved to ${momentWords(at, this.zone)}.`);
     try {

@@ -124,6 +124,7 @@ export class Deliveries {
       "form",
       {
         class: "settings",
+        "aria-label": `Send again to ${this.name}`,
         autocomplete: "off",
         novalidate: true,
         onsubmit: (event) => {
@@ -135,7 +136,7 @@ export class Deliveries {
       h("div", { class: "save" }, send, this.replayed),
     );
     this.element.append(
-      h("div", { class: "field" }, h("label", { for: stateId }, "Shown"), this.state),
+      h("div", { class: "field" }, h("label", { for: stateId }, "Shown", h("span", { class: "sr-only" }, ` of what was sent to ${this.name}`)), this.state),
       this.trouble,
       this.none,
       this.list,

@@ -34,7 +34,7 @@ export class EndpointCard {
     setText(this.story, storyOf(endpoint));
     setHidden(this.story, !this.story.textContent);
     setText(this.turnWords, off ? "Enable" : "Disable");
-    this.turn.setAttribute("aria-label", `${off ? "Enable" : "Disable"} ${this.name}`);
+    this.turn.setAttribute("aria-label", `${off ? "Enable" : "Disable"}: ${this.name}`);
   }
 
   /** Something happened that it may have heard of. */

@@ -5,6 +5,8 @@ import { announce } from "./announce.js";
 import { confirmDelete } from "./confirm.js";
 import { h, icon, named, setAttribute, setHidden, setText, whileBusy } from "./dom.js";
 import { problemBox } from "./problem.js";
+import { isOpen } from "./publication-words.js";
+import { publications } from "./publications.js";
 import { SegmentCard } from "./segment-card.js";
 import { STATE, STEP, bytes, clock, count, percent, plainName, rate, when } from "./words.js";
 
@@ -275,8 +277,9 @@ function facts(job) {
 }
 
 function whatIsLost(job) {
+  const planned = job.segments.some(({ segment_id: id }) => publications.ofSegment(id).some(isOpen)) ? " What is planned of it does not go out." : "";
   const ready = job.segments.filter((segment) => segment.state === "ready").length;
   const stops = WORKING.has(job.state) ? "The work on it stops. " : "";
   const what = ready ? `The uploaded video and its ${count(ready, "finished segment")}` : "The uploaded video";
-  return `${stops}${what} will be gone from this server for good.`;
+  return `${stops}${what} will be gone from this server for good.${planned}`;
 }

@@ -27,6 +27,8 @@ const TYPES = [
   "publication.unknown",
   "publication.waiting",
   "publication.missed",
+  "publication.approved",
+  "publication.changed",
   "account.connected",
   "account.needs_reauth",
   "account.expiring",

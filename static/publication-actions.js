@@ -6,7 +6,6 @@ import { confirm } from "./confirm.js";
 import { h, icon, named, whileBusy } from "./dom.js";
 import { accountWords, isMissed, needsApproval, platformName, segmentWords } from "./publication-words.js";
 import { publications } from "./publications.js";
-import { plainName } from "./words.js";
 
 /** Buttons for what can be done now. `refused(problem)` hears why something was not; `null` when something is tried anew. */
 export function actionButtons(publication, { refused }) {
@@ -59,7 +58,7 @@ function canBeCancelled({ state, phase, wait }) {
 
 function agreeToPublish(publication) {
   return confirm({
-    title: ["Publish segment ", String(publication.segment_index + 1), " of ", named(plainName(publication.filename)), " now?"],
+    title: ["Publish ", named(segmentWords(publication)), " now?"],
     text: `It goes to ${platformName(publication.platform)} at once. That cannot be taken back from here.`,
     go: "Publish now",
     keep: "Not now",

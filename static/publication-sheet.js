@@ -1,20 +1,18 @@
 // All of one publication: how it is doing, in the platform's own words; its time and text, as long as they can be changed.
 
-import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { h, icon, named, setAttribute, setHidden, setText, whileBusy } from "./dom.js";
 import { MomentField } from "./moment-field.js";
 import { problemBox } from "./problem.js";
 import { actionButtons, nameOf } from "./publication-actions.js";
-import { isMissed, isOpen, platformName, stateWord, storyOf, tone } from "./publication-words.js";
+import { isMissed, isOpen, platformName, segmentWords, stateWord, storyOf, tone } from "./publication-words.js";
 import { publications } from "./publications.js";
 import { Sheet } from "./sheet.js";
-import { count, plainName } from "./words.js";
+import { count } from "./words.js";
 import { WordingForm } from "./wording.js";
 import { here, momentWords } from "./zones.js";
 
-const JUDGE_AFTER_MS = 300; // of silence while typing
 const SHOWN_ERRORS = 5;
 
 let open = null;
@@ -33,21 +31,18 @@ export function openPublication(id) {
 class PublicationSheet {
   #buttons = "";
   #touched = false;
-  #judging = 0;
 
   constructor(publication) {
     this.id = publication.id;
     this.publication = publication;
-    const title = [`Segment ${publication.segment_index + 1} of `, named(plainName(publication.filename))];
+    const title = [named(segmentWords(publication))];
     this.sheet = new Sheet({ title, label: nameOf(publication), onClose: () => this.#closed() });
     this.#build();
     this.show(publication);
-    this.#judge();
   }
 
   show(publication) {
     this.publication = publication;
-    const opens = isOpen(publication);
     this.element.dataset.tone = tone(publication);
     setText(this.chip, stateWord(publication));
     setText(this.where, `${platformName(publication.platform)} · ${publication.account_name}`);
@@ -58,7 +53,14 @@ class PublicationSheet {
     this.#links(publication);
     this.#act(publication);
     if (!this.#touched) this.#fill(publication);
-    setHidden(this.form, !opens, this.sheet.title);
+    setHidden(this.form, !this.#rewords, this.sheet.title);
+    setHidden(this.moment.element, !isOpen(publication), this.sheet.title);
+    setText(this.save, isOpen(publication) ? "Save changes" : "Try again with these words");
+  }
+
+  /** Whether other words can be chosen: it is planned, or was rejected, perhaps for its words. */
+  get #rewords() {
+    return isOpen(this.publication) || this.publication.state === "rejected";
   }
 
   get #zone() {
@@ -112,33 +114,27 @@ class PublicationSheet {
     if (hadFocus) this.sheet.title.focus();
   }
 
-  /** What the server makes of the text as it is typed. */
-  #judge() {
-    clearTimeout(this.#judging);
-    if (!isOpen(this.publication)) return;
-    this.#judging = setTimeout(async () => {
-      const { segment_id, account_id } = this.publication;
-      const asked = this.wording.values();
-      try {
-        const said = await request("POST", "/v1/posts/preview", { segment_id, account_id, wording: asked });
-        if (JSON.stringify(asked) === JSON.stringify(this.wording.values())) this.wording.judge(said);
-      } catch (problem) {
-        if (problem.status === 400) this.wording.judge({ counts: null, faults: [problem.detail || problem.title] });
-      }
-    }, JUDGE_AFTER_MS);
+  /** What the server makes of the text as it stands: it is no template, so its braces are meant. */
+  async #preview(values) {
+    if (!this.#rewords) return null;
+    const { segment_id, account_id } = this.publication;
+    const meant = (text) => text?.replace(/[{}]/g, "$&$&");
+    const wording = { ...values, title: meant(values.title), caption: meant(values.caption), hashtags: values.hashtags.map(meant) };
+    return publications.preview({ segment_id, account_id, wording });
   }
 
   async #save() {
     const changes = {};
     const wording = this.wording.changes();
-    if (this.moment.changed) changes.when = this.moment.value;
+    if (this.moment.changed && isOpen(this.publication)) changes.when = this.moment.value;
     if (Object.keys(wording).length) changes.wording = wording;
     this.#refused(null);
     if (changes.when === "") return this.#refused({ title: "Choose a date and a time" });
-    if (!Object.keys(changes).length) return this.sheet.close();
+    if (!Object.keys(changes).length && isOpen(this.publication)) return this.sheet.close();
     try {
       this.#touched = false;
-      await publications.change(this.id, changes);
+      if (isOpen(this.publication)) await publications.change(this.id, changes);
+      else await publications.ask(this.id, "retry", changes);
       announce(`${nameOf(this.publication)}: saved, due ${momentWords(Date.parse(this.publication.due_at))}.`);
       this.sheet.close();
     } catch (problem) {
@@ -154,7 +150,6 @@ class PublicationSheet {
   }
 
   #closed() {
-    clearTimeout(this.#judging);
     if (open === this) open = null;
   }
 
@@ -176,12 +171,11 @@ class PublicationSheet {
       id: `${this.id}-post`,
       platform: publication.platform,
       templates: false,
-      onInput: () => {
-        this.#touch();
-        this.#judge();
-      },
+      preview: (values) => this.#preview(values),
+      onInput: () => this.#touch(),
     });
-    const save = h("button", { class: "button primary", type: "submit" }, h("span", {}, "Save changes"));
+    this.save = h("span", {});
+    const save = h("button", { class: "button primary", type: "submit" }, this.save);
     this.form = h(
       "form",
       {

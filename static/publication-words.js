@@ -36,9 +36,9 @@ export function accountWords({ name, platform }) {
   return `${name}, ${platformName(platform)}`;
 }
 
-/** "Segment 2 of take.mov" */
+/** "Segment 2 of take.mov"; of a deleted take nobody knows which it was. */
 export function segmentWords({ segment_index: index, filename }) {
-  return `Segment ${index + 1} of ${plainName(filename)}`;
+  return `${index === null ? "A segment" : `Segment ${index + 1}`} of ${plainName(filename)}`;
 }
 
 function isOver({ state }) {

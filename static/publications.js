@@ -72,9 +72,9 @@ class Publications {
   }
 
   /** Asks something of one: approve, cancel, retry, check, publish. Raises a Problem. */
-  async ask(id, what) {
+  async ask(id, what, send) {
     const asked = ++this.#asked;
-    this.put(await request("POST", `/v1/publications/${encodeURIComponent(id)}/${what}`), { asked });
+    this.put(await request("POST", `/v1/publications/${encodeURIComponent(id)}/${what}`, send), { asked });
   }
 
   /** Changes its time or words. Raises a Problem. */
@@ -86,6 +86,11 @@ class Publications {
   async add(wanted) {
     const asked = ++this.#asked;
     this.put(await request("POST", "/v1/publications", wanted), { asked });
+  }
+
+  /** What comes of a wording at an account: {post, counts, faults}. */
+  preview(wanted) {
+    return request("POST", "/v1/posts/preview", wanted);
   }
 
   /** Those between two instants. */

@@ -1,6 +1,5 @@
 // Sending one segment somewhere by hand: to which account, when, and with what words.
 
-import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { h, named, setAttribute, setHidden, setText, whileBusy } from "./dom.js";
@@ -13,7 +12,6 @@ import { nextSlots, parseSlots } from "./slots.js";
 import { WordingForm } from "./wording.js";
 import { momentWords } from "./zones.js";
 
-const JUDGE_AFTER_MS = 300;
 const HOUR_MS = 3_600_000;
 const FREE_AGAIN = new Set(["rejected", "cancelled"]);
 
@@ -24,14 +22,12 @@ export function openPublish(segment, { of, name }) {
 }
 
 class PublishSheet {
-  #judging = 0;
-
   constructor(segment, { of, name }) {
     this.segment = segment;
     this.name = name;
     this.id = `publish-${++forms}`;
     const title = [`Publish segment ${segment.index + 1} of `, named(of)];
-    this.sheet = new Sheet({ title, label: `publishing of ${name}`, onClose: () => clearTimeout(this.#judging) });
+    this.sheet = new Sheet({ title, label: `publishing of ${name}` });
     this.sheet.body.append(this.#build());
     this.#choose();
   }
@@ -88,11 +84,11 @@ class PublishSheet {
   #choose() {
     const account = this.#account;
     if (!account) return;
-    this.wording = new WordingForm({ id: `${this.id}-post`, platform: account.platform, templates: false, onInput: () => this.#judge() });
+    this.wording = new WordingForm({ id: `${this.id}-post`, platform: account.platform, templates: false, preview: (wording) => this.#preview(wording) });
     this.words.replaceChildren(this.wording.element);
     this.moment.set(Math.ceil((Date.now() + HOUR_MS / 2) / HOUR_MS) * HOUR_MS, account.settings.zone);
     setAttribute(this.when.options[0], "disabled", account.settings.slots.length === 0 && "");
-    if (account.settings.slots.length === 0 && this.when.value === "slot") this.when.value = "now";
+    if (this.when.value !== "at") this.when.value = account.settings.slots.length ? "slot" : "now";
     this.#chooseWhen();
     this.#prefill(account);
   }
@@ -110,28 +106,15 @@ class PublishSheet {
     try {
       const said = await this.#preview({});
       if (account !== this.#account) return;
-      this.wording.show(said.post);
+      if (said.post) this.wording.show(said.post);
       this.wording.judge(said);
     } catch (problem) {
       this.trouble.replaceChildren(problemBox(problem));
     }
   }
 
-  #judge() {
-    clearTimeout(this.#judging);
-    this.#judging = setTimeout(async () => {
-      const asked = this.wording.values();
-      try {
-        const said = await this.#preview(asked);
-        if (JSON.stringify(asked) === JSON.stringify(this.wording.values())) this.wording.judge(said);
-      } catch (problem) {
-        if (problem.status === 400) this.wording.judge({ counts: null, faults: [problem.detail || problem.title] });
-      }
-    }, JUDGE_AFTER_MS);
-  }
-
   #preview(wording) {
-    return request("POST", "/v1/posts/preview", { segment_id: this.segment.segment_id, account_id: this.account.value, wording });
+    return publications.preview({ segment_id: this.segment.segment_id, account_id: this.account.value, wording });
   }
 
   async #send() {

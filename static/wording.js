@@ -1,6 +1,5 @@
 // What is said with a segment: title, caption, hashtags, who sees it, and the platform's switches; counted while typing.
 
-import { countsOf, hashtagsOf } from "./counting.js";
 import { h, setHidden, setText } from "./dom.js";
 import { platformName } from "./publication-words.js";
 
@@ -26,17 +25,20 @@ const USUAL = {
   instagram: { privacy: "public", share_to_feed: true },
 };
 const CAPTION = { youtube: "Description", tiktok: "Caption", instagram: "Caption" };
+const JUDGE_AFTER_MS = 250; // of silence while typing
 const COUNTED = { title: "title", caption: "caption", hashtags: "hashtags", tags: "hashtags", mentions: "caption" };
 
 export class WordingForm {
   #before = {};
+  #judging = 0;
 
   /**
    * `templates`: of an account, where {title} stands for what each segment has; else of one post.
+   * `preview(values)` asks the server what comes of it: {counts, faults}; null: it is not asked.
    * `onInput` hears of each change by hand.
    */
-  constructor({ id, platform, templates, onInput = () => {} }) {
-    Object.assign(this, { id, platform, templates, onInput });
+  constructor({ id, platform, templates, preview, onInput = () => {} }) {
+    Object.assign(this, { id, platform, templates, preview, onInput });
     this.element = this.#build();
   }
 
@@ -52,7 +54,7 @@ export class WordingForm {
     if (this.cover) this.cover.value = String((values.cover_ms ?? 0) / 1000);
     setText(this.syntheticWhy, values.synthetic_reason ?? "");
     this.#before = this.values();
-    this.#count(null);
+    this.#judgeSoon();
   }
 
   /** All that is chosen, as a wording has it. */
@@ -72,31 +74,38 @@ export class WordingForm {
     return Object.fromEntries(now.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(this.#before[name])));
   }
 
-  /** The server's counts and what the platform would refuse. */
+  /** Counts of the server, and what the platform would refuse. Counts are null where the text cannot be made. */
   judge({ counts, faults }) {
-    this.#count(counts);
+    if (counts) this.#count(counts);
     this.faults.replaceChildren(...faults.map((fault) => h("li", {}, fault)));
     setHidden(this.faults, faults.length === 0);
   }
 
   #count(counts) {
-    const { title, caption, hashtags } = this.values();
-    const found = counts ?? countsOf({ title: title ?? "", caption: caption ?? "", hashtags }, this.platform);
-    const words = { title: [], caption: [], hashtags: [] };
-    let over = false;
-    for (const [name, { used, max, unit }] of Object.entries(found)) {
-      words[COUNTED[name]].push({ text: `${used} of ${max} ${name === "tags" ? "characters of tags" : unit}`, over: used > max });
-      over ||= used > max;
+    const found = Object.entries(counts);
+    for (const [place, element] of Object.entries(this.counts)) {
+      const mine = found.filter(([name]) => COUNTED[name] === place);
+      setText(element, mine.map(([name, { used, max, unit }]) => `${used} of ${max} ${name === "tags" ? "characters of tags" : unit}`).join(" · "));
+      element.dataset.over = String(mine.some(([, { used, max }]) => used > max));
     }
-    for (const [name, place] of Object.entries(this.counts)) {
-      setText(place, words[name].map(({ text }) => text).join(" · "));
-      place.dataset.over = String(words[name].some((one) => one.over));
-    }
-    return over;
+  }
+
+  #judgeSoon() {
+    clearTimeout(this.#judging);
+    this.#judging = setTimeout(async () => {
+      const asked = this.values();
+      if (!this.element.isConnected) return;
+      try {
+        const said = await this.preview(asked);
+        if (said && JSON.stringify(asked) === JSON.stringify(this.values())) this.judge(said);
+      } catch {
+        // the connection is gone, or the text cannot be saved either, which then says why
+      }
+    }, JUDGE_AFTER_MS);
   }
 
   #typed() {
-    this.#count(null);
+    this.#judgeSoon();
     this.onInput();
   }
 
@@ -107,7 +116,7 @@ export class WordingForm {
     this.hashtags = h("input", { type: "text", autocomplete: "off", autocapitalize: "none", spellcheck: "false" });
     this.counts = { title: h("span", { class: "count" }), caption: h("span", { class: "count" }), hashtags: h("span", { class: "count" }) };
     const text = (control, what, words) => this.#field(control, what, words, this.counts[what]);
-    const titleHelp = this.platform === "youtube" ? "" : " (said when the caption is empty)";
+    const titleHelp = this.platform === "youtube" ? "" : ", if there is no caption";
     this.faults = h("ul", { class: "faults", hidden: true, "aria-label": `What ${name} would refuse` });
     this.switches = SWITCHES[this.platform].map(([what]) => [what, h("input", { type: "checkbox", id: `${this.id}-${what}` })]);
     const element = h(
@@ -163,4 +172,14 @@ export class WordingForm {
     this.cover = h("input", { type: "number", min: "0", step: "0.1", inputmode: "decimal" });
     return this.#field(this.cover, "cover", "Cover at, seconds");
   }
+}
+
+/** The hashtags of a text field, without "#", each once. */
+function hashtagsOf(text) {
+  const kept = new Map();
+  for (const word of text.split(/[\s,]+/)) {
+    const name = word.replace(/^#+/, "");
+    if (name && !kept.has(name.toLowerCase())) kept.set(name.toLowerCase(), name);
+  }
+  return [...kept.values()];
 }

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,12 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
     opened: list[tuple[Page, Guard]] = []
 
     def open_page(
-        url: str, *, size: dict[str, int] = PHONE, context: BrowserContext | None = None, **options: Any
+        url: str,
+        *,
+        view: str = "takes",
+        size: dict[str, int] = PHONE,
+        context: BrowserContext | None = None,
+        **options: Any,
     ) -> Page:
         page = (context or shared(viewport=size, **options)).new_page()
         guard = Guard(url)
@@ -135,7 +141,7 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
         opened.append((page, guard))
         # Choosers are caught from here on: caught only when one is expected, a quick key can be faster than that.
         page.on("filechooser", lambda _: None)
-        page.goto(url)
+        page.goto(url if view == "takes" else f"{url}/#{view}")
         page.get_by_text("Live", exact=True).wait_for()
         page.locator("#takes-loading").wait_for(state="hidden")
         return page
@@ -159,6 +165,24 @@ def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Pag
     page.clock.install()
     yield page
     context.close()
+
+
+@pytest.fixture
+def on_wednesday(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[OpenPage]:
+    """Opens the page in Paris on Wednesday, 18 November 2026, 11:00; the date stands still, timers run."""
+    contexts: list[BrowserContext] = []
+
+    def open_page(view: str = "calendar", *, size: dict[str, int] = DESK, **options: Any) -> Page:
+        window: Any = {"viewport": size, "timezone_id": "Europe/Paris", "locale": "en-GB", **options}
+        context = chromium.new_context(**window)
+        contexts.append(context)
+        context.set_default_timeout(8_000)
+        context.clock.set_fixed_time(datetime(2026, 11, 18, 10, tzinfo=UTC))
+        return open_at(far.url, view=view, context=context)
+
+    yield open_page
+    for context in contexts:
+        context.close()
 
 
 @pytest.fixture

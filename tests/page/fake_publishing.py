@@ -72,8 +72,9 @@ class Publishing:
         self.attempts: dict[str, list[Json]] = {}
         self.logins = LOGINS
         self.paused_at: str | None = None
-        self.refusals: dict[str, Refused] = {}  # by the end of a path: the next request to it is refused so
+        self.refusals: dict[str, Refused] = {}  # by the end of a path: the next change asked of it is refused so
         self.sent: list[tuple[str, str, Any]] = []  # method, path and body of what changed something
+        self.test_status = 204
         self.away = ""  # where connecting leads
         self._emit, self._jobs = emit, jobs
         self._numbers = count(1)
@@ -190,8 +191,8 @@ class Publishing:
         given = json.loads(body) if body else None
         if method != "GET":
             self.sent.append((method, path, given))
-        for end in [end for end in self.refusals if path.endswith(end)]:
-            raise self.refusals.pop(end)
+            for end in [end for end in self.refusals if path.endswith(end)]:
+                raise self.refusals.pop(end)
         parts = path.removeprefix("/v1/").split("/")
         noun, rest = parts[0], parts[1:]
         ask: Callable[..., Answer] = getattr(self, f"_{noun}")
@@ -205,7 +206,7 @@ class Publishing:
             return 200, {"url": self.away}
         account = self._found(self.accounts, rest[0])
         if method == "PATCH":
-            wording = given.pop("wording", {})
+            wording = given.get("wording", {})
             settings = {**account["settings"], **given, "wording": {**account["settings"]["wording"], **wording}}
             account["settings"] = msgspec.to_builtins(msgspec.convert(settings, AccountSettings))
         elif method == "DELETE":
@@ -252,7 +253,7 @@ class Publishing:
         return 200, {"days": [{"date": day, "publications": some} for day, some in days.items()], "zone": "UTC"}
 
     def _posts(self, method: str, rest: list[str], query: dict[str, str], given: Json) -> Answer:
-        post = self._compose(given["segment_id"], given["account_id"], given["wording"])
+        post = self._compose(given.get("segment_id"), given["account_id"], given["wording"])
         platform = self.accounts[given["account_id"]]["platform"]
         return 200, {
             "post": msgspec.to_builtins(post),
@@ -281,7 +282,7 @@ class Publishing:
                 "next_cursor": older[limit - 1]["id"] if len(older) > limit else None,
             }
         if what == "test":
-            delivery_id = self.deliver(endpoint["id"], "endpoint.test", 204)
+            delivery_id = self.deliver(endpoint["id"], "endpoint.test", self.test_status)
             return 202, self.deliveries[delivery_id]
         if what == "rotate":
             endpoint["older_secret_until"] = rfc(datetime.now(UTC) + timedelta(days=1))
@@ -312,18 +313,21 @@ class Publishing:
         start, end = query.get("from", ""), query.get("to", "~")
         return [one for one in found if start <= one["due_at"] < end]
 
-    def _compose(self, segment_id: str, account_id: str, wording: Json) -> Any:
-        _, job, segment = self._segment(segment_id)
+    def _compose(self, segment_id: str | None, account_id: str, wording: Json) -> Any:
         account = self.accounts[account_id]
-        total = len(job["segments"])
+        if segment_id is None:
+            total, index, name, synthetic = 12, 0, "my_take.mov", False
+        else:
+            _, job, segment = self._segment(segment_id)
+            total, index, name = len(job["segments"]), segment["index"], job["source"]["filename"]
+            synthetic = segment["synthetic"]
         said = merge(
             msgspec.convert(wording, Wording),
             msgspec.convert(account["settings"]["wording"], Wording),
             default_wording(account["platform"], total=total),
         )
-        stem = job["source"]["filename"].rpartition(".")[0]
-        fields = Fields(title=stem, n=segment["index"] + 1, total=total, filename=stem, date="2026-11-21")
-        return compose(said, fields, synthetic=segment["synthetic"])
+        fields = Fields(title=name.rpartition(".")[0], n=index + 1, total=total, filename=name, date="2026-11-21")
+        return compose(said, fields, synthetic=synthetic)
 
     def _segment(self, segment_id: str) -> tuple[str, Json, Json]:
         for job_id, job in self._jobs().items():
