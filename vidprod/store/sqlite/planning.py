@@ -309,8 +309,8 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
 
 
 def crowded(db: Tables, publication: Publication, *, now: int) -> Wait | None:
-    """Why what is due in a slot does not go out yet: another one went out late, and the account's gap, or its cap of the
-    day, would not be kept. None: it may. A time that somebody named is not put off. Raises BadSlot."""
+    """Why what is due in a slot does not go out yet: another one went out late, and the account's gap or its daily cap
+    would not be kept. None: it may. A time that somebody named is not put off. Raises BadSlot."""
     if publication.when != "slot" or publication.due_at > now:
         return None
     rhythm = rhythm_of(db.accounts.get(publication.account_id).settings)
