@@ -132,7 +132,6 @@ class Stage:
         self.clock = Jumping()
         self.far = Far(now=self.clock.now, seed=seed, chance=chance)
         self.platforms: Any = FakePlatforms(self.far)
-        self.keeper: Any = FakeKeeper(self)
         self.dice = random.Random(seed)
         self.vault = Vault({"k": b"k" * 32})
         self.config = Config(data_dir=str(root), **settings)
@@ -140,6 +139,22 @@ class Stage:
         self.forgets = False  # the twin without a journal: what it had begun before a crash it does not know
         self.crashes = 0
         self._running: asyncio.Task[None] | None = None
+
+    def make_keeper(self) -> Any:
+        """Who has the tokens: another one after each crash."""
+        return FakeKeeper(self)
+
+    def posted(self, publication: Publication) -> int:
+        """How often the far end has it."""
+        return self.far.posts[publication.account_id, publication.post.title]
+
+    def calm(self) -> None:
+        """From now on nothing fails by chance."""
+        self.far.chance = 0.0
+
+    def file_of(self, index: int, segment_id: str) -> bytes:
+        """What a segment's file holds."""
+        return segment_id.encode() * 40
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator["Stage"]:
@@ -164,7 +179,7 @@ class Stage:
         self.publisher = Publisher(
             self.store,
             self.blobs,
-            self.keeper,
+            self.make_keeper(),
             self.platforms,
             self.vault,
             self.config,
@@ -193,13 +208,17 @@ class Stage:
             if ticks == 0:
                 running.cancel()
 
-        self.store.tick = self.far.tick = tick
+        self.ticked_by(tick)
         self.clock.quiet.clear()
         quiet = asyncio.create_task(self.clock.quiet.wait())
         await asyncio.wait({quiet, running}, return_when=asyncio.FIRST_COMPLETED)
         quiet.cancel()
-        self.far.tick = lambda: None
+        self.ticked_by(lambda: None)
         await self.crash()
+
+    def ticked_by(self, tick: Callable[[], None]) -> None:
+        """Each pass of the store and of platforms is told to it."""
+        self.store.tick = self.far.tick = tick
 
     async def crash(self) -> None:
         """End here, and open the store anew."""
@@ -250,10 +269,12 @@ class Stage:
         folder.mkdir()
         renditions = []
         for segment in segments:
-            data = segment.id.encode() * 40
+            data = self.file_of(segment.index, segment.id)
             (folder / f"{segment.id}.mp4").write_bytes(data)
             renditions.append(
-                msgspec.structs.replace(a_rendition(), size=len(data), sha256=hashlib.sha256(data).hexdigest())
+                msgspec.structs.replace(
+                    a_rendition(), size=len(data), sha256=hashlib.sha256(data).hexdigest(), duration_us=12_000_000
+                )
             )
 
         def write(db: Tables) -> list[Publication]:
@@ -271,7 +292,7 @@ class Stage:
                         account_id=account.id,
                         platform=account.platform,
                         state="scheduled",
-                        post=Post(title=f"part {index}"),
+                        post=Post(title=f"part {index}", caption=f"part {index}"),
                         when="at",
                         due_at=due_at + index * apart_ms,
                         run_at=due_at + index * apart_ms,

@@ -21,7 +21,7 @@ async def storm(stage: Stage, *, segments: int, accounts: int = 1, crashes: int,
     for _ in range(crashes):
         await stage.crash_after(stage.dice.randrange(*_TICKS))
         await _help(stage)
-    stage.far.chance = 0.0
+    stage.calm()
     for _ in range(8):  # unknown ones are looked at for a while, and people do their part
         await stage.settle(until=stage.clock.time + segments * apart_ms + DAY_MS)
         await _help(stage)
@@ -49,9 +49,11 @@ async def _answer(stage: Stage, publication: Publication) -> None:
 
 def faults(stage: Stage, publications: list[Publication]) -> list[str]:
     """What does not hold, in words."""
-    found = [f"{title} was posted {n} times to {account}" for (account, title), n in stage.far.posts.items() if n > 1]
+    found = []
     for publication in publications:
-        posted = stage.far.posts[publication.account_id, publication.post.title]
+        posted = stage.posted(publication)
+        if posted > 1:
+            found.append(f"{publication.id} was posted {posted} times to {publication.platform}")
         if publication.state == "published" and not posted:
             found.append(f"{publication.id} is called published and was never posted")
         if publication.state != "published" and posted:

@@ -415,7 +415,7 @@ def _form(post: Post) -> dict[str, str]:
 
 async def _pieces(path: Path, offset: int, size: int, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
     """The file from `offset` on, as read from the disk; whole pieces are counted when the next one is asked for."""
-    with await asyncio.to_thread(path.open, "rb") as file:
+    with path.open("rb") as file:  # at once: one that opened while we are cancelled would stay open
         await asyncio.to_thread(file.seek, offset)
         while offset < size and (piece := await asyncio.to_thread(file.read, min(_PIECE, size - offset))):
             yield piece

@@ -632,7 +632,7 @@ def _faults_of_file(media: Media) -> list[str]:
 
 async def _pieces(path: Path, first: int, last: int, sent: Callable[[int], None]) -> AsyncIterator[bytes]:
     """A range of the file, from disk."""
-    file = await asyncio.to_thread(path.open, "rb")
+    file = path.open("rb")  # at once: one that opened while we are cancelled would stay open
     try:
         await asyncio.to_thread(file.seek, first)
         at = first

@@ -415,7 +415,7 @@ class YouTube:
     async def _send_chunk(self, grant: Grant, handle: Handle, media: Media, sent: Callable[[int], None]) -> Handle:
         first = handle["stored"]
         end = min(first + _CHUNK, handle["size"])
-        with await asyncio.to_thread(media.path.open, "rb") as file:
+        with media.path.open("rb") as file:  # at once: one that opened while we are cancelled would stay open
             answer = await self._put(
                 grant,
                 handle,
