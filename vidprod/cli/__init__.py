@@ -19,6 +19,7 @@ _COMMANDS = {
     "dead": "Look at the tasks that were given up, and try them again.",
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "webhooks": "Have events sent to addresses of yours, and see how that went.",
+    "rehearse": "Run the next days against simulated platforms: what would go out, and which rules that breaks.",
     "config": "Print the settings in effect and where each comes from.",
 }
 

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-_QUIET_S = 0.02  # of the wall: time to read a table, and to begin what was read
+_QUIET_S = 0.005  # of the wall: who was woken has begun to work by then
 LONGEST_WAIT_S = 30.0  # of the wall: a machine that slept, or whose clock was set, is noticed at the next look
 
 

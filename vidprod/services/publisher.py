@@ -47,7 +47,6 @@ from vidprod.errors import BadSlot, Conflict, NotFound, PlatformError, SealBroke
 from vidprod.platforms import base
 from vidprod.platforms.base import Grant, Handle, Media
 from vidprod.services.clock import Clock
-from vidprod.services.public import PublicAddress
 from vidprod.services.verdict import Terms, Verdict, put_off
 from vidprod.store.sqlite import Store, Tables, planning
 from vidprod.store.sqlite.announce import announce
@@ -78,6 +77,14 @@ class Platforms(Protocol):
     def publisher(self, platform: Platform, flavour: Flavour) -> base.Publisher: ...
 
 
+class Public(Protocol):
+    """Where a segment's file can be fetched: `services/public.py`."""
+
+    def url_of(self, segment: Segment) -> str | None: ...
+
+    async def check(self, url: str, *, size: int) -> None: ...
+
+
 class _Paused(Exception):
     """Sending was stopped by a pause."""
 
@@ -95,7 +102,7 @@ class Publisher:
         config: Config,
         clock: Clock,
         *,
-        public: PublicAddress | None = None,
+        public: Public | None = None,
         dice: Callable[[], float] = random.random,
     ) -> None:
         """
@@ -120,12 +127,13 @@ class Publisher:
         wake = self._store.feed.publishing
         async with asyncio.TaskGroup() as group:
             while True:
-                wake.clear()
-                await self._stop_what_is_paused()
-                for publication in await self._due():
-                    if publication.account_id not in self._busy:
-                        self._start(group, publication)
-                until = await self._store.read(lambda db: db.publications.next_run_at(but=self._busy))
+                with self._clock.working():
+                    wake.clear()
+                    await self._stop_what_is_paused()
+                    for publication in await self._due():
+                        if publication.account_id not in self._busy:
+                            self._start(group, publication)
+                    until = await self._store.read(lambda db: db.publications.next_run_at(but=self._busy))
                 await self._clock.wait(wake, until=until)
 
     async def _due(self) -> list[Publication]:

@@ -4,21 +4,29 @@ GET /far.json says what was posted where, and which faults happened; POST /fault
 {"point": "youtube.put", "name": "lost_answer", "value": null, "times": 1}.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import httpx
 import msgspec
 from litestar import Litestar, MediaType, Response, get, post
 from litestar.params import JSONBody
 
+from vidprod.domain.account import Account
 from vidprod.errors import BadRequest
+from vidprod.platforms.base import Tokens
 from vidprod.platforms.simulators import instagram, tiktok, youtube
-from vidprod.platforms.simulators.instagram import InstagramSim
-from vidprod.platforms.simulators.tiktok import TikTokSim
+from vidprod.platforms.simulators.instagram import PERSON, SCOPES, InstagramSim, SimAccount
+from vidprod.platforms.simulators.tiktok import Creator, TikTokSim
 from vidprod.platforms.simulators.transport import application
 from vidprod.platforms.simulators.world import Fault, Posted, World
-from vidprod.platforms.simulators.youtube import YouTubeSim
+from vidprod.platforms.simulators.youtube import Channel, YouTubeSim
+from vidprod.platforms.youtube import READ, UPLOAD
+
+_CLIENT = "vidprod-simulated"
+_LONG_S = 60 * 86_400
 
 FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok.FAULTS, **instagram.FAULTS}
 
@@ -31,6 +39,50 @@ class Far:
     youtube: YouTubeSim
     tiktok: TikTokSim
     instagram: InstagramSim
+
+    def welcome(self, account: Account) -> Tokens:
+        """Have an account there that is named as this one, and grant all that its publishing needs."""
+        now = self.world.now()
+        if account.platform == "instagram":
+            return self._welcome_to_instagram(account)
+        if account.platform == "youtube":
+            channel = Channel(id=account.external_id, title=account.name, handle=account.username)
+            self.youtube.channels.setdefault(channel.id, channel)
+            issued = self.youtube.auth.issue(channel.id, client_id=_CLIENT, scopes=(UPLOAD, READ))
+        else:
+            if account.external_id not in self.tiktok.creators:
+                creator = Creator(open_id=account.external_id, username=account.username, nickname=account.name)
+                self.tiktok.add(creator)
+            issued = self.tiktok.grant(account.external_id, client_key=_CLIENT)
+        return Tokens(
+            access_token=issued.access_token,
+            refresh_token=issued.refresh_token,
+            scopes=tuple(issued.scopes),
+            expires_in_s=(issued.expires_at - now) // 1000,
+            refresh_expires_in_s=None
+            if issued.refresh_expires_at is None
+            else (issued.refresh_expires_at - now) // 1000,
+        )
+
+    def _welcome_to_instagram(self, account: Account) -> Tokens:
+        sim, number = self.instagram, len(self.instagram.accounts)
+        there = next((one for one in sim.accounts if account.external_id in (one.ig_id, one.scoped_id)), None)
+        if there is None:
+            there = SimAccount(
+                ig_id=account.external_id,
+                scoped_id=account.external_id,
+                username=account.username,
+                name=account.name,
+                page_id=f"10{number:013}",
+            )
+            sim.accounts.append(there)
+        if account.flavour == "instagram_login":
+            token = sim.long_token("instagram", there.scoped_id, SCOPES["instagram"], client_id=_CLIENT)
+            return Tokens(access_token=token, expires_in_s=_LONG_S, scopes=SCOPES["instagram"])
+        scopes = (*SCOPES["facebook"], "pages_show_list")
+        token = sim.long_token("facebook", PERSON, scopes, client_id=_CLIENT)
+        page = sim.page_token(token, there)
+        return Tokens(access_token=token, expires_in_s=_LONG_S, scopes=scopes, extra={"page_token": page})
 
     def posts(self) -> list[Posted]:
         """Every clip that got to an account, in the order of arriving."""
@@ -58,10 +110,11 @@ class Ordered(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     times: int = 1
 
 
-def far_end(world: World, *, audited: bool = True) -> Far:
+def far_end(world: World, *, audited: bool = True, files: Callable[[str], bytes | None] | None = None) -> Far:
     """The three platforms of one world.
 
     Args:
+        files: what lies at an address that Instagram fetches; without it, it is fetched over the network.
         audited: this installation's apps were audited by the platforms; else YouTube keeps uploads private and TikTok
             takes drafts and private accounts only.
     """
@@ -69,8 +122,18 @@ def far_end(world: World, *, audited: bool = True) -> Far:
         world=world,
         youtube=YouTubeSim(world, verified=audited),
         tiktok=TikTokSim(world, rules=tiktok.Rules(audited=audited)),
-        instagram=InstagramSim(world),
+        instagram=InstagramSim(world, fetch_transport=None if files is None else httpx.MockTransport(_shelf(files))),
     )
+
+
+def _shelf(files: Callable[[str], bytes | None]) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        content = None if request.url.path == "/robots.txt" else files(str(request.url))
+        if content is None:
+            return httpx.Response(404)
+        return httpx.Response(200, content=content, headers={"Content-Type": "video/mp4"})
+
+    return answer
 
 
 def simulators(far: Far, *, over_http: bool = False) -> Litestar:
