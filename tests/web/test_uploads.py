@@ -369,9 +369,10 @@ async def test_a_row_that_fails_after_two_cancellations_takes_its_file_along(
 ) -> None:
     """The drain cancels, and soon again: nobody waited for the writer any more, and the file stayed."""
     monkeypatch.setattr("vidprod.web.server._CANCELLED_WITHIN_S", 0.05)
-    go_on = asyncio.Event()
+    asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def no_rows(*_arguments: object) -> None:
+        asked.set()
         await go_on.wait()
         raise OSError("the disk is gone")
 
@@ -379,7 +380,7 @@ async def test_a_row_that_fails_after_two_cancellations_takes_its_file_along(
         monkeypatch.setattr(live.store, "write", no_rows)
         await client.head("PUT /upload", "Content-Length: 10000")
         await client.send(mp4(10_000))
-        await _until(live.blobs.stored_videos)
+        await asked.wait()  # with the file in its place for good: before that it would go with the request
         live.stop.set()
         await live.serving
         assert live.blobs.stored_videos() != set()
