@@ -50,6 +50,8 @@ class Far:
 
     tick: Callable[[], None] = lambda: None  # where a crash may come
 
+    changed: Callable[[], None] = lambda: None  # what it holds did
+
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.breaks_half_way = False
@@ -157,6 +159,7 @@ class FakePlatform:
             begun_at=self._far.now(),
             publish_at=publish_at,
         )
+        self._far.changed()
         await self._far.after(lost)
         return {"name": name, "stored": 0}
 
@@ -176,12 +179,14 @@ class FakePlatform:
             self._far.tick()
             await asyncio.sleep(0)
             held.stored = min(held.total, held.stored + piece)
+            if held.stored == held.total:
+                held.ready_at = self._far.now() + self._far.dice.randrange(0, 120) * 1000
+                if not self.publishes:
+                    self._post(held)
+            self._far.changed()
             sent(held.stored)
             if breaks and held.stored < held.total:
                 raise Unanswered("the connection broke half way")
-        held.ready_at = self._far.now() + self._far.dice.randrange(0, 120) * 1000
-        if not self.publishes:
-            self._post(held)
         await self._far.after(lost)
         return {**handle, "stored": held.total}
 
@@ -215,6 +220,7 @@ class FakePlatform:
     def _post(self, held: Held) -> None:
         held.live_at = self._far.now()
         self._far.posts[held.account, held.title] += 1
+        self._far.changed()
 
 
 class FakePlatforms:

@@ -20,14 +20,14 @@ async def storm(stage: Stage, *, segments: int, accounts: int = 1, crashes: int,
     await stage.plan(connected, n=segments, due_at=START + HOUR_MS, apart_ms=apart_ms)
     for _ in range(crashes):
         await stage.crash_after(stage.dice.randrange(*_TICKS))
-        await _help(stage)
+        await help_out(stage)
     stage.calm()
     for _ in range(8):  # unknown ones are looked at for a while, and people do their part
         await stage.settle(until=stage.clock.time + segments * apart_ms + DAY_MS)
-        await _help(stage)
+        await help_out(stage)
 
 
-async def _help(stage: Stage) -> None:
+async def help_out(stage: Stage) -> None:
     """What people do: they connect again what has to be, publish what was missed, and retry what was given up."""
     for account in await stage.store.read(lambda db: db.accounts.list()):
         if account.state == "needs_reauth":
