@@ -14,12 +14,25 @@ from vidprod.errors import Conflict
 _TICKS = (5, 300)  # of the store and the platforms, between two crashes
 
 
-async def storm(stage: Stage, *, segments: int, accounts: int = 1, crashes: int, apart_ms: int = HOUR_MS) -> None:
-    """Publish through it, until all is over."""
+async def storm(
+    stage: Stage,
+    *,
+    segments: int,
+    accounts: int = 1,
+    crashes: int,
+    apart_ms: int = HOUR_MS,
+    ticks: tuple[int, int] = _TICKS,
+) -> None:
+    """Publish through it, until all is over.
+
+    Args:
+        apart_ms: between two segments.
+        ticks: between two crashes, at least and at most.
+    """
     connected = [await stage.connect(platform, f"a{n}") for platform in PLATFORMS for n in range(accounts)]
     await stage.plan(connected, n=segments, due_at=START + HOUR_MS, apart_ms=apart_ms)
     for _ in range(crashes):
-        await stage.crash_after(stage.dice.randrange(*_TICKS))
+        await stage.crash_after(stage.dice.randrange(*ticks))
         await help_out(stage)
     stage.calm()
     for _ in range(8):  # unknown ones are looked at for a while, and people do their part
