@@ -12,6 +12,7 @@ from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.connection import rows
 
 JOB = "job_" + "0" * 26
+ACCOUNT = "acc_" + "0" * 26
 TASK = Task(
     id="tsk_" + "0" * 26,
     job_id=JOB,
@@ -129,13 +130,20 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "events after, of a job": lambda db: db.events.after(5, job_id=JOB),
     "answers find": lambda db: db.answers.find("k"),
     "answers prune": lambda db: db.answers.prune(before_ms=NOW, limit=5),
+    "publications list": lambda db: db.publications.list(limit=5),
+    "plans taken": lambda db: db.plans.taken(ACCOUNT, since=NOW),
+    "plans fixed": lambda db: db.plans.fixed(ACCOUNT, since=NOW, after=NOW),
+    "plans before": lambda db: db.plans.before(ACCOUNT, JOB, 3),
+    "plans in_slots": lambda db: db.plans.in_slots(ACCOUNT, after=NOW),
+    "plans held": lambda db: db.plans.held(before=NOW, limit=1),
+    "plans segments": lambda db: db.plans.segments(["seg"]),
     "video get": lambda db: db.videos.get(a_video().id),
     "video prunable": lambda db: db.videos.prunable(before_ms=NOW, limit=5),
     "video mark_deleted": lambda db: db.videos.mark_deleted(a_video().id, now=NOW),
 }
 
 
-SMALL = ("SCAN wanted", "SCAN rank", "SCAN task USING INDEX task_running")  # a handful of rows each
+SMALL = ("SCAN wanted", "SCAN json_each", "SCAN rank", "SCAN task USING INDEX task_running")  # a handful of rows each
 
 
 @pytest.mark.parametrize("name", HOT)

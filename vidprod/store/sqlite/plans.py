@@ -45,7 +45,7 @@ class Plans(Table):
             """
             select max(publication.due_at) from publication
             join segment on segment.id = publication.segment_id
-            where publication.job_id = :job_id and publication.account_id = :account_id
+            where publication.job_id = :job_id and +publication.account_id = :account_id -- a job has few
                 and publication.state not in ('rejected', 'cancelled') and segment."index" < :index
             """,
             job_id=job_id,
@@ -61,7 +61,7 @@ class Plans(Table):
             select id, due_at, job_id from publication
             where account_id = :account_id and due_at > :after and "when" = 'slot'
                 and state = 'scheduled' and attempt = 0 and missed_at is null
-            order by due_at, id
+            order by due_at
             """,
             account_id=account_id,
             after=after,
@@ -153,7 +153,7 @@ class Plans(Table):
                 and (account.state <> 'connected' or account.paused_at is not null
                     or (publication.needs_approval = 1 and publication.approved_at is null)
                     or exists (select 1 from fact where name = 'publishing_paused_at' and value <> 'null'))
-            order by publication.due_at, publication.id
+            order by publication.due_at
             limit :limit
             """,
             before=before,

@@ -144,7 +144,7 @@ class Publications(Table):
                 and (:account_id is null or account_id = :account_id)
                 and (:job_id is null or job_id = :job_id)
                 and (:segment_id is null or segment_id = :segment_id)
-                and due_at >= :due_from and due_at < :due_to
+                and +due_at >= :due_from and +due_at < :due_to -- read in the order of ids, until the limit
             order by id desc
             limit :limit
             """,
