@@ -136,8 +136,12 @@ async def receiving(
     """A receiver that listens."""
     receiver = Receiver(behave=behave)
     tasks: set[asyncio.Task[None]] = set()
+    is_closed = False
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_closed:  # it was accepted already
+            writer.transport.abort()
+            return
         task = asyncio.create_task(receiver.serve(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
@@ -148,6 +152,8 @@ async def receiving(
         yield receiver
     finally:
         server.close()
+        is_closed = True
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)
