@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from tests.platforms.instagram_stage import CAPTION, POST, SIZE, Gate, Right, Stage
+from tests.platforms.instagram_stage import CAPTION, POST, SIZE, Gate, Right, Slow, Stage
 from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
@@ -258,7 +258,7 @@ class Nobody(httpx.AsyncBaseTransport):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-async def test_an_account_of_the_other_login_is_refused_before_anything_is_asked(
+async def test_failure_10_an_account_of_the_other_login_is_refused_before_anything_is_asked(
     stage: Callable[..., Stage], flavour: Flavour
 ) -> None:
     on = stage(flavour)
@@ -278,7 +278,7 @@ async def test_an_account_of_the_other_login_is_refused_before_anything_is_asked
     await wire.close()
 
 
-async def test_without_that_check_instagram_would_ask_for_an_address(stage: Callable[..., Stage]) -> None:
+async def test_failure_10_without_that_check_instagram_would_ask_for_an_address(stage: Callable[..., Stage]) -> None:
     on = stage("instagram_login")
     answer = await on.wire.call(
         "POST",
@@ -300,6 +300,40 @@ async def test_without_a_public_address_instagram_login_says_what_to_do(stage: C
         await on.instagram.begin(on.grant, POST, media)
     assert (caught.value.kind, caught.value.code, str(caught.value)) == ("FIX", "no_public_url", fault)
     assert on.gate.asked == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"robots": "User-agent: *\nDisallow: /"}, "9004/2207052"),
+        ({"status": 302}, "9004/2207052"),
+        ({"media_type": "text/html"}, "9004/2207052"),
+        ({"status": 404}, "9004/2207052"),
+    ],
+)
+async def test_failure_8_a_file_instagram_cannot_fetch_is_tried_again_and_said_with_what_to_look_at(
+    stage: Callable[..., Stage], change: dict[str, Any], code: str
+) -> None:
+    on = stage("instagram_login")
+    before = {**vars(on.cellar)}
+    vars(on.cellar).update(change)
+    with pytest.raises(PlatformError) as caught:
+        await on.begin()
+    assert (caught.value.kind, caught.value.code) == ("RETRY", code)
+    for word in ("public_url", "https", "redirect", "login page", "robots.txt"):
+        assert word in caught.value.hint
+    assert "seg_1" not in f"{caught.value} {caught.value.hint}"
+    vars(on.cellar).update(before)
+    await on.walk()
+    assert len(on.sim.posts()) == 1
+
+
+async def test_failure_8_a_slow_address_is_another_error_than_a_wrong_one(stage: Callable[..., Stage]) -> None:
+    on = stage("instagram_login", fetch_transport=Slow())
+    with pytest.raises(PlatformError) as caught:
+        await on.begin()
+    assert (caught.value.kind, caught.value.code) == ("RETRY", "-2/2207003")
+    assert "public_url" in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -456,7 +490,7 @@ async def test_a_container_that_nobody_published_within_a_day_is_given_up(stage:
 
 
 @pytest.mark.parametrize(("number", "kind"), [("2207026", "FIX"), ("2207076", "NEWHANDLE"), ("2207082", "NEWHANDLE")])
-async def test_a_container_that_failed_says_why(stage: Callable[..., Stage], number: str, kind: str) -> None:
+async def test_failure_7_a_container_that_failed_says_why(stage: Callable[..., Stage], number: str, kind: str) -> None:
     on = stage()
     on.world.order("instagram.processing", number)
     reading = await on.read(await on.ready())
@@ -512,7 +546,9 @@ async def test_a_container_that_could_not_be_made_can_be_asked_for_again(
 # publishing: once
 
 
-async def test_what_is_published_before_it_is_ready_is_refused_and_waited_for(stage: Callable[..., Stage]) -> None:
+async def test_failure_9_what_is_published_before_it_is_ready_is_refused_and_waited_for(
+    stage: Callable[..., Stage],
+) -> None:
     on = stage()
     handle = await on.send(await on.begin())
     with pytest.raises(PlatformError) as caught:
@@ -524,7 +560,7 @@ async def test_what_is_published_before_it_is_ready_is_refused_and_waited_for(st
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-async def test_a_post_whose_answer_was_lost_is_found_by_its_caption(
+async def test_failure_1_a_post_whose_answer_was_lost_is_found_by_its_caption(
     stage: Callable[..., Stage], flavour: Flavour
 ) -> None:
     on = stage(flavour)
@@ -580,7 +616,7 @@ async def test_a_container_is_not_published_twice(stage: Callable[..., Stage]) -
     assert (await on.read(again)).state == "live"
 
 
-async def test_who_makes_a_new_container_after_a_lost_answer_posts_twice(stage: Callable[..., Stage]) -> None:
+async def test_failure_1_who_begins_anew_after_a_lost_answer_posts_twice(stage: Callable[..., Stage]) -> None:
     on = stage()
     on.world.order("instagram.publish", "lost_answer")
     for _ in range(2):
@@ -808,7 +844,7 @@ async def test_a_dead_token_is_renewed_once_and_the_same_call_made_again(
     assert on.grant.newer == []
 
 
-async def test_a_token_that_cannot_be_renewed_asks_for_a_person(stage: Callable[..., Stage]) -> None:
+async def test_failure_11_a_token_that_has_ended_asks_for_a_person(stage: Callable[..., Stage]) -> None:
     on = stage("instagram_login")
     handle = await on.ready()
     on.wall.pass_s(61 * DAY_S)
