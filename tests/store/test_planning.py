@@ -291,6 +291,16 @@ async def test_youtube_is_handed_the_time_a_day_before(plan: Plan) -> None:
     assert (shown(soon.due_at), soon.run_at) == ("Tue 24 12:00", soon.due_at)  # platforms refuse what is almost now
 
 
+async def test_what_is_planned_is_handed_over_once_that_is_asked_for(plan: Plan) -> None:
+    account = await plan.connect()
+    made = await plan.ready(await plan.upload(account, segments=2))
+    early = msgspec.structs.replace(SLOTS, hands_over_time=True)
+    assert await plan.settle(account, early) == 0
+    assert [shown((await plan.get(one)).run_at) for one in made] == ["Fri 20 13:00", "Sun 22 12:00"]
+    await plan.settle(account, msgspec.structs.replace(early, hands_over_time=False))
+    assert [await plan.get(one) for one in made] == made
+
+
 # as somebody asks for it
 
 

@@ -290,6 +290,7 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
     """
     account = db.accounts.get(account_id)
     rhythm = rhythm_of(account.settings)
+    _hand_over_anew(db, account, now=now)
     if not rhythm.week:
         return 0
     moments = _left(rhythm, db.plans.fixed(account_id, since=_since(now, rhythm), after=now), after=now)
@@ -306,6 +307,15 @@ def replan_account(db: Tables, account_id: str, *, now: int) -> int:
             announce(db, "changed", moved_to, now=now)
             moved += 1
     return moved
+
+
+def _hand_over_anew(db: Tables, account: Account, *, now: int) -> None:
+    """Whether the platform is handed the times of what is planned already may have changed."""
+    for publication in db.publications.planned(account.id):
+        run_at = runs_at(account, publication.due_at, now=now)
+        early = publication.run_at < publication.due_at
+        if early != (run_at < publication.due_at) and publication.due_at > now and publication.missed_at is None:
+            db.publications.reschedule(publication, due_at=publication.due_at, when=publication.when, run_at=run_at)
 
 
 def crowded(db: Tables, publication: Publication, *, now: int) -> Wait | None:
