@@ -6,7 +6,7 @@ other way.
 """
 
 import json
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,8 +103,10 @@ class Wire:
             PlatformError: kind RETRY, code "not_sent": no connection came about, so nothing was asked.
             Unanswered: it was sent, in part or whole, and no answer came.
         """
+        bodies = [content]
         if self._pace is not None and isinstance(content, AsyncIterable):
             content = self._pace(content)
+            bodies.insert(0, content)
         more: dict[str, Any] = {"content": content} if content is not None else {}
         if form is not None:
             more["data"] = dict(form)
@@ -132,6 +134,10 @@ class Wire:
             ) from None
         except httpx.HTTPError as error:  # its text may hold the address, and with it a secret
             raise Unanswered(f"{host} gave no answer: {type(error).__name__}") from None
+        finally:
+            for one in bodies:
+                if isinstance(one, AsyncGenerator):  # one that was not sent to its end holds its file
+                    await one.aclose()
 
     async def close(self) -> None:
         await self._client.aclose()
