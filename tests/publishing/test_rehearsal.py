@@ -1,7 +1,7 @@
 """A rehearsal tells what would go out and what that would break, and leaves everything as it is."""
 
 import asyncio
-import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,11 @@ async def test_three_days_of_three_platforms_go_out_at_their_times(tmp_path: Pat
 async def test_nothing_of_the_original_is_changed_and_no_platform_of_ours_is_asked(tmp_path: Path) -> None:
     async with RealStage(tmp_path).open() as stage:
         (publication,) = await stage.plan(await stage.connect())
-        before = hashlib.sha256((tmp_path / "vidprod.db").read_bytes()).digest()
+        events, account = len(await stage.events("")), await stage.store.read(lambda db: db.accounts.list())
         done = await _rehearse(stage)
         assert _what(done) == [("youtube", "published")]
         assert (await stage.get(publication)).state == "scheduled"
-        assert hashlib.sha256((tmp_path / "vidprod.db").read_bytes()).digest() == before
+        assert (len(await stage.events("")), await stage.store.read(lambda db: db.accounts.list())) == (events, account)
         assert stage.sims.posts() == []
 
 
@@ -61,16 +61,23 @@ async def test_what_nobody_approves_waits_and_what_is_as_if_approved_goes_out(tm
         assert _what(await _rehearse(stage, approve=True)) == [("youtube", "published")]
 
 
-async def test_what_comes_too_close_to_another_waits_for_its_gap_and_for_another_day(tmp_path: Path) -> None:
+async def test_what_its_slots_would_send_at_once_keeps_the_gap_and_the_cap(tmp_path: Path) -> None:
     async with RealStage(tmp_path).open() as stage:
         account = await stage.connect(gap_s=3 * 3600, daily_cap=2)
-        await stage.plan(account, n=4, due_at=START, apart_ms=60_000)
+        await stage.plan(account, n=4, due_at=START, apart_ms=60_000, when="slot")
         done = await _rehearse(stage)
         assert {one.state for one in done.publications} == {"published"}
         assert not {one.rule for one in done.broken} & {"gap", "cap"}
         went = sorted(one.published_at or 0 for one in done.publications)
-        assert min(after - before for before, after in zip(went, went[1:], strict=False)) > 2 * HOUR_MS
+        assert min(after - before for before, after in pairwise(went)) > 2 * HOUR_MS
         assert went[2] > START + DAY_MS / 2
+
+
+async def test_times_that_somebody_chose_too_close_to_each_other_are_told(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        account = await stage.connect(gap_s=3 * 3600, daily_cap=2)
+        await stage.plan(account, n=3, due_at=START, apart_ms=HOUR_MS)
+        assert [one.rule for one in (await _rehearse(stage)).broken] == ["gap", "gap", "cap"]
 
 
 async def test_what_is_at_a_platform_already_is_left_out(tmp_path: Path) -> None:

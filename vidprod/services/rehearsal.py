@@ -32,7 +32,7 @@ from vidprod.store.sqlite.copy import copy_database
 from vidprod.vault import Vault
 
 _DAY_MS = 86_400_000
-_LOOKS_EVERY_S = 900.0  # at what was missed; the daemon does so each minute
+_LOOKS_EVERY_S = 3600.0  # at what was missed; the daemon does so each minute
 _SHELF = "https://rehearsal.invalid"  # where the simulated Instagram fetches
 
 
