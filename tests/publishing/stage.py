@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -137,6 +137,7 @@ class Stage:
         self.config = Config(data_dir=str(root), **settings)
         self.blobs = DiskBlobs(root, floor_bytes=0)
         self.forgets = False  # the twin without a journal: what it had begun before a crash it does not know
+        self.lets_finish_s = 0.0  # it ends as if it had crashed
         self.crashes = 0
         self._running: asyncio.Task[None] | None = None
 
@@ -157,7 +158,7 @@ class Stage:
         return segment_id.encode() * 40
 
     @contextlib.asynccontextmanager
-    async def open(self) -> AsyncIterator["Stage"]:
+    async def open(self) -> AsyncIterator[Self]:
         asyncio.get_running_loop().set_default_executor(Inline(1))
         self.blobs.open()
         try:
@@ -185,6 +186,7 @@ class Stage:
             self.config,
             self.clock,
             dice=self.dice.random,
+            lets_finish_s=self.lets_finish_s,
         )
         self.clock.is_busy = lambda: bool(self.publisher._busy)
         self._running = asyncio.create_task(self.publisher.run())

@@ -12,7 +12,7 @@ from tests.publishing.stage import Stage
 from tests.publishing.storm import faults, told
 
 ROOT = Path(__file__).resolve().parents[2]
-_KILLS = 6
+_KILLS = 5
 
 
 def run(folder: Path, *, lines: int | None) -> bool:

@@ -1,16 +1,19 @@
 """Each published publication has its receipt, written with it, and `vidprod receipt verify` reads them all."""
 
+import asyncio
 import hashlib
 import json
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 
-from tests.cli.running import vidprod
 from tests.publishing.stage import MINUTE_MS, Stage
 from tests.store.given import an_info
-from vidprod.domain.receipt import FIRST, faults
+from vidprod.cli import main
+from vidprod.domain.publication import Publication
+from vidprod.domain.receipt import FIRST, Receipt, faults
 from vidprod.errors import NotFound, StoreError
 
 
@@ -41,34 +44,44 @@ async def test_a_receipt_says_what_went_from_the_take_to_the_platform(tmp_path: 
                 await stage.store.write(lambda db, sql=sql: db.receipts._run(sql))  # type: ignore[misc]
 
 
-async def test_receipts_are_verified_from_the_database_and_from_files(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir()
+async def _publish_two(folder: Path) -> tuple[Publication, Receipt]:
+    """The first publication, and the receipt of the second."""
     async with Stage(folder).open() as stage:
-        (first, second) = await stage.plan(await stage.connect(), n=2, apart_ms=MINUTE_MS)
+        first, second = await stage.plan(await stage.connect(), n=2, apart_ms=MINUTE_MS)
         await stage.settle()
-        receipt = await stage.store.read(lambda db: db.receipts.of(second.id))
-    done = vidprod("receipt", "verify", "--data-dir", folder, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "2 receipts are as they were written.\n"), done.stderr
-    shown = vidprod("receipt", "show", first.id, "--data-dir", folder, cwd=tmp_path)
-    (tmp_path / "first.json").write_text(shown.stdout)
-    (tmp_path / "second.json").write_bytes(msgspec.json.encode(receipt))
-    done = vidprod("receipt", "verify", "first.json", "second.json", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (0, "2 receipts are as they were written.\n"), done.stderr
+        receipt: Receipt = await stage.store.read(lambda db: db.receipts.of(second.id))
+        return first, receipt
+
+
+def _run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, ["receipt", *map(str, arguments)])
+
+
+def test_receipts_are_verified_from_the_database_and_from_files(tmp_path: Path) -> None:
+    data, one, two = tmp_path / "data", tmp_path / "first.json", tmp_path / "second.json"
+    data.mkdir()
+    first, receipt = asyncio.run(_publish_two(data))
+    done = _run("verify", "--data-dir", data)
+    assert (done.exit_code, done.stdout) == (0, "2 receipts are as they were written.\n"), done.output
+    shown = _run("show", first.id, "--data-dir", data)
+    one.write_text(shown.stdout)
+    two.write_bytes(msgspec.json.encode(receipt))
+    done = _run("verify", one, two)
+    assert (done.exit_code, done.stdout) == (0, "2 receipts are as they were written.\n"), done.output
 
     forged = json.loads(shown.stdout)
     forged["body"]["publication"]["url"] = "https://elsewhere"
-    (tmp_path / "first.json").write_text(json.dumps(forged))
-    done = vidprod("receipt", "verify", "first.json", "second.json", cwd=tmp_path)
-    assert done.returncode == 1
+    one.write_text(json.dumps(forged))
+    done = _run("verify", one, two)
+    assert done.exit_code == 1
     assert "its body is not what was hashed" in done.stderr
-    (tmp_path / "first.json").write_text("{}")
-    done = vidprod("receipt", "verify", "first.json", cwd=tmp_path)
-    assert done.returncode == 1
+    one.write_text("{}")
+    done = _run("verify", one)
+    assert done.exit_code == 1
     assert "first.json is no receipt" in done.stderr
 
 
 def test_what_is_no_publication_has_no_receipt(tmp_path: Path) -> None:
-    done = vidprod("receipt", "show", "pub_1", "--data-dir", tmp_path, cwd=tmp_path)
-    assert done.returncode == 2
+    done = _run("show", "pub_1", "--data-dir", tmp_path)
+    assert done.exit_code == 2
     assert "no publication id" in done.stderr

@@ -120,11 +120,45 @@ class Slow(FakePlatform):
 
 
 class OnlySlow:
-    def __init__(self, slow: Slow) -> None:
+    def __init__(self, slow: FakePlatform) -> None:
         self.slow = slow
 
-    def publisher(self, platform: str, flavour: str) -> Slow:
+    def publisher(self, platform: str, flavour: str) -> FakePlatform:
         return self.slow
+
+
+class Answering(FakePlatform):
+    """A platform that answers a begin when it is told to."""
+
+    def __init__(self, far: Far) -> None:
+        super().__init__("tiktok", far)
+        self.asked = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def begin(self, *given: Any, **more: Any) -> Handle:
+        self.asked.set()
+        await self.answers.wait()
+        return await super().begin(*given, **more)
+
+
+async def test_an_orderly_stop_waits_for_the_answer_to_what_cannot_be_asked_twice(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        (publication,) = await stage.plan(await stage.connect("tiktok"))
+        answering = Answering(stage.far)
+        others = stage.platforms
+        stage.platforms = OnlySlow(answering)
+        stage.lets_finish_s = 30.0
+        await stage.start()
+        await answering.asked.wait()
+        stopping = asyncio.create_task(stage.stop())
+        await asyncio.sleep(0)
+        answering.answers.set()
+        await stopping
+        begun = await stage.get(publication)
+        assert (begun.state, begun.phase) == ("uploading", None)
+        stage.platforms = others
+        await stage.settle()
+        assert (await stage.get(publication)).attempt == 1
 
 
 @EACH_PAUSE

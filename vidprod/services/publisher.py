@@ -54,6 +54,7 @@ from vidprod.store.sqlite.journal import Step
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
+LETS_FINISH_S = 3.0
 HAND_OVER_MS = 15 * 60_000  # a platform is handed a time that is at least so far away
 
 _FETCHES: frozenset[Flavour] = frozenset({"instagram_login"})  # takes no file: it is told where to fetch it
@@ -104,9 +105,11 @@ class Publisher:
         *,
         public: Public | None = None,
         dice: Callable[[], float] = random.random,
+        lets_finish_s: float = LETS_FINISH_S,
     ) -> None:
         """
         Args:
+            lets_finish_s: of the wall: so long a call that cannot be repeated may go on when we are to stop.
             public: where a platform can fetch a segment's file, for those that cannot be sent it.
             dice: from 0 up to 1: pauses differ by it.
         """
@@ -119,6 +122,7 @@ class Publisher:
         self._clock = clock
         self._public = public
         self._dice = dice
+        self._lets_finish_s = lets_finish_s
         self._busy: dict[str, asyncio.Task[None]] = {}  # by account
         self._sending: dict[str, asyncio.Task[Handle]] = {}
 
@@ -244,6 +248,9 @@ class _Attempt:
         if asked is None:
             return
         self._publication = asked
+        await self._to_its_end(self._begun(asked, media))
+
+    async def _begun(self, asked: Publication, media: Media) -> None:
         handle = await self._ask("begin", lambda grant: self._begin(grant, asked, media))
         if handle is not None:
             await self.write(lambda verdict: verdict.begun(handle))
@@ -299,9 +306,23 @@ class _Attempt:
         if asked is None:
             return
         self._publication = asked
+        await self._to_its_end(self._published(handle))
+
+    async def _published(self, handle: Handle) -> None:
         done = await self._ask("publish", lambda grant: self._publisher.publish(grant, handle))
         if done is not None:
             await self.write(lambda verdict: verdict.published(done))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """A call whose answer would be missed for long: it is waited for, for seconds, where we are to stop."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task}, timeout=self._owner._lets_finish_s)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            raise
 
     # asking
 
