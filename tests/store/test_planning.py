@@ -17,7 +17,7 @@ from vidprod.domain.publication import Publication, PublicationError, Wait
 from vidprod.domain.segment import Segment
 from vidprod.domain.target import Target
 from vidprod.errors import BadSlot, BadTarget, BadWording, Conflict
-from vidprod.store.sqlite import Store, Tables, planning
+from vidprod.store.sqlite import Store, Tables, planning, steering
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR_MS = 3_600_000
@@ -234,6 +234,26 @@ async def test_a_long_file_name_is_a_title_that_every_platform_takes(plan: Plan)
     assert len(made[0].post.title) < 100
 
 
+async def test_a_file_name_with_brackets_is_a_title_that_youtube_takes(plan: Plan) -> None:
+    (made,) = await plan.ready(await plan.upload(await plan.connect(), segments=1, filename="a <b> c.mov"))
+    assert (made.post.title, made.wait) == ("a b c", None)
+
+
+async def test_what_the_platform_would_refuse_is_said_as_soon_as_it_is_planned(plan: Plan) -> None:
+    account = await plan.connect(platform="instagram")
+    wording = Wording(hashtags=list("abcdef"))
+    (made,) = await plan.ready(await plan.upload(account, segments=1, wording=wording))
+    assert made.wait is not None
+    assert (made.wait.code, made.wait.message) == ("hold", "hashtags: 6 hashtags, Instagram takes 5")
+    assert not made.needs_approval
+    events = await plan.store.read(lambda db: db.events.after(0))
+    assert [event.type for event in events] == ["publication.scheduled", "publication.waiting"]
+    edited = await plan.store.write(
+        lambda db: steering.change(db, made.id, wording=Wording(hashtags=["a"]), now=plan.now)
+    )
+    assert (edited.wait, edited.due_at) == (None, made.due_at)
+
+
 async def test_what_a_segment_shows_is_disclosed_by_itself_or_as_somebody_asked(plan: Plan) -> None:
     account = await plan.connect()
     turned = {"synthetic": True, "synthetic_reason": "eyes were turned"}
@@ -277,6 +297,14 @@ async def test_settings_that_cannot_be_read_do_not_fail_a_segment(plan: Plan) ->
     assert made.needs_approval
     assert made.wait is not None
     assert "Europe/Atlantis" in made.wait.message
+
+
+async def test_a_template_that_cannot_be_filled_in_does_not_fail_a_segment(plan: Plan) -> None:
+    account = await plan.connect(msgspec.structs.replace(SLOTS, wording=Wording(caption="{from another version}")))
+    (made,) = await plan.ready(await plan.upload(account, segments=1))
+    assert made.needs_approval
+    assert made.wait is not None
+    assert "{from another version}" in made.wait.message
 
 
 async def test_youtube_is_handed_the_time_a_day_before(plan: Plan) -> None:

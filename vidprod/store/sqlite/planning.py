@@ -7,6 +7,7 @@ kept to the minute; slots and "at once" leave the account's gap around every oth
 cap, counted in days of its zone.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -49,6 +50,7 @@ HAND_OVER_MS = 24 * 3_600_000  # before its time a video is handed to a platform
 LEAST_AHEAD_MS = 3_600_000  # a time nearer than this is not handed over: platforms refuse what is almost now
 _SLIP_MS = 15 * 60_000  # what goes out so long after its time was uploaded and processed meanwhile: it keeps its time
 _LATE_MS = 60_000  # what somebody names as a time may be so long ago, and means now
+_NO_TITLE = re.compile("[_<>]")  # YouTube refuses the last two
 _TITLE_CHARACTERS = 70  # of a file's name; with its part it is a title everywhere
 
 
@@ -88,17 +90,35 @@ def plan_segment(db: Tables, segment: Segment, *, now: int) -> list[Publication]
 
 
 def _plan_target(db: Tables, segment: Segment, target: Target, *, now: int) -> Publication:
+    """Whatever is wrong with it, the segment is ready: what the platform would refuse is said at once, and is waiting
+    for other words."""
     account = db.accounts.get(target.account_id)
     wording, take = target.wording, None
     if wording.title is not None and not names_fields(wording.title):  # the take's; the account says what comes of it
         wording, take = msgspec.structs.replace(wording, title=None), wording.title
+    when, due_at, wrong = _moment_or_hold(db, segment, account, parse_when(target.when), now=now)
     try:
-        rhythm = rhythm_of(account.settings)
-    except BadSlot as error:  # settings of another version: the segment is ready all the same, and somebody is asked
-        wait = Wait(code="hold", message=str(error))
-        return _add(db, segment, account, wording, take=take, when="slot", due_at=now, hold=wait, now=now)
-    when, due_at = _moment(db, segment, account, rhythm, parse_when(target.when), now=now)
-    return _add(db, segment, account, wording, take=take, when=when, due_at=due_at, now=now)
+        post = compose_for(db, segment, account, wording, take=take)
+    except BadWording as error:  # as with slots that cannot be read
+        wrong = Wait(code="hold", message=f"{error}. {error.hint}")
+        post = compose_for(db, segment, account, Wording(title=take or "", caption="", hashtags=[]))
+    found = faults_of(post, segment, account)
+    hold = wrong or (Wait(code="hold", message="; ".join(found)) if found else None)
+    planned = _add(db, segment, account, post, when=when, due_at=due_at, hold=hold, approve=wrong is not None, now=now)
+    if hold is not None:
+        announce(db, "waiting", planned, code=hold.code, message=hold.message, now=now)
+    return planned
+
+
+def _moment_or_hold(
+    db: Tables, segment: Segment, account: Account, asked: Moment, *, now: int
+) -> tuple[When, int, Wait | None]:
+    """As `_moment`; where the account's slots cannot be read, by settings of another version, somebody is asked."""
+    try:
+        when, due_at = _moment(db, segment, account, rhythm_of(account.settings), asked, now=now)
+    except BadSlot as error:
+        return asked.when, max(now, asked.at or 0), Wait(code="hold", message=str(error))
+    return when, due_at, None
 
 
 def plan(db: Tables, segment_id: str, account_id: str, *, when: str, wording: Wording, now: int) -> Publication:
@@ -120,9 +140,10 @@ def plan(db: Tables, segment_id: str, account_id: str, *, when: str, wording: Wo
         raise Conflict(f"the account {account_id} ({account.name}) is disconnected", hint="Connect it again first.")
     asked = parse_when(when)
     refuse_past(asked, now=now)
-    refuse_faults(compose_for(db, segment, account, wording), segment, account)
+    post = compose_for(db, segment, account, wording)
+    refuse_faults(post, segment, account)
     found, due_at = _moment(db, segment, account, rhythm_of(account.settings), asked, alone=True, now=now)
-    return _add(db, segment, account, wording, take=None, when=found, due_at=due_at, now=now)
+    return _add(db, segment, account, post, when=found, due_at=due_at, now=now)
 
 
 def refuse_past(asked: Moment, *, now: int) -> None:
@@ -175,8 +196,7 @@ def compose_for(db: Tables, segment: Segment, account: Account, wording: Wording
 def _called(filename: str) -> str:
     """A file's name as a title: without its extension, and not longer than titles are."""
     stem, dot, _ = filename.rpartition(".")
-    words = (stem if dot and stem else filename).replace("_", " ").split()
-    title = " ".join(words)
+    title = " ".join(_NO_TITLE.sub(" ", stem if dot and stem else filename).split())
     if len(title) <= _TITLE_CHARACTERS:
         return title
     return title[: _TITLE_CHARACTERS - 1].rstrip() + "…"
@@ -186,12 +206,12 @@ def _add(
     db: Tables,
     segment: Segment,
     account: Account,
-    wording: Wording,
+    post: Post,
     *,
-    take: str | None,
     when: When,
     due_at: int,
     hold: Wait | None = None,
+    approve: bool = False,
     now: int,
 ) -> Publication:
     publication = db.publications.add(
@@ -202,11 +222,11 @@ def _add(
             account_id=account.id,
             platform=account.platform,
             state="scheduled",
-            post=compose_for(db, segment, account, wording, take=take),
+            post=post,
             when=when,
             due_at=due_at,
             run_at=runs_at(account, due_at, now=now),
-            needs_approval=account.settings.approve or hold is not None,
+            needs_approval=account.settings.approve or approve,
             wait=hold,
             created_at=now,
         )
