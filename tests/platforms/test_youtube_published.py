@@ -31,12 +31,12 @@ async def test_a_video_that_was_found_by_reading_is_known_from_then_on(tmp_path:
         youtube = stage.sims.youtube
         stage.world.order("youtube.put", "lost_answer")
         account = await stage.connect(hands_over_time=True)
-        (publication,) = await stage.plan(account, due_at=START + 9 * DAY_MS, run_at=START)
-        await stage.settle(until=START + DAY_MS)
+        (publication,) = await stage.plan(account, due_at=START + DAY_MS, run_at=START)
+        await stage.settle(until=START + 2 * HOUR_MS)
         (video,) = youtube.videos.values()
         video.snippet = {**video.snippet, "title": "Retitled"}
         youtube.sessions.clear()
-        await stage.settle(until=START + 10 * DAY_MS)
+        await stage.settle(until=START + DAY_MS + HOUR_MS)
         row = await stage.get(publication)
     assert (row.state, row.remote_id) == ("published", video.id)
     assert (len(youtube.videos), youtube.requests["youtube.probe"]) == (1, 2)  # before the bytes, and after
