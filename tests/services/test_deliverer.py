@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -12,8 +13,10 @@ from structlog.testing import capture_logs
 from tests.store.conftest import tmp_path as tmp_path  # in memory: it is not the disk that is tested
 from tests.webhooks.post_office import DAY_MS, NOW, PostOffice, post_office
 from tests.webhooks.receiver import OK, Receiver, Request, answer, receiving
-from vidprod.domain.endpoint import GAPS_S, MAX_ATTEMPTS, MAX_BODY_BYTES, ROTATION_S
+from vidprod.domain.endpoint import GAPS_S, MAX_ATTEMPTS, MAX_BODY_BYTES, ROTATION_S, place_of
 from vidprod.domain.ids import new_id
+from vidprod.errors import NoSpace, Unavailable
+from vidprod.services import deliverer
 from vidprod.services.deliverer import LANES, PLACES
 from vidprod.vault import Vault
 from vidprod.webhooks.signing import new_secret
@@ -421,6 +424,48 @@ async def test_an_endpoint_that_is_deleted_during_an_attempt_is_gone(tmp_path: P
             await office.store.write(lambda db: db.endpoints.delete(endpoint.id))
             await office.settled()
         assert [line for line in logs if line["log_level"] == "error"] == []
+
+
+async def test_on_a_full_volume_nothing_is_sent_twice(
+    office: PostOffice, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliverer, "PAUSE_S", 0.01)
+    endpoint, _ = await office.endpoint(receiver.url())
+    await office.happens()
+    write, refusals = office.store.write, iter([NoSpace(), NoSpace(), Unavailable()])
+
+    async def full_at_first(fn: Any, *, urgent: bool = False) -> Any:
+        for refusal in refusals:
+            raise refusal
+        return await write(fn, urgent=urgent)
+
+    monkeypatch.setattr(office.store, "write", full_at_first)
+    with capture_logs() as logs:
+        await office.settled()
+    [delivery] = await office.deliveries(endpoint)
+    assert (delivery.state, delivery.attempt, len(receiver.requests)) == ("delivered", 1, 1)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["a delivery cannot be written down"]
+
+
+async def test_a_fault_nobody_foresaw_stops_neither_the_rest_nor_itself_for_ever(
+    office: PostOffice, receiver: Receiver
+) -> None:
+    other, _ = await office.endpoint(receiver.url("/other"))
+    broken = office.vault.seal(b"no JSON", place=place_of(other.id))
+    await office.store.write(
+        lambda db: db.endpoints.rotate(other.id, broken, was=db.endpoints.secrets(other.id), now=NOW)
+    )
+    await office.endpoint(receiver.url())
+    with capture_logs() as logs:
+        await office.happens()
+        await receiver.received(1)
+        await office.settled(to=NOW)
+    assert [request.path for request in receiver.requests] == ["/hook"]
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["an attempt to deliver ended early"]
+    whole = office.sealed(other.id, new_secret())
+    await office.store.write(lambda db: db.endpoints.rotate(other.id, whole, was=broken, now=NOW))
+    await office.settled()
+    assert [request.path for request in receiver.requests] == ["/hook", "/other"]
 
 
 async def test_neither_secrets_nor_addresses_are_logged(office: PostOffice) -> None:

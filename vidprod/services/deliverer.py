@@ -34,7 +34,7 @@ from vidprod.domain.endpoint import (
     place_of,
     signing,
 )
-from vidprod.errors import SealBroken, VidProdError
+from vidprod.errors import NoSpace, SealBroken, Unavailable, VidProdError
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.deliveries import Due
@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # it is loaded with the first delivery: who has no endpoint d
 PLACES = 32  # attempts under way, to all endpoints together
 LANES = 2  # of them, to one
 PAUSE_S = 2.0  # of the wall, after the store failed
+HELD_S = 60.0  # of the wall, for an endpoint after a fault nobody foresaw
 
 _logger = log.get(__name__)
 _secrets = msgspec.json.Decoder(list[Secret])
@@ -132,16 +133,9 @@ class Deliverer:
         endpoint_id = due.delivery.endpoint_id
         try:
             await self._deliver(due)
-        except Exception as error:  # whatever was sent is not written down: not again at once
-            foreseen = isinstance(error, VidProdError)
-            _logger.error(
-                "an attempt to deliver ended early",
-                endpoint=endpoint_id,
-                delivery=due.delivery.id,
-                error=str(error),
-                exc_info=None if foreseen else error,
-            )
-            self._held[endpoint_id] = self._after(PAUSE_S * self._clock.speed)
+        except Exception:  # whatever was sent is not written down: not again at once
+            _logger.exception("an attempt to deliver ended early", endpoint=endpoint_id, delivery=due.delivery.id)
+            self._held[endpoint_id] = self._after(HELD_S * self._clock.speed)
         finally:
             del self._under_way[due.delivery.id]
             if endpoint_id not in self._under_way.values():
@@ -162,13 +156,26 @@ class Deliverer:
             answer=sent.answer,
         )
         spread = self._spread()
-        outcome = await self._store.write(
-            lambda db: self._record(db, due, attempt, spread=spread, retry_after_s=sent.retry_after_s), urgent=True
+        outcome = await self._written(
+            lambda db: self._record(db, due, attempt, spread=spread, retry_after_s=sent.retry_after_s)
         )
         metrics.webhook_attempts.labels(outcome=outcome).inc()
         _logger.debug(
             "delivery attempted", endpoint=delivery.endpoint_id, delivery=delivery.id, status=sent.status, then=outcome
         )
+
+    async def _written(self, record: Callable[[Tables], str]) -> str:
+        """What `record` returns, once the store takes it. Meanwhile its place is taken: what was sent is not sent again
+        because a volume is full."""
+        is_told = False
+        while True:
+            try:
+                return await self._store.write(record, urgent=True)
+            except (NoSpace, Unavailable) as error:
+                if not is_told:
+                    _logger.error("a delivery cannot be written down", error=str(error))
+                is_told = True
+                await asyncio.sleep(PAUSE_S)
 
     async def _send(self, due: Due) -> "Sent":
         sender = self._sender = self._sender or _sender(self._config)
