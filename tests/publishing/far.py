@@ -46,6 +46,8 @@ class Far:
     calls: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)  # accounts whose tokens are dead
+    privacy: str = "public"  # as posts are shown
+    settles_at: int = 0  # until then the address of what is live is not told
     ordered: dict[str, list[PlatformError | str]] = field(default_factory=dict)  # what the next calls meet
 
     tick: Callable[[], None] = lambda: None  # where a crash may come
@@ -209,8 +211,14 @@ class FakePlatform:
         if held.live_at is not None and (held.ready_at or 0) <= now:
             if held.publish_at is not None and held.publish_at > now:
                 return Reading(state="processing", stored=held.stored, said="scheduled")
+            settled = now >= self._far.settles_at
             return Reading(
-                state="live", remote_id=handle["name"], url=f"https://far/{handle['name']}", privacy="public"
+                state="live",
+                remote_id=handle["name"],
+                url=f"https://far/{handle['name']}" if settled else None,
+                privacy=self._far.privacy,
+                said="as far as it goes",
+                settled=settled,
             )
         if held.stored < held.total:
             gone = now - held.begun_at > 2 * HOUR_MS

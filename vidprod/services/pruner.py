@@ -26,6 +26,7 @@ Gone = TypeVar("Gone")
 
 BATCH = 100  # rows in one transaction: others wait for the writer
 FEW = 20  # unknown directories that a crash explains, however little else is there
+_USAGE_KEEP_S = 3 * 86_400  # what counts against quotas: no window is longer than a day
 FEW_JOBS = FEW // 2  # that leave no row: each has two directories
 
 _logger = log.get(__name__)
@@ -49,6 +50,7 @@ class Pruner:
         await self._earlier_makings()
         await self._jobs()
         await self._rows(lambda db, before, n: db.events.prune(before_ms=before, limit=n), self._config.event_keep_s)
+        await self._rows(lambda db, before, n: db.usage.prune(before_ms=before, limit=n), _USAGE_KEEP_S)
         await self._rows(
             lambda db, before, n: db.answers.prune(before_ms=before, limit=n), self._config.idempotency_keep_s
         )
