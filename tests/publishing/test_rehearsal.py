@@ -25,7 +25,7 @@ def _what(done: Rehearsed) -> list[tuple[str, str]]:
 
 async def test_three_days_of_three_platforms_go_out_at_their_times(tmp_path: Path) -> None:
     async with RealStage(tmp_path).open() as stage:
-        accounts = [await stage.connect(platform) for platform in ("youtube", "tiktok", "instagram")]  # type: ignore[arg-type]
+        accounts = [await stage.connect(platform) for platform in ("youtube", "tiktok", "instagram")]
         planned = await stage.plan(accounts, n=3, due_at=START + HOUR_MS, apart_ms=DAY_MS)
         done = await _rehearse(stage)
         assert {one.id for one in done.publications} == {one.id for one in planned}

@@ -71,7 +71,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0  # handles begun
     failures: int = 0  # in a row, of the present step
     errors: list[PublicationError] = []  # the last 20
-    sha256: str = ""  # of the file that is sent, fixed when the first handle is begun
+    sha256: str = ""  # of the file that is sent, fixed when its handle is begun
     size: int = 0
     said: str = ""  # the platform's own words for how it is doing
     privacy_seen: str = ""

@@ -174,6 +174,9 @@ class Publisher:
                 await self._step(publication)
             except (Conflict, NotFound) as error:  # somebody moved it while we looked
                 _logger.debug("the publication has moved", reason=str(error))
+                if not await self._has_moved(publication):  # it would be taken up again and again
+                    _logger.error("a publication can be neither moved nor left", error=str(error))
+                    await asyncio.sleep(_RESTS_S)
             except _Paused:
                 _logger.info("sending is paused")
             except (VidProdError, OSError) as error:
@@ -182,6 +185,9 @@ class Publisher:
             except Exception as error:
                 _logger.error("a step of a publication failed", error=str(error), exc_info=error)
                 await asyncio.sleep(_RESTS_S)
+
+    async def _has_moved(self, publication: Publication) -> bool:
+        return await self._store.read(lambda db: db.publications.get(publication.id)) != publication
 
     async def _step(self, publication: Publication) -> None:
         account = await self._store.read(lambda db: db.accounts.get(publication.account_id))

@@ -244,7 +244,7 @@ class Publications(Table):
     def begin(
         self, publication: Publication, *, sha256: str, size: int, deadline_at: int | None = None, now: int
     ) -> Publication:
-        """scheduled → uploading: a handle is going to be asked for. The file is fixed by the first one."""
+        """scheduled → uploading: a handle is going to be asked for. From now on it is for this very file."""
         return self._moved(
             """
             update publication
