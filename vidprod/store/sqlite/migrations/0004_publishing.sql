@@ -128,6 +128,7 @@ create table journal (
     data text not null default '{}' check (json_valid(data) and json_type(data) = 'object')
 ) strict;
 create index journal_of_publication on journal (publication_id, number);
+create trigger journal_stays before update on journal begin select raise(abort, 'the journal never changes'); end;
 
 -- What counts against a quota, a cap or a gap.
 create table usage (
