@@ -251,7 +251,7 @@ async def test_a_blocked_action_that_went_live_all_the_same_is_published(tmp_pat
         assert (live.state, stage.far.calls["instagram.publish"]) == ("published", 1)
 
 
-async def test_a_blocked_action_that_did_nothing_is_rejected_after_three_looks(tmp_path: Path) -> None:
+async def test_a_blocked_action_that_did_nothing_is_rejected_after_a_few_looks(tmp_path: Path) -> None:
     async with Stage(tmp_path).open() as stage:
         publication = await one(stage, "instagram")
         stage.far.order("publish", error("RECONCILE", "4/2207051"))
@@ -261,6 +261,7 @@ async def test_a_blocked_action_that_did_nothing_is_rejected_after_three_looks(t
         assert (rejected.state, rejected.errors[-1].kind) == ("rejected", "POLICY")
         assert (account.parked_until or 0) - START >= DAY_MS
         assert stage.far.calls["instagram.publish"] == 1
+        assert 8 * MINUTE_MS <= (rejected.finalized_at or 0) - START <= 15 * MINUTE_MS
 
 
 # NEWHANDLE

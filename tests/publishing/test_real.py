@@ -1,12 +1,15 @@
 """The real adapters, logins and keeper against the simulators: exactly once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.publishing.real import RealStage
 from tests.publishing.stage import HOUR_MS, START
 from tests.publishing.storm import faults, storm, told
+from vidprod.domain.account import Platform
+from vidprod.domain.publication import Publication
 from vidprod.domain.receipt import faults as faults_of_receipts
 
 
@@ -47,3 +50,102 @@ async def test_a_thousand_publications_go_out_once_through_faults_and_crashes(tm
         chain = await stage.store.read(lambda db: db.receipts.after(0, limit=2000))
         assert faults_of_receipts(chain, whole=True) == []
         print(told(stage, publications), stage.world.happened)
+
+
+async def _one(stage: RealStage, platform: Platform, **settings: Any) -> Publication:
+    (publication,) = await stage.plan(await stage.connect(platform, **settings), due_at=START + HOUR_MS)
+    return publication
+
+
+async def test_instagram_says_blocked_and_it_is_live_all_the_same(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await _one(stage, "instagram")
+        stage.world.order("instagram.publish", "blocked_but_live")
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, stage.posted(live)) == ("published", 1)
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "reset", "500", "503", "html"])
+async def test_instagrams_answer_to_making_it_public_is_lost(tmp_path: Path, fault: str) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await _one(stage, "instagram")
+        stage.world.order("instagram.publish", fault)
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, stage.posted(live)) == ("published", 1)
+
+
+@pytest.mark.parametrize("fault", ["lost_answer", "reset", "500", "html", "truncated"])
+async def test_tiktoks_answer_to_an_init_is_lost(tmp_path: Path, fault: str) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await _one(stage, "tiktok")
+        stage.world.order("tiktok.init", fault)
+        await stage.settle(until=START + 2 * HOUR_MS)
+        assert (await stage.get(publication)).state == "unknown"
+        assert not stage.sims.posts()
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, live.attempt, stage.posted(live)) == ("published", 2, 1)
+
+
+async def test_tiktoks_token_ends_between_init_and_status(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await _one(stage, "tiktok")
+        stage.world.order("tiktok.init", "token_expires")
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, live.attempt, len(stage.sims.posts())) == ("published", 1, 1)
+
+
+async def test_a_draft_is_published_when_it_is_in_the_inbox(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await _one(stage, "tiktok", delivery="draft")
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, live.said, live.url) == (
+            "published",
+            "SEND_TO_USER_INBOX",
+            "https://www.tiktok.com/@ann",
+        )
+
+
+async def test_a_project_that_is_not_audited_keeps_videos_private_and_it_is_said(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        stage.sims.youtube.verified = False
+        publication = await _one(stage, "youtube")
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, live.privacy_seen) == ("published", "private")
+        assert "not audited" in live.said
+        account = await stage.store.read(lambda db: db.accounts.get(live.account_id))
+        assert live.said in account.notices
+
+
+async def test_youtube_makes_it_public_at_the_time_it_was_handed(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        account = await stage.connect("youtube", hands_over_time=True)
+        due_at = START + 9 * HOUR_MS
+        (publication,) = await stage.plan(account, due_at=due_at, run_at=START)
+        await stage.settle(until=START + HOUR_MS)
+        assert [one.privacy for one in stage.sims.posts()] == ["private"]
+        assert (await stage.get(publication)).state == "processing"
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, live.privacy_seen) == ("published", "public")
+        assert due_at <= (live.published_at or 0) <= due_at + HOUR_MS
+
+
+async def test_the_uploads_of_a_day_are_used_up_and_the_next_waits_for_midnight(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        stage.sims.youtube.uploads_per_day = 2
+        account = await stage.connect("youtube")
+        planned = await stage.plan(account, n=3, due_at=START, apart_ms=HOUR_MS)
+        await stage.settle(until=START + 6 * HOUR_MS)
+        found = [await stage.get(one) for one in planned]
+        assert [one.state for one in found] == ["published", "published", "scheduled"]
+        wait = found[2].wait
+        assert wait is not None
+        assert (wait.code, wait.until) == ("quota", 1_795_075_200_000)  # 19 November 2026, 00:00 in Los Angeles
+        await stage.settle()
+        assert {(await stage.get(one)).state for one in planned} == {"published"}
