@@ -20,6 +20,7 @@ export class Calendar {
   #lines = new Map(); // publication id → its line in the days
   #asked = 0;
   #drawing = false;
+  #known = false; // what the shown week has
 
   constructor() {
     this.zone = here();
@@ -40,6 +41,11 @@ export class Calendar {
     }
   }
 
+  /** What stands above it is known: from here on it stays where it is. */
+  reveal() {
+    for (const part of [this.help, this.place]) setHidden(part, false);
+  }
+
   /** It comes to be seen. */
   show() {
     this.#draw();
@@ -54,6 +60,7 @@ export class Calendar {
   #go(step) {
     this.monday = step ? addDays(this.monday, step) : mondayOf(dayOf(Date.now(), this.zone));
     this.#ids.clear();
+    this.#known = false;
     this.#draw();
     announce(this.words.textContent);
     return this.#load();
@@ -66,6 +73,7 @@ export class Calendar {
     try {
       const ids = await publications.between(from, to);
       if (asked !== this.#asked) return;
+      this.#known = true;
       this.#ids = new Set([...ids, ...this.#moved.keys()]);
       this.#refused(null);
     } catch (problem) {
@@ -106,7 +114,7 @@ export class Calendar {
     const narrow = this.narrow.matches;
     const keys = "Drag one to another time, or press Shift and an arrow key on it. ";
     setText(this.help, `${narrow ? "" : keys}Times of ${this.zone}.`);
-    const empty = shown.length === 0 ? this.#empty() : null;
+    const empty = shown.length === 0 && this.#known ? this.#empty() : null;
     if (narrow) this.place.replaceChildren(...(empty ? [empty] : []), ...this.#agenda(days, shown));
     else {
       this.table.draw(days, shown);

@@ -216,8 +216,8 @@ class DeliveryRow {
   }
 }
 
-/** "10:32: answered 500 in 12 ms", and its first bytes. */
+/** "10:32: it answered 500, 12 ms", and its first bytes. */
 export function attemptWords({ at, took_ms: took, status, error, answer }) {
-  const ended = status === null ? error : `answered ${status}${error && status >= 300 ? `: ${error}` : ""}`;
+  const ended = error || `it answered ${status}`;
   return h("li", {}, `${when(at)}: ${ended}, ${took}\u00a0ms`, answer && h("code", { class: "code" }, answer));
 }

@@ -57,14 +57,16 @@ function hand(event) {
   webhooks.event(event);
 }
 
-/** Looks at everything that may have changed unheard. */
+/** Looks at everything that may have changed unheard: first at what stands above or within the rest. */
 async function resync() {
-  jobs.resync();
-  calendar.resync();
   webhooks.resync();
   await accounts.load();
+  await publications.recent();
+  jobs.resync();
+  calendar.resync();
   publications.resync();
-  needs.load();
+  await needs.load();
+  calendar.reveal();
 }
 
 function send(files) {

@@ -4,11 +4,10 @@ import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { setHidden, setText, whileBusy } from "./dom.js";
-import { view } from "./routes.js";
+import { pauses, view } from "./routes.js";
 import { when } from "./words.js";
 
 const MEMORY = "vidprod.paused"; // so that a page that opens has its place for it at once
-const SHOWN_ON = new Set(["calendar", "accounts"]);
 
 const row = document.getElementById("pause-all");
 const control = document.getElementById("pause-all-switch");
@@ -28,7 +27,7 @@ export function showPauseAll() {
   control.setAttribute("aria-checked", String(on));
   const since = on && accounts.pausedAt ? ` since ${when(accounts.pausedAt)}` : "";
   setText(words, on ? `Nothing goes out${since}. What is planned waits.` : "Segments go out as planned.");
-  setHidden(row, !on && !SHOWN_ON.has(view()), document.getElementById(`${view()}-title`));
+  setHidden(row, !on && !pauses(), document.getElementById(`${view()}-title`));
 }
 
 async function turn() {

@@ -53,6 +53,11 @@ export function needsApproval({ state, needs_approval: needs, approved_at: at })
   return state === "scheduled" && needs && !at;
 }
 
+/** Whether it is no post yet, but waits in TikTok's app for a person to finish it. */
+function isDraft({ state, platform, said }) {
+  return state === "published" && platform === "tiktok" && said === "SEND_TO_USER_INBOX";
+}
+
 /** Whether its time and words may still be changed: nothing of it is at the platform. */
 export function isOpen({ state }) {
   return state === "scheduled";
@@ -62,6 +67,7 @@ export function isOpen({ state }) {
 export function stateWord(publication) {
   if (isMissed(publication)) return "Missed";
   if (needsApproval(publication)) return "Needs approval";
+  if (isDraft(publication)) return "In the inbox";
   if (publication.state === "scheduled" && publication.wait) return WAIT[publication.wait.code] ?? STATE.scheduled;
   return STATE[publication.state] ?? publication.state;
 }
@@ -93,7 +99,15 @@ export function storyOf(publication) {
   if (state === "rejected") return errors.at(-1)?.message || said;
   if (wait && !isOver(publication)) return `${wait.message}${until}`;
   if (state === "unknown") return "Whether it was posted is not known. It is asked of the platform, never posted again blindly.";
-  return state === "published" || isOver(publication) ? "" : said;
+  if (isDraft(publication)) return "A draft in TikTok's inbox: finish it in the app.";
+  if (state === "published") return lockedWords(publication);
+  return isOver(publication) ? "" : said;
+}
+
+/** When the platform shows it to others than was asked for. */
+function lockedWords({ privacy_seen: seen, post, platform }) {
+  if (!seen || !post.privacy || seen === post.privacy) return "";
+  return `It was to be ${post.privacy}; ${platformName(platform)} keeps it ${seen}.`;
 }
 
 /** "Tue 1 Dec, 18:00", of what matters: when it went out, or when it shall. */

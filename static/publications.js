@@ -7,6 +7,8 @@ import { isMissed, isNews, platformName, segmentWords } from "./publication-word
 
 const LOOK_AGAIN_MS = 120;
 const PAGE = 100;
+const DAY_MS = 86_400_000;
+const APPROVE_DAYS = 14; // what is due later is asked about later
 
 class Publications {
   #known = new Map();
@@ -29,6 +31,11 @@ class Publications {
   ofSegment(id) {
     const found = [...this.#known.values()].filter((one) => one.segment_id === id);
     return found.sort((one, other) => Date.parse(one.due_at) - Date.parse(other.due_at) || (one.id < other.id ? -1 : 1));
+  }
+
+  /** The newest, so that the takes that are drawn first have theirs. */
+  recent() {
+    return accounts.list.length ? this.#load({}, { once: true }) : null;
   }
 
   /** Loads those of a job once; without accounts there are none. */
@@ -105,10 +112,9 @@ class Publications {
 
   /** Those that stand still until somebody decides, and what was rejected lately. */
   async thatNeedSomebody() {
-    const lists = await Promise.all([
-      this.#load({ state: "unknown,rejected", limit: PAGE }, { once: true }),
-      this.#load({ state: "scheduled", to: new Date().toISOString(), limit: PAGE }, { once: true }),
-    ]);
+    const due = (days) => this.#load({ state: "scheduled", to: new Date(Date.now() + days * DAY_MS).toISOString() }, { once: true });
+    const asks = accounts.list.some((account) => account.settings.approve);
+    const lists = await Promise.all([this.#load({ state: "unknown,rejected" }, { once: true }), due(0), asks ? due(APPROVE_DAYS) : []]);
     return lists.flat().filter(isNews);
   }
 

@@ -96,7 +96,7 @@ class PublishSheet {
   #chooseWhen() {
     const { settings } = this.#account;
     const next = nextSlots(parseSlots(settings.slots).week, settings.zone, Date.now(), 1)[0];
-    const words = { slot: next ? `The next one is ${momentWords(next, settings.zone)}, ${settings.zone}.` : "", now: "As soon as it can be sent.", at: "" };
+    const words = { slot: next ? `The first free one from ${momentWords(next, settings.zone)} on, ${settings.zone}.` : "", now: "As soon as it can be sent.", at: "" };
     setText(this.whenNote, words[this.when.value]);
     setHidden(this.moment.element, this.when.value !== "at");
     setText(this.go.firstChild, this.when.value === "now" ? "Publish now" : "Plan it");

@@ -4,37 +4,49 @@ import { setAttribute, setHidden, setText } from "./dom.js";
 
 const VIEWS = {
   takes: { title: "VidProd", skip: "Skip to your takes", focus: "takes-title" },
-  calendar: { title: "Calendar · VidProd", skip: "Skip to the calendar", focus: "calendar-title" },
-  accounts: { title: "Accounts · VidProd", skip: "Skip to your accounts", focus: "accounts-title" },
+  calendar: { title: "Calendar · VidProd", skip: "Skip to the calendar", focus: "calendar-title", pauses: true },
+  accounts: { title: "Accounts · VidProd", skip: "Skip to your accounts", focus: "accounts-title", pauses: true },
   webhooks: { title: "Webhooks · VidProd", skip: "Skip to your webhooks", focus: "webhooks-title" },
 };
 
 const skip = document.getElementById("skip");
 let shown = "takes";
+turn(); // before anything is drawn: nothing of another view flashes up
 
 /** `onView(name)` hears of each view that comes, also of the first. */
 export function startRoutes({ onView }) {
-  const go = ({ byHand }) => {
-    const name = location.hash.slice(1).split("?")[0] || "takes";
-    if (!(name in VIEWS)) return; // an anchor of something else
-    const changed = name !== shown;
-    shown = name;
-    for (const view of document.querySelectorAll("[data-view]")) setHidden(view, view.dataset.view !== name);
-    for (const tab of document.querySelectorAll(".tab")) setAttribute(tab, "aria-current", tab.hash === `#${name}` && "page");
-    document.title = VIEWS[name].title;
-    setText(skip, VIEWS[name].skip);
-    if (changed) scrollTo(0, 0);
-    if (changed && byHand) document.getElementById(VIEWS[name].focus).focus({ preventScroll: true });
-    onView(name);
-  };
-  addEventListener("hashchange", () => go({ byHand: true }));
+  addEventListener("hashchange", () => {
+    const before = shown;
+    turn();
+    if (shown === before) return;
+    scrollTo(0, 0);
+    document.getElementById(VIEWS[shown].focus).focus({ preventScroll: true });
+    onView(shown);
+  });
   skip.addEventListener("click", (event) => {
     event.preventDefault();
     document.getElementById(VIEWS[shown].focus).focus();
   });
-  go({ byHand: false });
+  onView(shown);
+}
+
+/** To what the address says; an anchor of something else changes nothing. */
+function turn() {
+  const name = location.hash.slice(1) || "takes";
+  if (!(name in VIEWS)) return;
+  shown = name;
+  for (const view of document.querySelectorAll("[data-view]")) setHidden(view, view.dataset.view !== name);
+  for (const tab of document.querySelectorAll(".tab")) setAttribute(tab, "aria-current", tab.hash === `#${name}` && "page");
+  setHidden(document.getElementById("pause-all"), !VIEWS[name].pauses);
+  document.title = VIEWS[name].title;
+  setText(skip, VIEWS[name].skip);
 }
 
 export function view() {
   return shown;
+}
+
+/** Whether the switch that stops all publishing is always seen there. */
+export function pauses() {
+  return Boolean(VIEWS[shown].pauses);
 }

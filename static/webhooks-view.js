@@ -56,6 +56,7 @@ export class WebhooksView {
       this.problem.replaceChildren(problemBox(problem));
     }
     setHidden(this.loading, true);
+    setHidden(document.getElementById("add"), false);
   }
 
   #show(endpoints) {

@@ -307,7 +307,9 @@ class Publishing:
         for name, field in {"job": "job_id", "segment": "segment_id", "account": "account_id"}.items():
             if name in query:
                 found = [one for one in found if one[field] == query[name]]
-        return {"publications": self._between(found, query), "next_cursor": None}
+        older = [one for one in self._between(found, query) if one["id"] < query.get("cursor", "~")]
+        limit = int(query["limit"])
+        return {"publications": older[:limit], "next_cursor": older[limit - 1]["id"] if len(older) > limit else None}
 
     def _between(self, found: Any, query: dict[str, str]) -> list[Json]:
         start, end = query.get("from", ""), query.get("to", "~")
@@ -349,6 +351,6 @@ def _attempt(number: int, status: int | None) -> Json:
         "at": rfc(datetime.now(UTC)),
         "took_ms": 12,
         "status": status,
-        "error": "" if status is not None else "the connection was refused",
+        "error": "the connection was refused" if status is None else "" if status < 300 else f"it answered {status}",
         "answer": "" if status is None or status < 300 else "no <b>such</b> thing",
     }

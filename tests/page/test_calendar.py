@@ -70,6 +70,7 @@ def test_the_keyboard_moves_it_too_even_into_the_next_week(
 ) -> None:
     one = far.publishing.plan(segments[0], channel, due=november(21, 20))
     page = on_wednesday()
+    expect(plan(page, one)).to_be_visible()
     plan(page, one).focus()
     page.keyboard.press("Shift+ArrowUp")
     page.keyboard.press("Shift+ArrowRight")

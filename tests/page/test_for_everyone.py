@@ -111,7 +111,7 @@ def test_the_audit_notices_each_kind_of_fault(page: Page) -> None:
             "min-height: 20px; min-width: 0; padding: 0; border-color: #eee; justify-self: start";
           add("div").style.cssText = "width: 2000px; height: 2px";
           add("h6").textContent = "deep";
-          add("p").id = "takes";
+          add("p").id = "uploads";
         }"""
     )
     assert set(audit(page)) == set(CHECKS)

@@ -77,7 +77,7 @@ def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, s
     dance = far.publishing.add_account("Dance", "tiktok")
     page = on_wednesday("takes", size=PHONE)
     sheet = publish_sheet(page, 1)
-    expect(sheet.get_by_text("The next one is Wed 18 Nov, 18:00, Europe/Paris.")).to_be_visible()
+    expect(sheet.get_by_text("The first free one from Wed 18 Nov, 18:00 on, Europe/Paris.")).to_be_visible()
     expect(sheet.get_by_label("Title")).to_have_value("talk – part 2 of 2")
     sheet.get_by_label("Description").fill("See #part1")
     expect(sheet.get_by_text("10 of 5000 UTF-8 bytes", exact=True)).to_be_visible()
@@ -155,6 +155,22 @@ def test_the_four_parts_have_addresses_and_the_way_back(far: FakeDaemon, open_at
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Accounts", exact=True)).to_be_focused()
     expect(page).to_have_url(f"{far.url}/#accounts")
+
+
+def test_nothing_jumps_while_a_part_fills(far: FakeDaemon, open_at: OpenPage, segments: list[str]) -> None:
+    channel = far.publishing.add_account("My channel")
+    far.publishing.plan(segments[0], channel, due=DUE, state="unknown")
+    far.publishing.add_endpoint("https://example.com/hook")
+    for view in ("takes", "calendar", "accounts", "webhooks"):
+        page = open_at(far.url, view=view)
+        shifted = page.evaluate(
+            """() => new Promise((done) => {
+              const sum = (list) => done(list.getEntries().reduce((all, entry) => all + entry.value, 0));
+              new PerformanceObserver(sum).observe({ type: "layout-shift", buffered: true });
+              setTimeout(() => done(0), 200);
+            })"""
+        )
+        assert shifted < 0.02, view
 
 
 def test_what_has_the_focus_is_not_below_the_tabs(far: FakeDaemon, open_at: OpenPage, segments: list[str]) -> None:
