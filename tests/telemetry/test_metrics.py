@@ -41,3 +41,12 @@ def test_every_name_says_whose_it_is_and_its_unit() -> None:
     assert len(names) >= 16
     assert all(name.startswith("vidprod_") for name in names)
     assert not [name for name in names if name.endswith(("_ms", "_mb", "_total_total"))]
+
+
+def test_publications_are_shown_as_they_are_now() -> None:
+    metrics.set_publications({"scheduled": 3, "unknown": 1})
+    assert 'vidprod_publications{state="unknown"} 1.0' in metrics.render()[0].decode()
+    metrics.set_publications({"scheduled": 4})
+    text = metrics.render()[0].decode()
+    assert 'vidprod_publications{state="scheduled"} 4.0' in text
+    assert "unknown" not in text

@@ -22,7 +22,8 @@ RECONCILE   as unanswered: TikTok        read, then send on          unknown: re
 
 A reading decides: live is published, with a receipt; rejected goes by its kind; absent means another handle; uploading
 sends on; what no reading tells by the deadline is unknown, and read on at growing intervals. Nothing leads from unknown
-to a new handle but the platform's word that nothing came of the old one.
+to a new handle but the platform's word that nothing came of the old one; or its address has expired, and nothing was
+sent there.
 
 A pause, of an account or of all, holds whatever was not begun and stops what is being sent within a second; what is at
 the platform is read on. What came due so long ago that it would be late is not sent: somebody is asked.
@@ -237,7 +238,7 @@ class _Attempt:
             now, publication = self._clock.now(), self._publication
             for bucket in quota.buckets_of(publication.platform, publication.account_id):
                 db.usage.add(bucket, now=now)
-            first = publication.attempt == 0
+            first = not db.journal.count(publication.id, "begin", "asked")
             db.journal.write(publication.id, "begin", "asked", data={"sha256": media.sha256}, now=now)
             begun = db.publications.begin(
                 publication,

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from vidprod import __version__
+from vidprod.domain.publication import PublicationState
 from vidprod.domain.task import TaskKind, TaskState
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second line for each counter that nobody reads
@@ -91,6 +92,8 @@ webhook_attempts = Counter(
     registry=registry,
 )
 
+publications = Gauge("vidprod_publications", "Publications that are not over, by state.", ["state"], registry=registry)
+
 sse_clients = Gauge("vidprod_sse_clients", "Open event streams.", registry=registry)
 
 build = Gauge("vidprod_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
@@ -103,6 +106,13 @@ def set_queue(depth: Mapping[tuple[TaskKind, TaskState], int], *, oldest_availab
     for (kind, state), count in depth.items():
         queue_tasks.labels(kind=kind, state=state).set(count)
     queue_oldest_available_seconds.set(oldest_available_age_ms / 1000)
+
+
+def set_publications(states: Mapping[PublicationState, int]) -> None:
+    """Show them as they are now. A state that is not in `states` is at 0, not at its last value."""
+    publications.clear()
+    for state, count in states.items():
+        publications.labels(state=state).set(count)
 
 
 def render() -> tuple[bytes, str]:

@@ -18,8 +18,11 @@ from vidprod.web.reading import read
 async def get_metrics(desk: NamedDependency[Desk]) -> Response[bytes]:
     """Numbers in Prometheus' text format."""
     now = desk.now()
-    depth, age_ms = await desk.store.read(lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now)))
+    depth, age_ms, states = await desk.store.read(
+        lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now), db.publications.count())
+    )
     metrics.set_queue(depth, oldest_available_age_ms=age_ms)
+    metrics.set_publications(states)
     metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())
     body, media_type = metrics.render()

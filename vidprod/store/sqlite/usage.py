@@ -18,16 +18,6 @@ class Usage(Table):
             "delete from usage where number = (select max(number) from usage where bucket = :bucket)", bucket=bucket
         )
 
-    def used(self, bucket: str, *, since: int) -> int:
-        """Units from `since` on, unix ms."""
-        return int(
-            self._value(
-                "select coalesce(sum(units), 0) from usage where bucket = :bucket and at >= :since",
-                bucket=bucket,
-                since=since,
-            )
-        )
-
     def times(self, bucket: str, *, since: int) -> list[int]:
         """When each unit from `since` on was used, unix ms, the oldest first."""
         rows = self._all(
