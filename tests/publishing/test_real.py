@@ -149,3 +149,24 @@ async def test_the_uploads_of_a_day_are_used_up_and_the_next_waits_for_midnight(
         assert (wait.code, wait.until) == ("quota", 1_795_075_200_000)  # 19 November 2026, 00:00 in Los Angeles
         await stage.settle()
         assert {(await stage.get(one)).state for one in planned} == {"published"}
+
+
+async def test_no_secret_is_left_in_the_clear(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Tokens, upload addresses and their keys: neither in the database nor in an event, an error or a log line."""
+    async with RealStage(tmp_path, seed=5, chance=0.25).open() as stage:
+        await storm(stage, segments=3, crashes=12)
+        events = str([event.data for event in await stage.events("")])
+        errors = str([publication.errors for publication in await stage.all()])
+    sims = stage.sims
+    issued = [*sims.youtube.auth.issued, *sims.tiktok.auth.issued, *sims.instagram.facebook.issued]
+    secrets = {one.access_token for one in issued} | {one.refresh_token for one in issued}
+    secrets |= set(sims.youtube.sessions) | set(sims.instagram._pages) | set(sims.instagram._long)
+    secrets |= {upload.upload_token for upload in sims.tiktok.uploads.values()}
+    secrets |= {upload.upload_id for upload in sims.tiktok.uploads.values()}
+    secrets.discard("")
+    assert len(secrets) > 15
+    rows = (tmp_path / "vidprod.db").read_bytes().decode("latin-1")
+    said = capfd.readouterr()
+    assert "a platform refused" in said.out + said.err
+    for name, text in (("database", rows), ("events", events), ("errors", errors), ("logs", said.out + said.err)):
+        assert [secret for secret in secrets if secret in text] == [], name
