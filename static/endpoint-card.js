@@ -175,11 +175,13 @@ function typesWords({ types }) {
   return types.length ? types.join(", ") : "all events";
 }
 
-function storyOf({ state, disabled_reason: reason, failing_since: failing, older_secret_until: older, waiting }) {
+function storyOf({ state, disabled_reason: reason, failing_since: failing, held_until: held, older_secret_until: older, waiting }) {
   const wait = waiting ? `${count(waiting, "event")} to be sent.` : "";
   if (state === "disabled") return [`${reason[0].toUpperCase()}${reason.slice(1)}.`, wait].filter(Boolean).join(" ");
   const old = older && `The secret before signs too, until ${when(older)}.`;
-  return [failing && `Nothing was delivered since ${when(failing)}. It is tried again by itself.`, failing && wait, old].filter(Boolean).join(" ");
+  const asked = held && Date.parse(held) > Date.now() && `It asked for time: nothing is sent until ${when(held)}.`;
+  const silent = failing && `Nothing was delivered since ${when(failing)}. It is tried again by itself.`;
+  return [silent, asked, (failing || asked) && wait, old].filter(Boolean).join(" ");
 }
 
 function secretBox(secret, { of, onDone }) {

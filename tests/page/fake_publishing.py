@@ -159,6 +159,7 @@ class Publishing:
             "created_at": rfc(datetime.now(UTC)),
             "failing_since": None,
             "failed_at": None,
+            "held_until": None,
             "rotated_at": None,
             "older_secret_until": None,
             "waiting": 0,

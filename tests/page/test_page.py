@@ -9,30 +9,55 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
+from tests.page.fake_daemon import FakeDaemon
 from tests.page.test_for_everyone import audit
+from tests.page.test_jobs import finished
 from tests.page.test_uploading import pick
+from vidprod.store.sqlite.announce import What
+from vidprod.web.accounts import AccountView
+from vidprod.web.endpoints import AttemptView, DeliveryView, EndpointView
 from vidprod.web.guard import POLICY
+from vidprod.web.publications import PublicationView
 
 ROOT = Path(__file__).parents[2]
 WORK_MS = 60_000  # a short take on a busy machine
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory, chromium: Browser) -> Iterator[str]:
+def platforms() -> Iterator[dict[str, str]]:
+    """`vidprod simulate`, a minute a second. Gives the settings that lead a daemon to it, as it prints them."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vidprod", "simulate", "--port", "0", "--speed", "60"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as said:
+        said.readline()
+        yield dict(re.findall(r"(VIDPROD_\w+)=(\S+)", said.readline()))
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=15)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory, chromium: Browser, platforms: dict[str, str]) -> Iterator[str]:
     """`vidprod serve` on a free port, ended as a person ends it. Gives its address."""
     home = tmp_path_factory.mktemp("daemon")
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "vidprod", "serve", "--port", "0", "--data-dir", home / "data"],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **platforms, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -259,6 +284,70 @@ def test_a_take_that_was_cut_off_fails_with_a_sentence_and_a_hint(daemon: str, o
     expect(card.get_by_text(problem["message"], exact=True)).to_be_visible()
     if problem["hint"]:
         expect(card.get_by_text(problem["hint"], exact=True)).to_be_visible()
+
+
+def test_a_segment_goes_to_an_account_that_was_connected_in_the_page(
+    daemon: str, done: str, chromium: Browser, platforms: dict[str, str]
+) -> None:
+    page = chromium.new_page()  # without the guard: it goes to the platform's own page
+    page.goto(f"{daemon}/#accounts")
+    page.get_by_role("button", name="Connect YouTube").click()
+    page.get_by_role("button", name="Allow").click()
+    page.get_by_role("link", name="Back to the accounts").click()
+    expect(page.locator("#accounts-outcome")).to_have_text("Connected: Ann Example, YouTube.")
+    page.get_by_role("link", name="Takes").click()
+    card = page.locator(f'[data-job="{done}"]')
+    card.locator(".segments").evaluate("fold => { fold.open = true; }")
+    card.get_by_role("button", name="Publish segment 1 of my take.mp4").click()
+    sheet = page.locator("dialog.sheet[open]")
+    expect(sheet.get_by_label("Title")).to_have_value(re.compile(r"my take – part 1 of \d"))
+    sheet.get_by_label("Title").fill("From the page")
+    expect(sheet.get_by_text("13 of 100 characters")).to_be_visible()
+    sheet.get_by_role("button", name="Publish now").click()
+    line = card.locator(".line")
+    expect(line).to_contain_text("Published", timeout=WORK_MS)
+    link = line.get_by_role("link", name="Open on YouTube").get_attribute("href") or ""
+    with urllib.request.urlopen(f"{platforms['VIDPROD_SIMULATOR_URL']}/far.json", timeout=10) as answer:
+        posts = json.load(answer)["posts"]
+    assert [(post["title"], link.endswith(post["remote_id"])) for post in posts] == [("From the page", True)]
+    page.close()
+
+
+def test_an_endpoint_of_the_page_is_one_of_the_daemon(daemon: str, open_at: OpenPage) -> None:
+    page = open_at(daemon, view="webhooks")
+    page.get_by_label("Address").fill("http://192.0.2.1/hook")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#add-endpoint .problem")).to_contain_text("webhook_allow")
+    page.get_by_label("Address").fill("https://example.com/hook")
+    page.get_by_label("Publications").check()
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("textbox", name="Secret of")).to_have_value(re.compile(r"whsec_\S{32,}"))
+    page.get_by_role("button", name="Disable: ").click()
+    expect(page.get_by_text("Disabled by hand.")).to_be_visible()
+    page.get_by_role("button", name="Delete: ").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(page.locator("[data-endpoint]")).to_have_count(0)
+
+
+def test_the_far_end_of_the_other_tests_has_what_the_daemon_has(far: FakeDaemon) -> None:
+    segment = far.jobs[finished(far)]["segments"][0]["segment_id"]
+    account = far.publishing.add_account("My channel")
+    publication = far.publishing.plan(segment, account, due=datetime(2026, 11, 20, tzinfo=UTC))
+    endpoint = far.publishing.add_endpoint("https://example.com/hook")
+    delivery = far.publishing.deliver(endpoint, "job.created", 500)
+    for fake, view in (
+        (far.publishing.accounts[account], AccountView),
+        (far.publishing.publications[publication], PublicationView),
+        (far.publishing.endpoints[endpoint], EndpointView),
+        (far.publishing.deliveries[delivery], DeliveryView),
+        (far.publishing.attempts[delivery][0], AttemptView),
+    ):
+        assert set(fake) == set(view.__struct_fields__)
+
+
+def test_the_page_listens_to_all_that_is_said_of_publishing() -> None:
+    heard = set(re.findall(r'"([a-z]+\.[a-z_]+)"', (ROOT / "static" / "live.js").read_text()))
+    assert {f"publication.{what}" for what in get_args(What)} <= heard
 
 
 def test_the_far_end_of_the_other_tests_has_the_daemons_own_policy(daemon: str) -> None:
