@@ -35,6 +35,15 @@ async def test_sixty_publications_go_out_once_through_faults_and_crashes(tmp_pat
         assert stage.sims.twice() == []
 
 
+async def test_without_the_journal_segments_are_posted_twice(tmp_path: Path) -> None:
+    stage = RealStage(tmp_path, seed=1, chance=0.15)
+    stage.forgets = True
+    async with stage.open():
+        await storm(stage, segments=4, crashes=12)
+        assert [fault for fault in faults(stage, await stage.all()) if "times" in fault]
+        assert stage.sims.twice()
+
+
 @pytest.mark.soak
 async def test_a_thousand_publications_go_out_once_through_faults_and_crashes(tmp_path: Path) -> None:
     """About a minute. Seventeen accounts of each platform, twenty-one segments to each: what a day takes is used up,
