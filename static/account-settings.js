@@ -70,11 +70,17 @@ export class AccountSettings {
     return { ...Object.fromEntries(changed), ...(Object.keys(wording).length ? { wording } : {}) };
   }
 
+  #useHere() {
+    this.zone.value = here();
+    this.zone.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
   /** Says the next times while slots and zone are typed. */
   #read() {
     const zone = this.zone.value.trim();
     const lines = slotLines(this.slots.value);
     const { week, fault } = parseSlots(lines);
+    setHidden(this.fromHere, zone === here(), this.zone);
     const wrong = fault || (isZone(zone) ? "" : `There is no time zone \u201c${zone}\u201d: write a name like Europe/Paris.`);
     this.next.dataset.wrong = String(Boolean(wrong));
     if (wrong) return setText(this.next, wrong);
@@ -106,6 +112,11 @@ export class AccountSettings {
     this.hands = platform === "youtube" ? hands : null;
     const zones = h("datalist", { id: `${id}-zones` }, ...allZones().map((value) => h("option", { value })));
     this.zone = h("input", { type: "text", list: zones.id, autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: here() });
+    this.fromHere = h(
+      "button",
+      { class: "button quiet", type: "button", "aria-label": `Use ${here()} for ${this.name}`, onclick: () => this.#useHere() },
+      `Use ${here()}`,
+    );
     this.slots = h("textarea", { rows: "2", spellcheck: "false", placeholder: "Mon-Fri 12:00, 18:00" });
     this.next = help("");
     this.gap = h("input", { type: "number", min: "0", step: "1", inputmode: "numeric" });
@@ -146,7 +157,7 @@ export class AccountSettings {
         h("legend", {}, "When"),
         automaticRow,
         field("slots", "Weekly slots, one line each", this.slots, this.next),
-        field("zone", "Time zone", this.zone),
+        h("div", { class: "zone" }, field("zone", "Time zone", this.zone), this.fromHere),
         zones,
         h("div", { class: "pair" }, field("gap", "Minutes between two", this.gap), field("cap", "At most a day", this.cap)),
         approveRow,

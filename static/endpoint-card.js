@@ -4,6 +4,7 @@ import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { confirm } from "./confirm.js";
 import { Deliveries, attemptWords } from "./deliveries.js";
+import { EndpointForm } from "./endpoint-form.js";
 import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
 import { problemBox } from "./problem.js";
 import { count, when } from "./words.js";
@@ -20,6 +21,7 @@ export class EndpointCard {
     this.onChanged = onChanged;
     this.name = endpoint.url;
     this.log = new Deliveries(endpoint, { name: this.name });
+    this.form = new EndpointForm({ id: endpoint.id, of: `Change ${this.name}`, go: "Save", drawing: null, send: (wanted) => this.#change(wanted) });
     this.element = this.#build();
     this.show(endpoint);
   }
@@ -75,6 +77,9 @@ export class EndpointCard {
     this.turn = button("Disable", "", "pause", () => this.#turn());
     this.turnWords = this.turn.lastChild;
     const bin = button("Delete", "quiet", "bin", () => this.#delete());
+    const changes = h("summary", { class: "fold-summary" }, h("span", {}, "Change", h("span", { class: "sr-only" }, ` ${this.name}`)));
+    const shown = () => this.changing.open && this.form.show(this.endpoint);
+    this.changing = h("details", { class: "fold", ontoggle: shown }, changes, h("div", { class: "fold-body" }, this.form.element));
     const summary = h("summary", { class: "fold-summary" }, h("span", {}, "Deliveries", h("span", { class: "sr-only" }, ` to ${this.name}`)));
     const fold = h("details", { class: "fold", ontoggle: () => this.log.open(fold.open) }, summary, this.log.element);
     return h(
@@ -89,10 +94,20 @@ export class EndpointCard {
         this.secret,
         this.trouble,
         this.result,
+        this.changing,
         fold,
         h("div", { class: "job-buttons" }, test, rotate, this.turn, bin),
       ),
     );
+  }
+
+  async #change(wanted) {
+    const endpoint = await request("PATCH", `/v1/endpoints/${this.endpoint.id}`, wanted);
+    this.changing.open = false;
+    this.changing.firstChild.focus();
+    this.title.firstChild.textContent = endpoint.url;
+    this.show(endpoint);
+    announce(`${endpoint.url} is changed.`);
   }
 
   /** Sends a test and waits for what comes of it. */

@@ -3,19 +3,12 @@
 import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { EndpointCard } from "./endpoint-card.js";
-import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
+import { EndpointForm } from "./endpoint-form.js";
+import { h, icon, setHidden } from "./dom.js";
 import { problemBox } from "./problem.js";
 import { view } from "./routes.js";
 
 const LOOK_AGAIN_MS = 150;
-const NOUNS = {
-  job: "Takes",
-  segment: "Segments",
-  publication: "Publications",
-  account: "Accounts",
-  publishing: "Pause of all publishing",
-  endpoint: "Endpoints",
-};
 
 export class WebhooksView {
   #cards = new Map();
@@ -27,7 +20,8 @@ export class WebhooksView {
     this.loading = document.getElementById("webhooks-loading");
     this.problem = document.getElementById("webhooks-problem");
     this.badge = document.getElementById("webhooks-badge");
-    document.getElementById("add-endpoint").append(this.#build());
+    this.form = new EndpointForm({ id: "endpoint", of: "A new endpoint", go: "Add", drawing: icon("plus"), send: (wanted) => this.#add(wanted) });
+    document.getElementById("add-endpoint").append(this.form.element);
   }
 
   show() {
@@ -95,56 +89,14 @@ export class WebhooksView {
     this.#cards.delete(id);
   }
 
-  async #add() {
-    const types = Object.keys(NOUNS).filter((noun) => this.nouns.get(noun).checked).map((noun) => `${noun}.*`);
-    this.trouble.replaceChildren();
-    try {
-      const added = await request("POST", "/v1/endpoints", { url: this.url.value.trim(), types, description: this.description.value.trim() });
-      const { secret, ...endpoint } = added;
-      this.form.reset();
-      const card = this.#card(endpoint);
-      this.list.append(card.element);
-      setHidden(this.list, false);
-      card.reveal(secret);
-      card.focus();
-      announce(`${endpoint.url} is added. Its secret is shown once.`);
-    } catch (problem) {
-      this.trouble.replaceChildren(problemBox(problem));
-      announce(problem.words);
-    }
-  }
-
-  #build() {
-    this.url = h("input", { type: "url", id: "endpoint-url", autocomplete: "off", placeholder: "https://example.com/hook", inputmode: "url" });
-    this.description = h("input", { type: "text", id: "endpoint-description", autocomplete: "off" });
-    this.nouns = new Map(Object.keys(NOUNS).map((noun) => [noun, h("input", { type: "checkbox", id: `endpoint-${noun}` })]));
-    this.trouble = h("div", { class: "trouble" });
-    const add = h("button", { class: "button primary", type: "submit" }, icon("plus"), h("span", {}, "Add"));
-    const help = h("p", { class: "help", id: "endpoint-types" });
-    setText(help, "None chosen: of everything.");
-    this.form = h(
-      "form",
-      {
-        class: "settings",
-        autocomplete: "off",
-        novalidate: true,
-        onsubmit: (event) => {
-          event.preventDefault();
-          whileBusy(add, () => this.#add());
-        },
-      },
-      h("div", { class: "field" }, h("label", { for: "endpoint-url" }, "Address"), this.url),
-      h(
-        "fieldset",
-        { class: "group", "aria-describedby": "endpoint-types" },
-        h("legend", {}, "It hears of"),
-        h("div", { class: "switches" }, ...[...this.nouns].map(([noun, box]) => h("div", { class: "field check" }, box, h("label", { for: box.id }, NOUNS[noun])))),
-        help,
-      ),
-      h("div", { class: "field" }, h("label", { for: "endpoint-description" }, "A note for yourself"), this.description),
-      this.trouble,
-      h("div", { class: "save" }, add),
-    );
-    return this.form;
+  async #add(wanted) {
+    const { secret, ...endpoint } = await request("POST", "/v1/endpoints", wanted);
+    this.form.element.reset();
+    const card = this.#card(endpoint);
+    this.list.append(card.element);
+    setHidden(this.list, false);
+    card.reveal(secret);
+    card.focus();
+    announce(`${endpoint.url} is added. Its secret is shown once.`);
   }
 }

@@ -255,11 +255,12 @@ class Publishing:
 
     def _posts(self, method: str, rest: list[str], query: dict[str, str], given: Json) -> Answer:
         post = self._compose(given.get("segment_id"), given["account_id"], given["wording"])
-        platform = self.accounts[given["account_id"]]["platform"]
+        account = self.accounts[given["account_id"]]
+        platform, settings = account["platform"], account["settings"]
         return 200, {
             "post": msgspec.to_builtins(post),
             "counts": msgspec.to_builtins(counts(post, platform)),
-            "faults": faults(post, platform),
+            "faults": faults(post, platform, direct=settings["delivery"] == "direct"),
         }
 
     def _endpoints(self, method: str, rest: list[str], query: dict[str, str], given: Any) -> Answer:
@@ -270,6 +271,9 @@ class Publishing:
             return 201, {**self.endpoints[endpoint_id], "secret": "whsec_made-up-once"}
         endpoint = self._found(self.endpoints, rest[0])
         what = rest[1] if len(rest) > 1 else ""
+        if method == "PATCH":
+            endpoint.update(given)
+            return 200, endpoint
         if method == "DELETE":
             del self.endpoints[endpoint["id"]]
             return 204, None

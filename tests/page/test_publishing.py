@@ -74,7 +74,7 @@ def test_a_segment_says_where_it_goes_and_what_became_of_it(
 
 def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, segments: list[str]) -> None:
     channel = far.publishing.add_account("My channel", settings={"zone": "Europe/Paris", "slots": ["Mon-Fri 18:00"]})
-    dance = far.publishing.add_account("Dance", "tiktok")
+    dance = far.publishing.add_account("Dance", "tiktok", settings={"delivery": "direct"})
     page = on_wednesday("takes", size=PHONE)
     sheet = publish_sheet(page, 1)
     expect(sheet.get_by_text("The first free one from Wed 18 Nov, 18:00 on, Europe/Paris.")).to_be_visible()

@@ -53,6 +53,21 @@ def test_a_test_says_what_came_of_it(far: FakeDaemon, open_at: OpenPage) -> None
     expect(card(page).get_by_text("The endpoint is disabled")).to_be_visible()
 
 
+def test_an_endpoint_is_changed_and_keeps_the_types_that_have_no_box(far: FakeDaemon, open_at: OpenPage) -> None:
+    far.publishing.add_endpoint(URL, types=["publication.*", "job.completed"])
+    page = open_at(far.url, view="webhooks")
+    card(page).locator("summary", has_text="Change").click()
+    form = page.get_by_role("form", name=f"Change {URL}")
+    expect(form.get_by_label("Publications")).to_be_checked()
+    form.get_by_label("Accounts").check()
+    form.get_by_label("Address").fill(f"{URL}/2")
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name=f"{URL}/2")).to_be_visible()
+    expect(card(page).get_by_text("publication.*, account.*, job.completed")).to_be_visible()
+    sent = {"url": f"{URL}/2", "types": ["publication.*", "account.*", "job.completed"], "description": ""}
+    assert far.publishing.sent[-1][2] == sent
+
+
 def test_a_new_secret_and_the_one_before_it(far: FakeDaemon, open_at: OpenPage) -> None:
     far.publishing.add_endpoint(URL)
     page = open_at(far.url, view="webhooks")
