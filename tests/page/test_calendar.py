@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.page.conftest import DESK, PHONE, OpenPage
 from tests.page.fake_daemon import FakeDaemon
 from tests.page.fake_publishing import Refused
-from tests.page.test_for_everyone import audit_by_light_and_dark, spoken
+from tests.page.test_for_everyone import audit, audit_in_every_way, spoken
 from tests.page.test_jobs import finished
 
 
@@ -215,9 +215,8 @@ def test_nothing_that_is_seen_jumps(far: FakeDaemon, on_wednesday: OpenPage, cha
     assert page.evaluate("shifts") == []
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_the_calendar_is_for_everyone(
-    far: FakeDaemon, on_wednesday: OpenPage, channel: str, segments: list[str], size: dict[str, int]
+    far: FakeDaemon, on_wednesday: OpenPage, channel: str, segments: list[str]
 ) -> None:
     tiktok = far.publishing.add_account("a-name-without-any-break-" * 3, "tiktok")
     for hour, segment in enumerate(segments):
@@ -225,16 +224,16 @@ def test_the_calendar_is_for_everyone(
         far.publishing.plan(
             segment, tiktok, due=november(19, hour + 1), state=["scheduled", "unknown", "published"][hour]
         )
-    page = on_wednesday(size=size, reduced_motion="reduce")
+    page = on_wednesday(size=DESK, reduced_motion="reduce")
     expect(page.locator("#needs .line")).to_have_count(4)
     expect(page.locator("#week [data-publication]")).to_have_count(6)
-    assert audit_by_light_and_dark(page) == [{}, {}]
+    assert audit_in_every_way(page) == [{}] * 4
     controls = [one for one in spoken(page) if one[0] in {"button", "link"}]
     assert [name for _, name in controls if not name] == []
     page.locator("#week [data-publication]").last.click()
     page.keyboard.press("Escape")
     page.locator("#needs .line-main").first.click()
     expect(sheet(page).locator(".count").first).not_to_be_empty()
-    assert audit_by_light_and_dark(page) == [{}, {}]
+    assert audit_in_every_way(page) == [{}] * 4
     page.set_viewport_size({"width": 320, "height": 256})
-    assert "overflow" not in audit_by_light_and_dark(page)[0]
+    assert "overflow" not in audit(page)

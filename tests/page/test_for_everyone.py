@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
 from tests.page.fake_daemon import FakeDaemon, Fault
@@ -71,6 +71,15 @@ def audit_by_light_and_dark(page: Page) -> list[dict[str, list[str]]]:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         found.append(audit(page))
+    return found
+
+
+def audit_in_every_way(page: Page) -> list[dict[str, list[str]]]:
+    """On a desk and on a phone, by light and dark: what was found, of each way."""
+    found = []
+    for size in (DESK, PHONE):
+        page.set_viewport_size(ViewportSize(width=size["width"], height=size["height"]))
+        found += audit_by_light_and_dark(page)
     return found
 
 

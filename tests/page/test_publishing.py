@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.page.conftest import DESK, PHONE, OpenPage
 from tests.page.fake_daemon import FakeDaemon
 from tests.page.fake_publishing import Refused
-from tests.page.test_for_everyone import audit_by_light_and_dark, spoken
+from tests.page.test_for_everyone import audit_in_every_way, spoken
 from tests.page.test_jobs import finished
 from tests.page.test_uploading import Take, pick
 
@@ -191,26 +191,23 @@ def test_what_has_the_focus_is_not_below_the_tabs(far: FakeDaemon, open_at: Open
         assert not hidden
 
 
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-def test_publishing_is_for_everyone(
-    far: FakeDaemon, open_at: OpenPage, segments: list[str], size: dict[str, int]
-) -> None:
+def test_publishing_is_for_everyone(far: FakeDaemon, open_at: OpenPage, segments: list[str]) -> None:
     channel = far.publishing.add_account("My channel", settings={"slots": ["daily 9:00"]})
     dance = far.publishing.add_account("a-name-without-any-break-" * 3, "tiktok")
     url = "https://www.youtube.com/shorts/abc"
     done = {"state": "published", "published_at": "2026-11-20T17:00:00.000Z", "url": url}
     far.publishing.plan(segments[0], channel, due=DUE, **done)
     far.publishing.plan(segments[0], dance, due=DUE, state="unknown")
-    page = open_at(far.url, size=size, reduced_motion="reduce")
+    page = open_at(far.url, size=DESK, reduced_motion="reduce")
     expect(outlets(page, 0).locator(".line")).to_have_count(2)
     page.locator("#options > summary").click()
     page.get_by_label("Publish", exact=True).select_option("chosen")
     page.get_by_label("When it goes out").select_option("at")
-    assert audit_by_light_and_dark(page) == [{}, {}]
+    assert audit_in_every_way(page) == [{}] * 4
     controls = [one for one in spoken(page) if one[0] in {"button", "link", "textbox", "combobox", "checkbox"}]
     assert sorted({one for one in controls if controls.count(one) > 1 or not one[1]}) == []
     sheet = publish_sheet(page, 1)
     expect(sheet.get_by_text("of 5000 UTF-8 bytes")).to_be_visible()
-    assert audit_by_light_and_dark(page) == [{}, {}]
+    assert audit_in_every_way(page) == [{}] * 4
     controls = [one for one in spoken(page) if one[0] in {"button", "textbox", "combobox", "checkbox"}]
     assert sorted({one for one in controls if controls.count(one) > 1 or not one[1]}) == []
