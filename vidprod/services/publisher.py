@@ -449,7 +449,15 @@ class _Attempt:
             jitter=self._owner._dice(),
             now=self._clock.now(),
         )
-        return await self._store.write(lambda db: fn(Verdict(db, self._publication, terms)), urgent=True)
+
+        def decide(db: Tables) -> tuple[T, Publication | None]:
+            verdict = Verdict(db, self._publication, terms)
+            return fn(verdict), verdict.over
+
+        result, over = await self._store.write(decide, urgent=True)
+        if over is not None:
+            _logger.info(over.state, platform=over.platform, segment=over.segment_id, url=over.url)
+        return result
 
     async def _refuse(self, code: str, message: str) -> None:
         await self.write(lambda verdict: verdict.refused_here(code, message))

@@ -40,6 +40,7 @@ class Verdict:
 
     def __init__(self, db: Tables, publication: Publication, terms: Terms) -> None:
         self._db, self._publication, self._terms, self._now = db, publication, terms, terms.now
+        self.over: Publication | None = None  # as it is, once nothing more is to be done
 
     # how a call ended
 
@@ -140,6 +141,7 @@ class Verdict:
             privacy=reading.privacy,
             now=self._now,
         )
+        self.over = live
         self._db.journal.write(live.id, "state", "published", now=self._now)
         self._db.receipts.add(live.id, _facts(self._db, live))
         announce(self._db, "published", live, code=reading.code, message=said, now=self._now)
@@ -380,7 +382,7 @@ class Verdict:
     def _reject(self, step: Step, error: PlatformError) -> None:
         if error.kind == "POLICY" and quota.SPAM_CODE in error.code:
             self._park(self._now + quota.DAY_MS)
-        rejected = self._db.publications.reject(self._publication, self._told(step, error))
+        self.over = rejected = self._db.publications.reject(self._publication, self._told(step, error))
         self._db.journal.write(rejected.id, "state", "rejected", data={"code": error.code}, now=self._now)
         self._tell("rejected", rejected, code=error.code, message=_words(error))
 
