@@ -6,15 +6,15 @@ import struct
 import tempfile
 from pathlib import Path
 
-from tests.media.synth import numbered
+from tests.media.synth import Style, numbered
 
 
 @functools.cache
-def take(seconds: float = 6.4, size: tuple[int, int] = (320, 180)) -> bytes:
+def take(seconds: float = 6.4, size: tuple[int, int] = (320, 180), gop: int | None = None) -> bytes:
     """A take whose frames carry numbers."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "take.mp4"
-        numbered(path, round(seconds * 30), size=size)
+        numbered(path, round(seconds * 30), size=size, style=Style(gop=gop))
         return path.read_bytes()
 
 

@@ -3,9 +3,13 @@ real HTTP on a clock that runs fast, and a receiver of webhooks that trusts noth
 
 import http.server
 import json
+import os
+import random
 import re
 import shutil
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +24,9 @@ from standardwebhooks import Webhook
 
 from tests.acceptance.conftest import Make
 from tests.acceptance.house import Daemon, eventually
-from tests.acceptance.takes import take
+from tests.acceptance.takes import take, unique
 from tests.cli.test_simulate import simulating
+from vidprod.platforms.simulators.oauth import pressed
 
 SPEED = 120  # an hour in half a minute
 TOKENS = re.compile(rb"(ya29\.sim-|1//sim-|act\.|rft\.|EAA|code\.|upload_id=|state=)[0-9a-f]{16}")
@@ -137,6 +142,74 @@ def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(m
     for where in (lying, daemon.log.read_bytes(), metrics.encode(), events.encode()):
         assert secret.encode() not in where
         assert TOKENS.search(where) is None
+
+
+@pytest.mark.soak
+def test_a_daemon_that_is_killed_again_and_again_publishes_each_segment_once(make: Make) -> None:
+    """`kill -9` of the whole daemon, at random moments, while platforms fail at random: real processes, real HTTP."""
+    seed = int(os.environ.get("SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+    chance = random.Random(seed)
+    print(f"SEED={seed}")
+    film = take(92, (360, 640), gop=60)
+    with simulating("--speed", "600", "--chance", "0.1", "--seed", str(seed)) as (address, told):
+        daemon = make(publish_late_s=30 * 86_400, max_crashes=100, **_settings(told))
+        daemon.start()
+        accounts = [one for way in ("youtube", "instagram/facebook_login") for one in _connected(daemon, way)]
+        for number in range(4):
+            # the same pictures each time, and so the same segments: their titles tell them apart
+            asked = {"segment_s": 4, "video": "copy", "publish": ",".join(accounts), "publish_when": "now"}
+            words = {"title": f"take {number} part {{n}}", "caption": f"take {number} part {{n}}"}
+            done = daemon.upload(unique(film, seed=f"{seed}/{number}", padding=100), **asked, **words)
+            assert done.status_code == 202, done.text
+        kills = 0
+        while _under_way(daemon):
+            time.sleep(chance.uniform(0.2, 2.0))
+            daemon.kill()
+            kills += 1
+            daemon.start()
+        found: list[Any] = [one for state in ("published", "rejected", "unknown") for one in _all_of(daemon, state)]
+        far = httpx.get(f"{address}/far.json", timeout=30).json()
+        states = Counter(one["state"] for one in found)
+        print(f"{len(found)} publications, {kills} kills, {sum(far['faults'].values())} faults, {dict(states)}")
+        assert kills >= 30
+        posted = Counter((one["platform"], one["account"], one["title"]) for one in far["posts"])
+        assert set(posted.values()) == {1}
+        assert posted.total() == states["published"]
+        assert len(found) == len({(one["segment_id"], one["account_id"]) for one in found}) >= 200
+
+
+def _connected(daemon: Daemon, way: str) -> list[str]:
+    """The ids of the accounts that the first button of the platform's page gives."""
+    platform, _, flavour = way.partition("/")
+    before = {one["id"] for one in daemon.get("/v1/accounts")["accounts"]}
+    asked = {"platform": platform, "flavour": flavour}
+    page = httpx.post(f"{daemon.url}/v1/accounts/connect", json=asked).json()["url"]
+    account = re.search(r'name="account" value="([^"]+)"', httpx.get(page).text)
+    assert account is not None
+    back = httpx.get(pressed(page, account=account[1])).headers["location"]
+    for _ in range(20):  # the platforms fail at random
+        if httpx.get(back, timeout=30).status_code == 200:
+            break
+        page = httpx.post(f"{daemon.url}/v1/accounts/connect", json=asked).json()["url"]
+        back = httpx.get(pressed(page, account=account[1])).headers["location"]
+    return [one["id"] for one in daemon.get("/v1/accounts")["accounts"] if one["id"] not in before]
+
+
+def _under_way(daemon: Daemon) -> bool:
+    if daemon.get("/v1/jobs", state="queued,processing")["jobs"]:
+        return True
+    return bool(daemon.get("/v1/publications", state="scheduled,uploading,processing", limit=1)["publications"])
+
+
+def _all_of(daemon: Daemon, state: str) -> list[Any]:
+    found: list[Any] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = daemon.get("/v1/publications", state=state, limit=100, **cursor)
+        found += page["publications"]
+        if page["next_cursor"] is None:
+            return found
+        cursor = {"cursor": page["next_cursor"]}
 
 
 def _published(daemon: Daemon, wanted: int) -> list[Any] | None:

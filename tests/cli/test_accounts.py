@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from tests.cli.running import command, environment, serving
 from tests.services.test_keeper import connected
 from vidprod.cli import main
-from vidprod.cli.simulate import READY
+from vidprod.cli.serve import SIMULATED
 from vidprod.domain.account import Account
 from vidprod.platforms.base import Tokens
 from vidprod.platforms.simulators.oauth import pressed
@@ -147,8 +147,8 @@ def simulating(cwd: Path) -> Iterator[str]:
     assert process.stdout is not None
     try:
         line = process.stdout.readline()
-        assert line.startswith(READY)
-        yield line.removeprefix(READY).strip()
+        assert line.startswith(SIMULATED)
+        yield line.removeprefix(SIMULATED).strip()
     finally:
         process.kill()
         process.wait()

@@ -69,3 +69,18 @@ def test_the_log_can_be_json_and_stays_apart_from_what_a_script_reads(tmp_path: 
     lines = (tmp_path / "log").read_text().splitlines()
     assert lines
     assert all(line.startswith("{") and '"timestamp"' in line for line in lines)
+
+
+def test_a_daemon_for_development_finds_simulated_platforms_by_itself(tmp_path: Path) -> None:
+    with serving(tmp_path, "--simulated") as (process, address):
+        log = (tmp_path / "log").read_text()
+        ways = httpx.get(f"{address}/v1/accounts").json()["logins"]
+        assert all(way["configured"] for way in ways)
+        asked = httpx.post(f"{address}/v1/accounts/connect", json={"platform": "youtube"}).json()["url"]
+        page = httpx.get(asked)
+        assert (page.status_code, "simulated" in page.text) == (200, True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        assert "Traceback" not in log
+    with pytest.raises(httpx.ConnectError):  # they end with it
+        httpx.get(asked)

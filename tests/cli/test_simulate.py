@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from vidprod.cli.simulate import READY
+from vidprod.cli.serve import SIMULATED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,7 +24,7 @@ def simulating(*options: str) -> Iterator[tuple[str, str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ)
     assert process.stdout is not None
     try:
-        yield process.stdout.readline().removeprefix(READY).strip(), process.stdout.readline().strip()
+        yield process.stdout.readline().removeprefix(SIMULATED).strip(), process.stdout.readline().strip()
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0

@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import signal
+import sys
 import time
 
 import click
 
 from vidprod.cli.ending import USAGE, Ending
+from vidprod.cli.serve import SIMULATED
 from vidprod.errors import BadRequest
 from vidprod.platforms.simulators.world import World
 from vidprod.web.server import serve
 
 PORT = 8900
-READY = "Simulated platforms: "  # then their address: what a script that starts them waits for
 
 
 @click.command("simulate")
@@ -31,9 +32,17 @@ READY = "Simulated platforms: "  # then their address: what a script that starts
     help="The next call there fails so: youtube.put=lost_answer, tiktok.status=500*3. May be repeated.",
 )
 @click.option("--audited/--not-audited", default=True, show_default=True, help="Whether your apps passed the audits.")
+@click.option("--while-stdin", is_flag=True, hidden=True, help="End with whoever holds the other end of stdin.")
 @click.option("--list-faults", is_flag=True, help="Every point of failure, and what can happen there.")
 def command(
-    port: int, speed: float, seed: int, chance: float, ordered: tuple[str, ...], audited: bool, list_faults: bool
+    port: int,
+    speed: float,
+    seed: int,
+    chance: float,
+    ordered: tuple[str, ...],
+    audited: bool,
+    while_stdin: bool,
+    list_faults: bool,
 ) -> None:
     """Serve the three platforms here, authorisation pages included, until Ctrl-C.
 
@@ -58,7 +67,7 @@ def command(
 
     def ready(taken: int) -> None:
         world.base_url = f"http://127.0.0.1:{taken}"
-        click.echo(f"{READY}{world.base_url}")
+        click.echo(f"{SIMULATED}{world.base_url}")
         click.echo(f"A daemon finds them with VIDPROD_SIMULATOR_URL={world.base_url}", nl=speed == 1)
         if speed != 1:
             click.echo(f" VIDPROD_CLOCK_SPEED={speed:g} VIDPROD_CLOCK_SINCE={since}")
@@ -68,6 +77,8 @@ def command(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
+        if while_stdin:  # nothing is ever sent: it is readable at its end
+            loop.add_reader(sys.stdin, stop.set)
         await serve(simulators(far, over_http=True), "127.0.0.1", port, ready, stop, drain_s=1.0)
 
     with contextlib.suppress(KeyboardInterrupt):
