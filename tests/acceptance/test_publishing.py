@@ -157,9 +157,15 @@ def test_a_daemon_that_is_killed_again_and_again_publishes_each_segment_once(mak
         accounts = [one for way in ("youtube", "instagram/facebook_login") for one in _connected(daemon, way)]
         for number in range(4):
             # the same pictures each time, and so the same segments: their titles tell them apart
-            asked = {"segment_s": 4, "video": "copy", "publish": ",".join(accounts), "publish_when": "now"}
-            words = {"title": f"take {number} part {{n}}", "caption": f"take {number} part {{n}}"}
-            done = daemon.upload(unique(film, seed=f"{seed}/{number}", padding=100), **asked, **words)
+            done = daemon.upload(
+                unique(film, seed=f"{seed}/{number}", padding=100),
+                segment_s=4,
+                video="copy",
+                publish=",".join(accounts),
+                publish_when="now",
+                title=f"take {number} part {{n}}",
+                caption=f"take {number} part {{n}}",
+            )
             assert done.status_code == 202, done.text
         kills = 0
         while _under_way(daemon):
