@@ -16,7 +16,7 @@ from vidprod.services.rehearsal import Rehearsed, rehearse
 
 
 async def _rehearse(stage: RealStage, **more: Any) -> Rehearsed:
-    return await rehearse(stage.config, stage.root / "vidprod.db", now=START, **({"days": 3} | more))
+    return await rehearse(stage.config, stage.root / "vidprod.db", now=START, **({"days": 1} | more))
 
 
 def _what(done: Rehearsed) -> list[tuple[str, str]]:
@@ -27,7 +27,7 @@ async def test_three_days_of_three_platforms_go_out_at_their_times(tmp_path: Pat
     async with RealStage(tmp_path).open() as stage:
         accounts = [await stage.connect(platform) for platform in ("youtube", "tiktok", "instagram")]
         planned = await stage.plan(accounts, n=3, due_at=START + HOUR_MS, apart_ms=DAY_MS)
-        done = await _rehearse(stage)
+        done = await _rehearse(stage, days=3)
         assert {one.id for one in done.publications} == {one.id for one in planned}
         assert {one.state for one in done.publications} == {"published"}
         late_ms = [(one.published_at or 0) - one.due_at for one in done.publications]
@@ -65,7 +65,7 @@ async def test_what_its_slots_would_send_at_once_keeps_the_gap_and_the_cap(tmp_p
     async with RealStage(tmp_path).open() as stage:
         account = await stage.connect(gap_s=3 * 3600, daily_cap=2)
         await stage.plan(account, n=4, due_at=START, apart_ms=60_000, when="slot")
-        done = await _rehearse(stage)
+        done = await _rehearse(stage, days=2)
         assert {one.state for one in done.publications} == {"published"}
         assert not {one.rule for one in done.broken} & {"gap", "cap"}
         went = sorted(one.published_at or 0 for one in done.publications)
