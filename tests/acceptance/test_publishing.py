@@ -175,6 +175,7 @@ def test_a_daemon_that_is_killed_again_and_again_publishes_each_segment_once(mak
             daemon.start()
         found: list[Any] = [one for state in ("published", "rejected", "unknown") for one in _all_of(daemon, state)]
         far = httpx.get(f"{address}/far.json", timeout=30).json()
+        daemon.stop()
         states = Counter(one["state"] for one in found)
         print(f"{len(found)} publications, {kills} kills, {sum(far['faults'].values())} faults, {dict(states)}")
         assert kills >= 30
