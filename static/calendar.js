@@ -90,7 +90,8 @@ export class Calendar {
   #changed(publication) {
     const [from, to] = this.#bounds();
     const at = timeOf(publication);
-    const is = at >= from && at < to && publication.state !== "cancelled";
+    const isHere = this.#moved.has(publication.id) || (at >= from && at < to); // where it was put, whatever was heard of before
+    const is = isHere && publication.state !== "cancelled";
     if (is) this.#ids.add(publication.id);
     else if (!this.#ids.delete(publication.id)) return;
     this.#soon();
