@@ -319,6 +319,17 @@ async def test_settings_are_changed_piece_by_piece(browser: Browser) -> None:
     assert (await patch(path, json={})).json()["settings"] == settings
 
 
+async def test_direct_posts_that_were_not_granted_are_refused_before_one_is_tried(browser: Browser) -> None:
+    await browser.connect("tiktok", "-000public")
+    account = (await browser.accounts())[0]
+    answer = await browser.live.client.patch(f"/v1/accounts/{account['id']}", json={"delivery": "direct"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_granted")
+    assert "video.publish" in answer.json()["detail"]
+    await browser.connect("tiktok", "-000public", direct=True)
+    answer = await browser.live.client.patch(f"/v1/accounts/{account['id']}", json={"delivery": "direct"})
+    assert answer.json()["settings"]["delivery"] == "direct"
+
+
 NONSENSE: list[tuple[Any, str]] = [
     ({"zone": "Europe/Pari"}, "Europe/Pari"),
     ({"slots": ["Mon 25:00"]}, "25:00"),

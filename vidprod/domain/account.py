@@ -18,6 +18,7 @@ AccountState = Literal["connected", "needs_reauth", "disconnected"]
 Flavour = Literal["", "facebook_login", "instagram_login"]
 
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+DIRECT_SCOPE = "video.publish"  # TikTok: to post, and not only to leave drafts
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

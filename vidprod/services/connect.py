@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from vidprod.config import PREFIX, Config
-from vidprod.domain.account import Account, AccountSettings, Flavour, LoginWay, Platform
+from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Flavour, LoginWay, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import BadRequest, Conflict, PlatformError, SealBroken
 from vidprod.platforms.base import App, Identity, Tokens
@@ -29,7 +29,6 @@ from vidprod.vault import Vault
 LASTS_MS = 10 * 60_000  # of the wall clock: a person reads a page and presses a button
 
 _NEED_REFRESH_TOKENS = frozenset({"youtube", "tiktok"})
-_DIRECT = "video.publish"
 _NAMES: Mapping[tuple[Platform, Flavour], str] = {
     ("youtube", ""): "YouTube",
     ("tiktok", ""): "TikTok",
@@ -227,7 +226,7 @@ class Connector:
                 state="connected",
                 scopes=scopes,
                 notices=list(identity.notices),
-                settings=AccountSettings(delivery="direct" if promise.direct and _DIRECT in scopes else "draft"),
+                settings=AccountSettings(delivery="direct" if promise.direct and DIRECT_SCOPE in scopes else "draft"),
                 connected_at=now,
                 access_expires_at=access,
                 refresh_expires_at=refresh,

@@ -11,7 +11,15 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from vidprod.config import Config
-from vidprod.domain.account import Account, AccountSettings, AccountState, Flavour, LoginWay, Platform
+from vidprod.domain.account import (
+    DIRECT_SCOPE,
+    Account,
+    AccountSettings,
+    AccountState,
+    Flavour,
+    LoginWay,
+    Platform,
+)
 from vidprod.domain.post import check_wording
 from vidprod.domain.schedule import parse_slots, zone_of
 from vidprod.errors import BadRequest, Conflict, VidProdError
@@ -144,8 +152,11 @@ async def set_account(request: HttpRequest, desk: NamedDependency[Desk], account
     asked = await given(request, dict[str, Any])
 
     def change(db: Tables) -> Account:
-        before = db.accounts.get(account_id).settings
-        account = db.accounts.set_settings(account_id, _changed(before, asked))
+        account = db.accounts.get(account_id)
+        before = account.settings
+        changed = _changed(before, asked)
+        _check_delivery(account, changed)
+        account = db.accounts.set_settings(account_id, changed)
         if planning.respaces(before, account.settings):
             planning.replan_account(db, account_id, now=desk.clock())
         return account
@@ -233,6 +244,19 @@ def _changed(settings: AccountSettings, asked: dict[str, Any]) -> AccountSetting
     parse_slots(changed.slots)
     check_wording(changed.wording)
     return changed
+
+
+def _check_delivery(account: Account, changed: AccountSettings) -> None:
+    """Raises Conflict: direct posts were not granted, and each one would end with the account to be connected again."""
+    if account.platform != "tiktok" or changed.delivery == account.settings.delivery == "direct":
+        return
+    if changed.delivery == "direct" and DIRECT_SCOPE not in account.scopes:
+        raise Conflict(
+            f"TikTok has not granted direct posts for {account.name}: it gave {', '.join(account.scopes)}, "
+            f"not {DIRECT_SCOPE}.",
+            code="not_granted",
+            hint="Connect the account again and ask for direct posts.",
+        )
 
 
 def _is_loopback(request: HttpRequest) -> bool:
