@@ -334,6 +334,7 @@ def _handler(daemon: FakeDaemon) -> type[BaseHTTPRequestHandler]:
 class _Handler(BaseHTTPRequestHandler):
     far: FakeDaemon
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # an answer is two writes: the second would wait for the first to be acknowledged
 
     def do_GET(self) -> None:
         parts = self._remember()
