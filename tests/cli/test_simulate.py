@@ -27,8 +27,9 @@ def simulating(*options: str) -> Iterator[tuple[str, str]]:
         yield process.stdout.readline().removeprefix(SIMULATED).strip(), process.stdout.readline().strip()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        code = process.wait(20)
         process.stdout.close()
+    assert code == 0
 
 
 def test_it_says_which_settings_send_a_daemon_there() -> None:

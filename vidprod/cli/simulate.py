@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -79,10 +80,12 @@ def command(
             loop.add_signal_handler(number, stop.set)
         if while_stdin:  # nothing is ever sent: it is readable at its end
             loop.add_reader(sys.stdin, stop.set)
-        await serve(simulators(far, over_http=True), "127.0.0.1", port, ready, stop, drain_s=1.0)
+        await serve(simulators(far, over_http=True), "127.0.0.1", port, ready, stop)
 
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run())
+    sys.stdout.flush()
+    os._exit(0)  # nothing is kept; and where the server's threads outlive the interpreter, they abort it now and then
 
 
 def _parsed(text: str) -> tuple[str, str, int]:
