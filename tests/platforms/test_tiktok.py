@@ -16,9 +16,12 @@ from vidprod.domain.account import AccountSettings
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import Handle, Login, Media, Publisher
-from vidprod.platforms.simulators.tiktok import ERRORS, FAIL_REASONS, Rules
+from vidprod.platforms.simulators.tiktok_rules import ERRORS, FAIL_REASONS, Rules
 from vidprod.platforms.simulators.world import Fault
-from vidprod.platforms.tiktok import TikTok, TikTokLogin, error_of, failure_of, plan
+from vidprod.platforms.tiktok import TikTok
+from vidprod.platforms.tiktok_api import error_of, failure_of
+from vidprod.platforms.tiktok_chunks import plan
+from vidprod.platforms.tiktok_login import TikTokLogin
 from vidprod.platforms.wire import Answer, Wire
 
 HOUR_S = 3600

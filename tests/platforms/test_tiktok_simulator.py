@@ -13,9 +13,11 @@ from tests.platforms.tiktok import APP, DIRECT, DRAFT, START, Far, Held, far
 from vidprod.errors import PlatformError
 from vidprod.platforms.base import Tokens
 from vidprod.platforms.simulators.oauth import challenge_of, pressed
-from vidprod.platforms.simulators.tiktok import BY_CHANCE, FAULTS, UPLOAD_HOSTS, Creator, Rules
+from vidprod.platforms.simulators.tiktok_faults import BY_CHANCE, FAULTS
+from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
+from vidprod.platforms.simulators.tiktok_uploads import UPLOAD_HOSTS
 from vidprod.platforms.simulators.world import Fault
-from vidprod.platforms.tiktok import challenge
+from vidprod.platforms.tiktok_login import challenge
 from vidprod.platforms.wire import Answer
 
 INIT, INBOX = "/v2/post/publish/video/init/", "/v2/post/publish/inbox/video/init/"

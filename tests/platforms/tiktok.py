@@ -13,10 +13,12 @@ from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
 from vidprod.platforms.base import App, Media, Tokens
 from vidprod.platforms.simulators.oauth import Issued
-from vidprod.platforms.simulators.tiktok import Creator, Rules, TikTokSim
+from vidprod.platforms.simulators.tiktok import TikTokSim
+from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
 from vidprod.platforms.simulators.transport import SimTransport, application
 from vidprod.platforms.simulators.world import World
-from vidprod.platforms.tiktok import TikTok, TikTokLogin
+from vidprod.platforms.tiktok import TikTok
+from vidprod.platforms.tiktok_login import TikTokLogin
 from vidprod.platforms.wire import Wire
 
 START = 1_790_000_000_000

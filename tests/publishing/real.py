@@ -21,7 +21,7 @@ from vidprod.platforms.registry import Platforms
 from vidprod.platforms.simulators.app import far_end, simulators
 from vidprod.platforms.simulators.instagram import PERSON, SCOPES, SimAccount
 from vidprod.platforms.simulators.oauth import Issued
-from vidprod.platforms.simulators.tiktok import Creator
+from vidprod.platforms.simulators.tiktok_rules import Creator
 from vidprod.platforms.simulators.transport import SimTransport
 from vidprod.platforms.simulators.world import World
 from vidprod.platforms.simulators.youtube import Channel

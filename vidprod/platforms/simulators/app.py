@@ -17,9 +17,10 @@ from litestar.params import JSONBody
 from vidprod.domain.account import Account
 from vidprod.errors import BadRequest
 from vidprod.platforms.base import Tokens
-from vidprod.platforms.simulators import instagram, tiktok, youtube
+from vidprod.platforms.simulators import instagram, tiktok_faults, youtube
 from vidprod.platforms.simulators.instagram import PERSON, SCOPES, InstagramSim, SimAccount
-from vidprod.platforms.simulators.tiktok import Creator, TikTokSim
+from vidprod.platforms.simulators.tiktok import TikTokSim
+from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
 from vidprod.platforms.simulators.transport import application
 from vidprod.platforms.simulators.world import Fault, Posted, World
 from vidprod.platforms.simulators.youtube import Channel, YouTubeSim
@@ -28,7 +29,7 @@ from vidprod.platforms.youtube import READ, UPLOAD
 _CLIENT = "vidprod-simulated"
 _LONG_S = 60 * 86_400
 
-FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok.FAULTS, **instagram.FAULTS}
+FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok_faults.FAULTS, **instagram.FAULTS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,7 @@ def far_end(world: World, *, audited: bool = True, files: Callable[[str], bytes 
     return Far(
         world=world,
         youtube=YouTubeSim(world, verified=audited),
-        tiktok=TikTokSim(world, rules=tiktok.Rules(audited=audited)),
+        tiktok=TikTokSim(world, rules=Rules(audited=audited)),
         instagram=InstagramSim(world, fetch_transport=None if files is None else httpx.MockTransport(_shelf(files))),
     )
 
