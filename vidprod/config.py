@@ -95,12 +95,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lease_s: Annotated[
         float, _is("seconds", "a running task unheard of for so long is free again; renewed at a third of it", ge=0.1)
     ] = 30.0
-    max_attempts: Annotated[
-        int, _is("count", "of one task, waiting 2, 4, 8 … s between them, before the job fails", ge=1, le=100)
-    ] = 5
+    max_attempts: Annotated[int, _is("count", "of one task before the job fails", ge=1, le=100)] = 5
+    retry_pause_s: Annotated[
+        float, _is("seconds", "after a first failed attempt; each pause is twice the one before, up to 10 min", ge=0.1)
+    ] = 2.0
     room_wait_s: Annotated[
         float, _is("seconds", "a job whose segments do not fit on the volume waits so long for room, then fails", ge=0)
     ] = 24 * 3600.0
+    room_look_s: Annotated[
+        float, _is("seconds", "between two looks for room; one costs a look at the volume, and no child", ge=0.1)
+    ] = 15.0
     max_crashes: Annotated[
         int, _is("count", "deaths of the child on one task before it goes to the dead letters as poison", ge=1, le=100)
     ] = 3

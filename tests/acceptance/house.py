@@ -43,6 +43,8 @@ class Daemon:
             "VIDPROD_DATA_DIR": str(self.root),
             "VIDPROD_PORT": str(self.port),
             "VIDPROD_DISK_FLOOR_BYTES": "0",
+            "VIDPROD_RETRY_PAUSE_S": "0.1",  # what fails is tried again at once
+            "VIDPROD_ROOM_LOOK_S": "0.5",
             **{f"VIDPROD_{name.upper()}": str(value) for name, value in settings.items()},
         }
         self._home = home

@@ -10,14 +10,14 @@ from vidprod.domain.task import KINDS, OPTIONAL, PRIORITY_RANK, STEPS, backoff_m
 def test_the_wait_doubles_and_stays_within_a_tenth() -> None:
     for attempt in range(1, 9):
         middle = 2**attempt * 1000
-        assert backoff_ms(attempt, jitter=0.0) == pytest.approx(0.9 * middle, abs=1)
-        assert backoff_ms(attempt, jitter=0.5) == pytest.approx(middle, abs=1)
-        assert backoff_ms(attempt, jitter=0.999999) < 1.1 * middle
+        assert backoff_ms(attempt, first_s=2, jitter=0.0) == pytest.approx(0.9 * middle, abs=1)
+        assert backoff_ms(attempt, first_s=2, jitter=0.5) == pytest.approx(middle, abs=1)
+        assert backoff_ms(attempt, first_s=2, jitter=0.999999) < 1.1 * middle
 
 
 def test_the_wait_never_exceeds_ten_minutes_and_a_tenth_however_often_it_failed() -> None:
-    assert backoff_ms(10, jitter=0.5) == 600_000
-    assert backoff_ms(1000, jitter=0.999) <= 660_000
+    assert backoff_ms(10, first_s=2, jitter=0.5) == 600_000
+    assert backoff_ms(1000, first_s=2, jitter=0.999) <= 660_000
 
 
 def test_every_kind_but_a_remake_is_a_step_and_faces_are_not_always_followed() -> None:

@@ -171,7 +171,7 @@ async def test_a_retry_waits_its_backoff_and_keeps_every_error(store: Store) -> 
         task = await claim(store, now=now)
         assert task.attempt == attempt
         error = an_error(task, crash=attempt == 2, message=f"no {attempt}")
-        due = now + backoff_ms(attempt, jitter=0.5)
+        due = now + backoff_ms(attempt, first_s=2, jitter=0.5)
         await retry(store, task, error, run_at=due)
         assert await claim_if_any(store, now=due - 1) is None
         now = due

@@ -95,13 +95,14 @@ def job_percent(step: TaskKind, fraction: float, *, tracks: bool) -> float:
     return sum(weights[before] for before in steps[: steps.index(step)]) + weights[step] * fraction
 
 
-def backoff_ms(attempt: int, *, jitter: float) -> int:
-    """How long to wait after failed attempt `attempt` (1, 2, …): 2, 4, 8 … s, at most 10 min, ± 10 %.
+def backoff_ms(attempt: int, *, first_s: float, jitter: float) -> int:
+    """How long to wait after failed attempt `attempt` (1, 2, …): twice as long each time, at most 10 min, ± 10 %.
 
     Args:
+        first_s: after the first.
         jitter: from 0 up to 1, drawn by the caller.
     """
-    return vary(min(2.0**attempt, 600.0) * 1000, jitter)
+    return vary(min(first_s * 2.0 ** (attempt - 1), 600.0) * 1000, jitter)
 
 
 def vary(pause_ms: float, jitter: float) -> int:

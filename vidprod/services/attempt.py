@@ -383,7 +383,13 @@ class Attempt:
                 output=told.output[-1000:],
                 final=fault is not None and not less and not does_without,
             )
-        pause_ms = pause_after(told, self.task, jitter=self._room.jitter())
+        pause_ms = pause_after(
+            told,
+            self.task,
+            retry_pause_s=config.retry_pause_s,
+            room_look_s=config.room_look_s,
+            jitter=self._room.jitter(),
+        )
 
         def settle(db: Tables) -> None:
             if does_without:

@@ -24,8 +24,6 @@ from vidprod.errors import ChildDied, NoSpace, Refused, TryLater, VidProdError
 from vidprod.services.faces import NOT_STARTED
 from vidprod.store.sqlite import Tables, planning
 
-LOOK_FOR_ROOM_MS = 15_000  # somebody has to make it; a look costs a claim, and no child
-
 
 class Outcome:
     """The writes of one attempt, within one transaction."""
@@ -183,9 +181,11 @@ def goes_without(told: AttemptError, fault: Fault | None, task: Task) -> bool:
     return task.kind in OPTIONAL and not waits_for_room(told) and (fault is not None or told.code != NOT_STARTED)
 
 
-def pause_after(told: AttemptError, task: Task, *, jitter: float) -> int:
+def pause_after(told: AttemptError, task: Task, *, retry_pause_s: float, room_look_s: float, jitter: float) -> int:
     """Milliseconds until the next attempt; `jitter` from 0 up to 1."""
-    return vary(LOOK_FOR_ROOM_MS, jitter) if waits_for_room(told) else backoff_ms(task.attempt, jitter=jitter)
+    if waits_for_room(told):
+        return vary(room_look_s * 1000, jitter)  # somebody has to make it
+    return backoff_ms(task.attempt, first_s=retry_pause_s, jitter=jitter)
 
 
 def poisoned(deaths: int, message: str) -> Fault:
