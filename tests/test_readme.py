@@ -17,6 +17,7 @@ from vidprod.domain.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
+LOCKS = ("requirements.lock", "tests/requirements.lock")  # of what runs, and of that with what tests need
 
 
 def settings_table() -> str:
@@ -83,22 +84,35 @@ def test_every_picture_and_file_it_names_is_there() -> None:
         assert (ROOT / "".join(target)).is_file(), target
 
 
-def test_the_lock_holds_hashes_for_everything_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text()
-    pins = re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE)
-    assert len(pins) > 40
-    for pin in re.split(r"^(?=[a-z0-9._-]+==)", lock, flags=re.MULTILINE)[1:]:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_holds_hashes_for_everything_and_no_address(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert len(_pins(lock)) > 40
+    for pin in re.split(r"^(?=[a-z0-9._-]+==)", text, flags=re.MULTILINE)[1:]:
         assert "--hash=sha256:" in pin, pin
-    assert not re.search(r"://|--index|--find-links|@", lock)
+    assert not re.search(r"://|--index|--find-links|@", text)
 
 
-def test_the_lock_holds_every_dependency_of_the_project() -> None:
+def test_the_locks_hold_every_dependency_of_the_project() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked = project["project"]["dependencies"] + project["build-system"]["requires"]
-    asked += project["project"]["optional-dependencies"]["test"]
-    names = {re.split(r"[<>=\[ ]", line, maxsplit=1)[0].lower() for line in asked}
-    pinned = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
-    assert names <= pinned
+    runs = project["project"]["dependencies"] + project["build-system"]["requires"]
+    assert _names(runs) <= _pins(LOCKS[0]).keys()
+    tests = project["project"]["optional-dependencies"]["test"]
+    assert _names(tests) <= _pins(LOCKS[1]).keys()
+
+
+def test_tests_run_with_the_very_versions_that_are_installed() -> None:
+    runs, tests = (_pins(lock) for lock in LOCKS)
+    assert runs.items() <= tests.items()
+    assert not _pins(LOCKS[0]).keys() & {"pytest", "mypy", "ruff", "playwright"}
+
+
+def _names(lines: list[str]) -> set[str]:
+    return {re.split(r"[<>=\[ ]", line, maxsplit=1)[0].lower() for line in lines}
+
+
+def _pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^ ;]+)", (ROOT / lock).read_text(), re.MULTILINE))
 
 
 def write() -> None:
