@@ -17,7 +17,8 @@ from vidprod.domain.post import Post
 from vidprod.errors import PlatformError
 from vidprod.platforms.base import Handle, Media, Reading
 from vidprod.platforms.instagram import Instagram
-from vidprod.platforms.simulators.instagram import SCOPES, Host, InstagramSim
+from vidprod.platforms.simulators.instagram import InstagramSim
+from vidprod.platforms.simulators.instagram_login import SCOPES, Host
 from vidprod.platforms.simulators.transport import SimTransport, application
 from vidprod.platforms.simulators.world import World
 from vidprod.platforms.wire import Wire
@@ -140,9 +141,9 @@ class Stage:
         self.instagram = Instagram(self.wire, flavour=flavour)
         host = HOSTS[flavour]
         account = self.sim.accounts[0]
-        person = next(iter((self.sim.facebook if host == "facebook" else self.sim.instagram).accounts))
-        token = self.sim.long_token(host, person, (*SCOPES[host], "pages_show_list"))
-        page_token = self.sim.page_token(token, account) if host == "facebook" else ""
+        person = next(iter((self.sim.logins.facebook if host == "facebook" else self.sim.logins.instagram).accounts))
+        token = self.sim.logins.long_token(host, person, (*SCOPES[host], "pages_show_list"))
+        page_token = self.sim.logins.page_token(token, account) if host == "facebook" else ""
         self.grant = Right(flavour, account.id_at(host), token, page_token)
         file = path / "clip.mp4"
         file.write_bytes(self.body)
@@ -173,7 +174,7 @@ class Stage:
     async def ready(self, post: Post = POST) -> Handle:
         """A handle that can be published."""
         handle = await self.send(await self.begin(post))
-        self.wall.pass_s(self.sim.processing_s)
+        self.wall.pass_s(self.sim.uploads.processing_s)
         return handle
 
     async def walk(self, post: Post = POST) -> Handle:

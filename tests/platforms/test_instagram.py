@@ -16,7 +16,7 @@ from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms import graph
 from vidprod.platforms.base import Handle, Media, Reading
 from vidprod.platforms.instagram import Instagram
-from vidprod.platforms.simulators.instagram import FAULTS
+from vidprod.platforms.simulators.instagram_graph import FAULTS
 from vidprod.platforms.simulators.world import Fault
 from vidprod.platforms.wire import Answer, Wire
 
@@ -830,7 +830,9 @@ async def test_a_dead_token_is_renewed_once_and_the_same_call_made_again(
     stage: Callable[..., Stage], point: str
 ) -> None:
     on = stage("instagram_login")
-    on.grant.newer.append(on.sim.long_token("instagram", on.grant.external_id, on.sim.instagram.issued[0].scopes))
+    on.grant.newer.append(
+        on.sim.logins.long_token("instagram", on.grant.external_id, on.sim.logins.instagram.issued[0].scopes)
+    )
     if point == "container":
         on.world.order("instagram.container", "190/467")
         handle = await on.begin()
@@ -864,7 +866,7 @@ async def test_a_dead_page_token_gives_way_to_the_persons(stage: Callable[..., S
 async def test_what_was_taken_back_ends_both_tokens(stage: Callable[..., Stage]) -> None:
     on = stage()
     handle = await on.begin()
-    on.sim.facebook.withdraw("10000000000000099")
+    on.sim.logins.facebook.withdraw("10000000000000099")
     for call in (on.send(handle), on.read(handle), on.begin()):
         with pytest.raises(PlatformError) as caught:
             await call
@@ -879,7 +881,7 @@ async def test_a_budget_that_is_nearly_used_is_said_once(stage: Callable[..., St
     with capture_logs() as said:
         handle = await on.begin()
         assert said == []
-        on.sim.used_percent = 83
+        on.sim.answers.used_percent = 83
         await on.read(handle)
         await on.read(handle)
     assert [(one["log_level"], one["account"], one["used"]) for one in said] == [("warning", "acc_1", 83)]

@@ -15,7 +15,8 @@ from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import App, Tokens
 from vidprod.platforms.instagram import InstagramLogin
 from vidprod.platforms.instagram_login import FACEBOOK_SCOPES, INSTAGRAM_SCOPES
-from vidprod.platforms.simulators.instagram import ACCOUNTS, LONG_S, PERSON, InstagramSim, SimAccount
+from vidprod.platforms.simulators.instagram import InstagramSim
+from vidprod.platforms.simulators.instagram_login import ACCOUNTS, LONG_S, PERSON, SimAccount
 from vidprod.platforms.simulators.oauth import pressed
 from vidprod.platforms.simulators.transport import SimTransport, application
 from vidprod.platforms.simulators.world import World
@@ -105,7 +106,7 @@ async def test_a_code_becomes_a_token_of_sixty_days_and_an_account_for_each_link
         assert identity.tokens is not None
         assert identity.tokens.access_token == tokens.access_token
         assert identity.tokens.extra["page_id"] == account.page_id
-        assert identity.tokens.extra["page_token"] == at.sim.page_token(tokens.access_token, account)
+        assert identity.tokens.extra["page_token"] == at.sim.logins.page_token(tokens.access_token, account)
         (notice,) = identity.notices
         assert "until 2026-" in notice
 
@@ -114,7 +115,7 @@ async def test_pages_are_read_to_the_end_of_the_list_and_no_address_of_theirs_is
     desk: Callable[..., Desk],
 ) -> None:
     at = desk()
-    at.sim.page_size = 1
+    at.sim.logins.page_size = 1
     tokens = await at.tokens()
     at.gate.asked.clear()
     assert len(await at.login.identify(APP, tokens)) == 2
@@ -176,7 +177,7 @@ async def test_a_code_becomes_a_token_of_sixty_days_whichever_way_the_short_one_
     desk: Callable[..., Desk], wraps: bool
 ) -> None:
     at = desk("instagram_login")
-    at.sim.wraps = wraps
+    at.sim.logins.wraps = wraps
     tokens = await at.tokens()
     assert (tokens.expires_in_s, tokens.scopes, tokens.refresh_token) == (LONG_S, INSTAGRAM_SCOPES, "")
     (identity,) = await at.login.identify(APP, tokens)
@@ -293,7 +294,7 @@ async def test_disconnecting_one_account_takes_nothing_from_the_others_of_the_pe
 @pytest.mark.parametrize("flavour", ["facebook_login", "instagram_login"])
 async def test_what_was_connected_can_publish(desk: Callable[..., Desk], flavour: Flavour, tmp_path: Path) -> None:
     at = desk(flavour, fetches=False)
-    at.sim.processing_s = 0
+    at.sim.uploads.processing_s = 0
     tokens = await at.tokens()
     identity = (await at.login.identify(APP, tokens))[0]
     on = Stage(flavour, tmp_path, sim=at.sim)

@@ -12,14 +12,9 @@ import pytest
 from tests.platforms.clips import clip
 from tests.platforms.instagram_stage import HOSTS, SIZE, Slow, Stage
 from vidprod.domain.account import Flavour
-from vidprod.platforms.simulators.instagram import (
-    BY_CHANCE,
-    CONTAINERS_A_DAY,
-    FAULTS,
-    PERSON,
-    SCOPES,
-    InstagramSim,
-)
+from vidprod.platforms.simulators.instagram import CONTAINERS_A_DAY, InstagramSim
+from vidprod.platforms.simulators.instagram_graph import BY_CHANCE, FAULTS
+from vidprod.platforms.simulators.instagram_login import PERSON, SCOPES
 from vidprod.platforms.simulators.world import World
 
 V = "v26.0"
@@ -60,7 +55,7 @@ class Caller:
         """A container that can be published."""
         container = str((await self.create(**form)).json()["id"])
         await self.upload(container, self.on.body if body is None else body)
-        self.on.wall.pass_s(self.on.sim.processing_s)
+        self.on.wall.pass_s(self.on.sim.uploads.processing_s)
         return container
 
     async def publish(self, container: str) -> httpx.Response:
@@ -173,7 +168,7 @@ async def test_the_time_is_the_worlds(caller: Callable[..., Caller]) -> None:
 
 async def test_budgets_are_told_with_every_answer(caller: Callable[..., Caller]) -> None:
     by = caller()
-    by.on.sim.used_percent = 81
+    by.on.sim.answers.used_percent = 81
     answer = await by.create()
     assert json.loads(answer.headers["x-app-usage"])["call_count"] == 81
     (business,) = json.loads(answer.headers["x-business-use-case-usage"])[by.me]
@@ -442,7 +437,7 @@ async def test_a_page_token_has_no_end_and_dies_with_the_grant(caller: Callable[
     by = caller()
     by.on.wall.pass_s(400 * 86_400)
     assert (await by.create()).status_code == 200
-    by.on.sim.facebook.withdraw(PERSON)
+    by.on.sim.logins.facebook.withdraw(PERSON)
     answer = await by.create()
     assert (answer.status_code, numbers(answer)) == (401, "190/458")
 
@@ -459,7 +454,7 @@ async def test_without_the_permission_nothing_is_published(caller: Callable[...,
     by = caller(flavour)
     host = HOSTS[flavour]
     person = PERSON if host == "facebook" else by.me
-    token = by.on.sim.long_token(host, person, SCOPES[host][:1])
+    token = by.on.sim.logins.long_token(host, person, SCOPES[host][:1])
     answer = await by.post(f"{V}/{by.me}/media", BYTES, token=token)
     assert (answer.status_code, numbers(answer)) == (403, "10")
     assert (await by.get(f"{V}/{by.me}/media", token=token)).status_code == 200
@@ -479,7 +474,7 @@ async def test_an_old_version_or_none_is_refused(caller: Callable[..., Caller], 
 
 async def test_a_short_token_is_no_long_one(caller: Callable[..., Caller]) -> None:
     by = caller("instagram_login")
-    short = by.on.sim.instagram.issue(by.me, client_id="c", scopes=SCOPES["instagram"]).access_token
+    short = by.on.sim.logins.instagram.issue(by.me, client_id="c", scopes=SCOPES["instagram"]).access_token
     by.on.wall.pass_s(1800)
     refused = await by.get("refresh_access_token", grant_type="ig_refresh_token", access_token=short)
     assert numbers(refused) == "100"
@@ -544,7 +539,7 @@ async def test_every_fault_can_be_ordered_and_happens(caller: Callable[..., Call
             if answer is not None and "/" in name:
                 assert numbers(answer) == name
             by.on.wall.pass_s(3600)
-            by.token = by.on.sim.long_token("facebook", PERSON, SCOPES["facebook"])
+            by.token = by.on.sim.logins.long_token("facebook", PERSON, SCOPES["facebook"])
 
 
 async def test_the_same_seed_fails_in_the_same_places(tmp_path: Path) -> None:
@@ -566,4 +561,4 @@ async def test_the_same_seed_fails_in_the_same_places(tmp_path: Path) -> None:
 
 def test_its_accounts_can_be_chosen() -> None:
     sim = InstagramSim(World(seed=1), accounts=())
-    assert dict(sim.instagram.accounts) == {}
+    assert dict(sim.logins.instagram.accounts) == {}

@@ -19,7 +19,7 @@ from vidprod.domain.publication import Publication
 from vidprod.platforms.base import Tokens
 from vidprod.platforms.registry import Platforms
 from vidprod.platforms.simulators.app import far_end, simulators
-from vidprod.platforms.simulators.instagram import PERSON, SCOPES, SimAccount
+from vidprod.platforms.simulators.instagram_login import PERSON, SCOPES, SimAccount
 from vidprod.platforms.simulators.oauth import Issued
 from vidprod.platforms.simulators.tiktok_rules import Creator
 from vidprod.platforms.simulators.transport import SimTransport
@@ -149,9 +149,9 @@ class RealStage(Stage):
     def _granted(self, platform: Platform, external_id: str) -> tuple[str, Tokens, int]:
         """New tokens of it."""
         if platform == "instagram":
-            token = self.sims.instagram.long_token("facebook", PERSON, (*SCOPES["facebook"], "pages_show_list"))
+            token = self.sims.instagram.logins.long_token("facebook", PERSON, (*SCOPES["facebook"], "pages_show_list"))
             account = next(one for one in self.sims.instagram.accounts if one.ig_id == external_id)
-            page = self.sims.instagram.page_token(token, account)
+            page = self.sims.instagram.logins.page_token(token, account)
             tokens = Tokens(access_token=token, expires_in_s=_LONG_S, extra={"page_token": page})
             return external_id, tokens, self.world.now() + _LONG_S * 1000
         issued: Issued

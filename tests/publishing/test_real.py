@@ -167,9 +167,9 @@ async def test_no_secret_is_left_in_the_clear(tmp_path: Path, capfd: pytest.Capt
         events = str([event.data for event in await stage.events("")])
         errors = str([publication.errors for publication in await stage.all()])
     sims = stage.sims
-    issued = [*sims.youtube.auth.issued, *sims.tiktok.auth.issued, *sims.instagram.facebook.issued]
+    issued = [*sims.youtube.auth.issued, *sims.tiktok.auth.issued, *sims.instagram.logins.facebook.issued]
     secrets = {one.access_token for one in issued} | {one.refresh_token for one in issued}
-    secrets |= set(sims.youtube.sessions) | set(sims.instagram._pages) | set(sims.instagram._long)
+    secrets |= set(sims.youtube.sessions) | set(sims.instagram.logins._pages) | set(sims.instagram.logins._long)
     secrets |= {upload.upload_token for upload in sims.tiktok.uploads.values()}
     secrets |= {upload.upload_id for upload in sims.tiktok.uploads.values()}
     secrets.discard("")

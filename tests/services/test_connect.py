@@ -42,7 +42,11 @@ class Town:
 
     def auth(self, platform: Platform, flavour: Flavour = "") -> AuthServer:
         if platform == "instagram":
-            return self.far.instagram.instagram if flavour == "instagram_login" else self.far.instagram.facebook
+            return (
+                self.far.instagram.logins.instagram
+                if flavour == "instagram_login"
+                else self.far.instagram.logins.facebook
+            )
         return self.far.youtube.auth if platform == "youtube" else self.far.tiktok.auth
 
     async def connect(self, platform: Platform, flavour: Flavour = "") -> list[Account]:

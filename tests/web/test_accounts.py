@@ -115,7 +115,11 @@ async def test_a_channel_is_connected_and_shown_with_what_was_granted(browser: B
 @pytest.mark.parametrize("flavour", ["", "facebook_login", "instagram_login"])
 async def test_instagram_is_connected_by_either_login(browser: Browser, flavour: str) -> None:
     url = await browser.ask("instagram", flavour=flavour)
-    auth = browser.far.instagram.instagram if flavour == "instagram_login" else browser.far.instagram.facebook
+    auth = (
+        browser.far.instagram.logins.instagram
+        if flavour == "instagram_login"
+        else browser.far.instagram.logins.facebook
+    )
     page = await browser.come_back(await browser.press(url, next(iter(auth.accounts))))
     assert page.status_code == 200, page.text
     account = (await browser.accounts())[0]
@@ -443,7 +447,7 @@ async def test_no_secret_lies_or_is_said_in_the_clear(browser: Browser) -> None:
     ways = (("youtube", CHANNEL, ""), ("tiktok", "-000public", ""), ("instagram", "", "facebook_login"))
     for platform, who, flavour in ways:
         url = await browser.ask(platform, flavour=flavour)
-        person = who or next(iter(browser.far.instagram.facebook.accounts))
+        person = who or next(iter(browser.far.instagram.logins.facebook.accounts))
         back = await browser.press(url, person)
         asked += [parse_qs(urlsplit(address).query) for address in (url, back)]
         answers += [(await browser.come_back(back)).text, (await browser.come_back(back)).text]
@@ -451,7 +455,7 @@ async def test_no_secret_lies_or_is_said_in_the_clear(browser: Browser) -> None:
     answers.append((await browser.connect("youtube", CHANNEL)).text)
     tokens = [
         token
-        for auth in (browser.far.youtube.auth, browser.far.tiktok.auth, browser.far.instagram.facebook)
+        for auth in (browser.far.youtube.auth, browser.far.tiktok.auth, browser.far.instagram.logins.facebook)
         for one in auth.issued
         for token in (one.access_token, one.refresh_token)
     ]

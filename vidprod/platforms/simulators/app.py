@@ -17,8 +17,9 @@ from litestar.params import JSONBody
 from vidprod.domain.account import Account
 from vidprod.errors import BadRequest
 from vidprod.platforms.base import Tokens
-from vidprod.platforms.simulators import instagram, tiktok_faults, youtube
-from vidprod.platforms.simulators.instagram import PERSON, SCOPES, InstagramSim, SimAccount
+from vidprod.platforms.simulators import instagram_graph, tiktok_faults, youtube
+from vidprod.platforms.simulators.instagram import InstagramSim
+from vidprod.platforms.simulators.instagram_login import PERSON, SCOPES, SimAccount
 from vidprod.platforms.simulators.tiktok import TikTokSim
 from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
 from vidprod.platforms.simulators.transport import application
@@ -29,7 +30,7 @@ from vidprod.platforms.youtube import READ, UPLOAD
 _CLIENT = "vidprod-simulated"
 _LONG_S = 60 * 86_400
 
-FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok_faults.FAULTS, **instagram.FAULTS}
+FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok_faults.FAULTS, **instagram_graph.FAULTS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +79,11 @@ class Far:
             )
             sim.accounts.append(there)
         if account.flavour == "instagram_login":
-            token = sim.long_token("instagram", there.scoped_id, SCOPES["instagram"], client_id=_CLIENT)
+            token = sim.logins.long_token("instagram", there.scoped_id, SCOPES["instagram"], client_id=_CLIENT)
             return Tokens(access_token=token, expires_in_s=_LONG_S, scopes=SCOPES["instagram"])
         scopes = (*SCOPES["facebook"], "pages_show_list")
-        token = sim.long_token("facebook", PERSON, scopes, client_id=_CLIENT)
-        page = sim.page_token(token, there)
+        token = sim.logins.long_token("facebook", PERSON, scopes, client_id=_CLIENT)
+        page = sim.logins.page_token(token, there)
         return Tokens(access_token=token, expires_in_s=_LONG_S, scopes=scopes, extra={"page_token": page})
 
     def posts(self) -> list[Posted]:
