@@ -60,7 +60,7 @@ def test_the_two_commands_are_one_line_each_and_install_the_same_way() -> None:
     demo, tests = command("the demo"), command("the tests")
     assert "\n" not in demo + tests
     assert demo.endswith("&& .venv/bin/vidprod demo")
-    assert tests.startswith(demo.removesuffix(".venv/bin/vidprod demo"))
+    assert tests.startswith(demo.removesuffix(".venv/bin/vidprod demo").replace(*LOCKS))
     for check in ("ruff check", "ruff format --check", "mypy --strict", "python -m pytest"):
         assert f".venv/bin/{check}" in tests
 
