@@ -14,7 +14,8 @@ import h11
 import msgspec
 
 from vidprod import __version__
-from vidprod.webhooks.egress import Denied, Egress, Stream, Target, Unreachable, in_words
+from vidprod.webhooks.egress import Egress, Stream, Unreachable, in_words
+from vidprod.webhooks.rules import Denied, Target
 
 WHOLE_S = 15.0  # from the first question to the resolver to the last byte that is read
 MOST_BYTES = 64 << 10  # of an answer; what comes after that is left
