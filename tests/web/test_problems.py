@@ -21,7 +21,16 @@ async def test_the_wrong_method_is_told_the_right_ones(live: Live) -> None:
     answer = await live.client.post("/health")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
-    assert answer.json()["code"] == "method_not_allowed"
+    problem = answer.json()
+    assert problem["code"] == "method_not_allowed"
+    assert problem["detail"] == "POST is not taken here."
+    assert "GET" in problem["hint"]
+
+
+async def test_what_is_at_no_address_is_named(live: Live) -> None:
+    problem = (await live.client.get("/v1/takes")).json()
+    assert problem["detail"] == "There is nothing at /v1/takes."
+    assert "/docs" in problem["hint"]
 
 
 @pytest.mark.parametrize(

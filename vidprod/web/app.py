@@ -18,6 +18,7 @@ from vidprod.web import (
     docs,
     endpoints,
     events,
+    given,
     guard,
     health,
     jobs,
@@ -119,6 +120,7 @@ def create_app(
         before_send=[guard.add_headers],
         exception_handlers=problems.HANDLERS,
         openapi_config=docs.OPENAPI,
+        request_max_body_size=given.MOST_BYTES,  # uploads say otherwise
         state=State({"stopping": desk.stopping}),
         logging_config=None,  # ours is set up by who starts the daemon
     )

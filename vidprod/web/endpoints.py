@@ -1,7 +1,7 @@
 """Endpoints over HTTP: who wants events, what was delivered to them and how that went, and having it again."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, delete, patch, post
@@ -29,14 +29,12 @@ from vidprod.domain.ids import is_id, new_id
 from vidprod.errors import BadRequest, Conflict
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.given import given
 from vidprod.web.reading import read
 from vidprod.web.views import moment
 from vidprod.webhooks.egress import Egress
 from vidprod.webhooks.signing import key_of, new_secret
 
-T = TypeVar("T")
-
-_BODY_BYTES = 64 << 10
 _REPLAYED_AT_ONCE = 500  # rows of one transaction
 _secrets = msgspec.json.Decoder(list[Secret])
 
@@ -163,11 +161,11 @@ async def list_endpoints(
     return await desk.store.read(found)
 
 
-@post("/v1/endpoints", status_code=201, request_max_body_size=_BODY_BYTES)
+@post("/v1/endpoints", status_code=201)
 async def add_endpoint(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[EndpointWithSecret]:
     """Have events sent to an address, as JSON `{url, types, description, secret}`, signed after Standard Webhooks. The
     secret is in this answer and in no other."""
-    asked = await _asked(request, NewEndpoint)
+    asked = await given(request, NewEndpoint)
     made = make_endpoint(
         desk,
         asked.url,
@@ -192,19 +190,19 @@ async def get_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str]) 
     return await desk.store.read(lambda db: _view(db, desk, db.endpoints.get(endpoint_id)))
 
 
-@patch("/v1/endpoints/{endpoint_id:str}", request_max_body_size=_BODY_BYTES)
+@patch("/v1/endpoints/{endpoint_id:str}")
 async def edit_endpoint(request: HttpRequest, desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> EndpointView:
     """Change its address, its types or its description. What is on its way goes to the new address."""
     checked(endpoint_id, "end")
-    asked = await _asked(request, EndpointEdit)
-    given: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
-    if "url" in given:
-        Egress.of(desk.config).check(given["url"])
-    if "types" in given:
-        given["types"] = check_types(given["types"])
+    asked = await given(request, EndpointEdit)
+    new: dict[str, Any] = {name: value for name, value in msgspec.structs.asdict(asked).items() if value is not UNSET}
+    if "url" in new:
+        Egress.of(desk.config).check(new["url"])
+    if "types" in new:
+        new["types"] = check_types(new["types"])
 
     def edit(db: Tables) -> EndpointView:
-        endpoint = msgspec.structs.replace(db.endpoints.get(endpoint_id), **given)
+        endpoint = msgspec.structs.replace(db.endpoints.get(endpoint_id), **new)
         return _view(db, desk, db.endpoints.edit(endpoint))
 
     return await desk.store.write(edit)
@@ -336,12 +334,12 @@ async def replay_delivery(desk: NamedDependency[Desk], delivery_id: FromPath[str
     return await desk.store.write(lambda db: _delivery(db.deliveries.replay(delivery_id, now=desk.clock())))
 
 
-@post("/v1/endpoints/{endpoint_id:str}/replay", status_code=202, request_max_body_size=_BODY_BYTES)
+@post("/v1/endpoints/{endpoint_id:str}/replay", status_code=202)
 async def replay_span(request: HttpRequest, desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> Replayed:
     """Deliver again what happened in a time, as JSON `{from, to, state}`: for a receiver that lost what it had heard.
     What still waits is left as it is."""
     checked(endpoint_id, "end")
-    asked = await _asked(request, Span)
+    asked = await given(request, Span)
     since, until = _ms(asked.since), desk.clock() + 1 if asked.until is None else _ms(asked.until)
     if until <= since:
         raise BadRequest("`to` is not after `from`.")
@@ -398,13 +396,6 @@ def make_endpoint(
 def _tell(db: Tables, event_type: str, endpoint: Endpoint, *, now: int, **more: str) -> Event:
     """Without the address: it may hold a secret."""
     return db.events.record(event_type, job_id=endpoint.job_id, data={"endpoint_id": endpoint.id, **more}, now=now)
-
-
-async def _asked(request: HttpRequest, shape: type[T]) -> T:
-    try:
-        return msgspec.json.decode(await request.body(), type=shape)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise BadRequest(f"The body is not as it should be: {error}", code="bad_endpoint") from error
 
 
 def _ms(at: datetime) -> int:

@@ -5,10 +5,16 @@ from typing import Any
 
 import msgspec
 from litestar import Response
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import (
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import KwargDefinition
 
-from vidprod.errors import Unavailable, VidProdError
+from vidprod.errors import TooLarge, Unavailable, VidProdError
 from vidprod.telemetry import log
 from vidprod.web.desk import HttpRequest
 from vidprod.web.uploads.admission import InFlight
@@ -50,10 +56,18 @@ def on_http_error(request: HttpRequest, error: HTTPException) -> Response[Proble
     if error.status_code >= 500:
         return on_any_error(request, error)
     code = _title(error.status_code).lower().replace(" ", "_")
-    detail = error.detail
+    detail, hint, headers = error.detail, "", dict(error.headers or {})
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         detail = "; ".join(_in_words(request, fault) for fault in error.extra) or detail
-    return problem(error.status_code, detail, code=code, headers=dict(error.headers or {}))
+    elif isinstance(error, NotFoundException):
+        detail, hint = f"There is nothing at {request.url.path[:100]}.", "/docs shows what there is."
+    elif isinstance(error, MethodNotAllowedException):
+        detail = f"{request.method} is not taken here."
+        hint = f"Taken here: {', '.join(value for name, value in headers.items() if name.lower() == 'allow')}."
+    elif isinstance(error, RequestEntityTooLarge):
+        limit = request.route_handler.resolve_request_max_body_size()
+        detail, code = f"The body is larger than {limit} bytes.", TooLarge.code
+    return problem(error.status_code, detail, code=code, hint=hint, headers=headers)
 
 
 def _in_words(request: HttpRequest, fault: dict[str, Any]) -> str:
