@@ -1,7 +1,6 @@
 """TikTok in this process: a world whose clock is turned by hand, its simulator, and an account that may post."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import httpx
 from tests.platforms.clips import clip
 from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
-from vidprod.platforms.base import App, Media, Tokens
+from vidprod.platforms.base import App, Handle, Media, Tokens
 from vidprod.platforms.simulators.oauth import Issued
 from vidprod.platforms.simulators.tiktok import TikTokSim
 from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
@@ -22,6 +21,7 @@ from vidprod.platforms.tiktok_login import TikTokLogin
 from vidprod.platforms.wire import Wire
 
 START = 1_790_000_000_000
+HOUR_S = 3600
 APP = App(client_id="key", client_secret="known")
 DIRECT = AccountSettings(delivery="direct")
 DRAFT = AccountSettings()
@@ -148,4 +148,6 @@ def ignore(_: int) -> None:
     """Nobody looks at the progress."""
 
 
-Make = Callable[..., Media]
+async def sent(there: Far, grant: Held, take: Media, post: Post = POST) -> Handle:
+    handle = await there.tiktok.begin(grant, post, take)
+    return await there.tiktok.send(grant, handle, take, sent=ignore)

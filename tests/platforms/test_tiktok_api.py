@@ -1,0 +1,169 @@
+"""What each of TikTok's answers means, and that none of its errors tells a secret."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.platforms.tiktok import HOUR_S, POST, Far, ignore, sent
+from vidprod.errors import PlatformError
+from vidprod.platforms.base import Media
+from vidprod.platforms.simulators.tiktok_rules import ERRORS, FAIL_REASONS
+from vidprod.platforms.tiktok_api import error_of, failure_of
+from vidprod.platforms.wire import Answer
+
+REASONS = {
+    "file_format_check_failed": "FIX",
+    "duration_check_failed": "FIX",
+    "frame_rate_check_failed": "FIX",
+    "picture_size_check_failed": "FIX",
+    "internal": "RETRY",
+    "video_pull_failed": "FIX",
+    "photo_pull_failed": "FIX",
+    "publish_cancelled": "POLICY",
+    "auth_removed": "REAUTH",
+    "spam_risk_too_many_posts": "QUOTA",
+    "spam_risk_user_banned_from_posting": "POLICY",
+    "spam_risk_text": "POLICY",
+    "spam_risk": "POLICY",
+}
+CODES: dict[str, tuple[int, str, str]] = {  # HTTP, of a read, of an init
+    "invalid_param": (400, "FIX", "FIX"),
+    "invalid_params": (400, "FIX", "FIX"),
+    "access_token_invalid": (401, "REFRESH", "RECONCILE"),
+    "scope_not_authorized": (401, "REAUTH", "REAUTH"),
+    "scope_permission_missed": (400, "REAUTH", "REAUTH"),
+    "rate_limit_exceeded": (429, "RETRY", "RETRY"),
+    "spam_risk_too_many_posts": (403, "QUOTA", "QUOTA"),
+    "spam_risk_user_banned_from_posting": (403, "POLICY", "POLICY"),
+    "spam_risk_too_many_pending_share": (403, "QUOTA", "QUOTA"),
+    "reached_active_user_cap": (403, "QUOTA", "QUOTA"),
+    "unaudited_client_can_only_post_to_private_accounts": (403, "FIX", "FIX"),
+    "privacy_level_option_mismatch": (403, "FIX", "FIX"),
+    "url_ownership_unverified": (403, "FIX", "FIX"),
+    "app_version_check_failed": (400, "FIX", "FIX"),
+    "invalid_file_upload": (400, "FIX", "FIX"),
+    "invalid_publish_id": (400, "RECONCILE", "RECONCILE"),
+    "token_not_authorized_for_specified_publish_id": (400, "RECONCILE", "RECONCILE"),
+    "internal_error": (500, "RETRY", "RECONCILE"),
+}
+
+
+def answer(body: Any, status: int = 200, **headers: str) -> Answer:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status=status, headers=httpx.Headers(headers), body=content)
+
+
+def refused(code: str, status: int) -> Answer:
+    return answer({"data": {}, "error": {"code": code, "message": f"{code}.", "log_id": "2026L"}}, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, "FIX"),
+        (403, "RECONCILE"),
+        (404, "RECONCILE"),
+        (416, "RECONCILE"),
+        (500, "RETRY"),
+        (503, "RETRY"),
+        (429, "RETRY"),
+        (302, "RECONCILE"),
+        (409, "RECONCILE"),
+    ],
+)
+async def test_each_answer_to_a_chunk_lands_in_its_class(there: Far, take: Media, status: int, kind: str) -> None:
+    grant = there.grant()
+    handle = await there.tiktok.begin(grant, POST, take)
+    there.transport.instead += [httpx.Response(status)]
+    if status == 416:  # the status says where to go on, and that is refused as well
+        told = {"data": {"status": "PROCESSING_UPLOAD", "uploaded_bytes": 0}, "error": {"code": "ok"}}
+        there.transport.instead += [httpx.Response(200, json=told), httpx.Response(416)]
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.send(grant, handle, take, sent=ignore)
+    assert (caught.value.kind, caught.value.http_status) == (kind, status)
+    assert "token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 201])
+async def test_all_stored_is_said_with_201_or_200(there: Far, take: Media, status: int) -> None:
+    grant = there.grant()
+    handle = await there.tiktok.begin(grant, POST, take)
+    there.transport.instead += [httpx.Response(status)]
+    assert (await there.tiktok.send(grant, handle, take, sent=ignore))["stored"] == take.size
+
+
+@pytest.mark.parametrize("reason", FAIL_REASONS)
+async def test_each_fail_reason_lands_in_its_class(there: Far, take: Media, reason: str) -> None:
+    grant = there.grant()
+    there.world.order("tiktok.processing", reason)
+    handle = await sent(there, grant, take)
+    there.wall.pass_s(10)
+    reading = await there.tiktok.read(grant, handle, take)
+    assert (reading.state, reading.kind, reading.code) == ("rejected", REASONS[reason], reason)
+    assert there.sim.posts() == []
+
+
+def test_a_reason_that_is_new_is_not_tried_again() -> None:
+    assert failure_of("spam_risk_of_another_kind") == "POLICY"
+    assert failure_of("colour_check_failed") == "FIX"
+    assert failure_of("no_reason") == "FIX"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_each_error_code_lands_in_its_class(code: str) -> None:
+    status, of_read, of_init = CODES[code]
+    error = error_of(refused(code, status))
+    assert (error.kind, error_of(refused(code, status), init=True).kind) == (of_read, of_init)
+    assert (error.code, error.http_status, error.trace, str(error)) == (code, status, "2026L", f"{code}.")
+    if error.kind == "QUOTA":
+        assert error.retry_after_s == 24 * HOUR_S
+    if code == "rate_limit_exceeded":
+        assert error.retry_after_s == 60
+
+
+@pytest.mark.parametrize("code", ERRORS)
+async def test_an_init_is_made_once_whatever_it_answers(there: Far, take: Media, code: str) -> None:
+    grant = there.grant()
+    there.world.order("tiktok.init", code)
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.begin(grant, POST, take)
+    assert (caught.value.code, caught.value.kind) == (code, CODES[code][2])
+    assert len(there.transport.paths("video/init")) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "of_init"),
+    [
+        (400, "FIX", "FIX"),
+        (401, "REFRESH", "RECONCILE"),
+        (403, "POLICY", "POLICY"),
+        (429, "RETRY", "RETRY"),
+        (503, "RETRY", "RECONCILE"),
+    ],
+)
+def test_a_code_that_is_new_is_judged_by_its_status(status: int, kind: str, of_init: str) -> None:
+    assert error_of(refused("something_new", status)).kind == kind
+    assert error_of(refused("something_new", status), init=True).kind == of_init
+
+
+@pytest.mark.parametrize("body", [b"<html>502 Bad Gateway</html>", b'{"data":{"publ', b"[]", b"", b'{"error":"x"}'])
+def test_what_is_no_answer_of_tiktok_leaves_an_init_open(body: bytes) -> None:
+    assert error_of(answer(body, 502)).kind == "RETRY"
+    assert error_of(answer(body, 502), init=True).kind == "RECONCILE"
+
+
+async def test_no_error_holds_a_secret(there: Far, take: Media) -> None:
+    grant = there.grant()
+    handle = await there.tiktok.begin(grant, POST, take)
+    secrets = [grant.tokens.access_token, handle["upload_url"].partition("upload_token=")[2]]
+    said = []
+    for fault in ("400", "403", "reset", "html"):
+        there.world.order("tiktok.put", fault)
+        try:
+            await there.tiktok.send(grant, handle, take, sent=ignore)
+        except PlatformError as error:
+            said.append(f"{error!r} {vars(error)} {error.__cause__!r}")
+    assert len(said) == 4
+    assert not [secret for secret in secrets if secret in " ".join(said)]
