@@ -2,6 +2,7 @@
 
 import resource
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,27 @@ async def test_a_receiver_that_is_too_busy_says_for_how_long(status: int, header
     async with receiving(lambda request: answer(status, retry_after=header)) as receiver:
         told = await asked.send(receiver.url(), headers={}, body=BODY)
     assert told.retry_after_s == seconds
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose wall clock is nine hours ahead."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+@pytest.mark.parametrize(
+    "date", ["Fri, 31 Dec 1999 23:59:59 GMT", "Friday, 31-Dec-99 23:59:59 GMT", "Fri Dec 31 23:59:59 1999"]
+)
+async def test_a_date_is_one_of_utc_in_each_form_that_http_has(date: str) -> None:
+    asked = Sender(Egress(allow=["127.0.0.1"]), now_s=lambda: 946_684_740.0)  # 1999-12-31 23:59:00
+    async with receiving(lambda request: answer(429, retry_after=date)) as receiver:
+        told = await asked.send(receiver.url(), headers={}, body=BODY)
+    assert told.retry_after_s == 59
 
 
 async def test_an_address_that_is_denied_or_does_not_answer_is_told_without_its_path() -> None:

@@ -8,6 +8,7 @@ import asyncio
 import email.utils
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC
 from http import HTTPStatus
 
 import h11
@@ -87,7 +88,9 @@ class Sender:
         if text.isascii() and text.isdigit():
             return float(text[:9])
         try:
-            return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - self._now_s())
+            date = email.utils.parsedate_to_datetime(text)
+            until = date if date.tzinfo is not None else date.replace(tzinfo=UTC)  # a date of HTTP is one of UTC
+            return max(0.0, until.timestamp() - self._now_s())
         except (ValueError, OverflowError):
             return None
 
