@@ -11,7 +11,7 @@ import pytest
 
 from tests.webhooks.certificates import Authority
 from tests.webhooks.dialled import Dialled, found
-from tests.webhooks.receiver import receiving
+from tests.webhooks.receiver import answer, receiving
 from vidprod.webhooks.egress import MOST_DIALLED, Egress, Found, SocketAddress, Unreachable, dial, resolve
 from vidprod.webhooks.networks import denied
 from vidprod.webhooks.rules import Denied
@@ -177,10 +177,14 @@ async def test_a_certificate_of_an_unknown_authority_is_not_taken(authority: Aut
 
 
 async def test_what_speaks_no_tls_is_told(authority: Authority) -> None:
-    async with receiving() as inside:
-        with pytest.raises((Unreachable, TimeoutError)):
-            async with asyncio.timeout(0.5):
-                await secure(authority).connect(inside.url(host="receiver.example", scheme="https"))
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(400))
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Unreachable, match=r"no connection to receiver\.example: TLS: [A-Z_]+$"):
+            await secure(authority).connect(f"https://receiver.example:{port}/")
 
 
 def test_versions_of_tls_that_are_broken_are_not_spoken() -> None:

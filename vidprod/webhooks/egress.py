@@ -166,9 +166,8 @@ class Egress:
             )
         except ssl.SSLCertVerificationError as error:
             raise Unreachable(f"the certificate of {target.host} is not taken: {error.verify_message}") from None
-        except (ssl.SSLError, OSError) as error:
-            reason = getattr(error, "reason", None) or in_words(error)
-            raise Unreachable(f"no TLS with {target.host}: {reason}") from None
+        except OSError as error:
+            raise Unreachable(f"no connection to {target.host}: {in_words(error)}") from None
         except BaseException:
             reached.close()
             raise
@@ -177,6 +176,8 @@ class Egress:
 
 def in_words(error: OSError) -> str:
     """What the system says, without whom it was said of: loops add addresses."""
+    if isinstance(error, ssl.SSLError):  # whose numbers are none of the system's
+        return f"TLS: {error.reason or 'it broke'}"
     return os.strerror(error.errno) if error.errno else type(error).__name__
 
 
@@ -202,7 +203,8 @@ async def _in_thread(work: Callable[[], T]) -> T:
     done: concurrent.futures.Future[T] = concurrent.futures.Future()
 
     def run() -> None:
-        done.set_running_or_notify_cancel()
+        if not done.set_running_or_notify_cancel():
+            return  # nobody waits any more
         try:
             done.set_result(work())
         except BaseException as error:
