@@ -8,7 +8,9 @@ import pytest
 
 from tests.platforms.instagram_caller import Caller
 from tests.platforms.instagram_stage import Stage
+from tests.platforms.tiktok import Far, far, media
 from vidprod.domain.account import Flavour
+from vidprod.platforms.base import Media
 
 
 @pytest.fixture
@@ -35,3 +37,16 @@ async def caller(tmp_path: Path) -> AsyncIterator[Callable[..., Caller]]:
     yield make
     for one in made:
         await one.client.aclose()
+
+
+@pytest.fixture
+async def there() -> AsyncIterator[Far]:
+    """TikTok."""
+    far_end = far()
+    yield far_end
+    await far_end.wire.close()
+
+
+@pytest.fixture
+def take(tmp_path: Path) -> Media:
+    return media(tmp_path / "clip.mp4")
