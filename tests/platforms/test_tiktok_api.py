@@ -13,41 +13,34 @@ from vidprod.platforms.simulators.tiktok_rules import ERRORS, FAIL_REASONS
 from vidprod.platforms.tiktok_api import error_of, failure_of
 from vidprod.platforms.wire import Answer
 
-REASONS = {
-    "file_format_check_failed": "FIX",
-    "duration_check_failed": "FIX",
-    "frame_rate_check_failed": "FIX",
-    "picture_size_check_failed": "FIX",
-    "internal": "RETRY",
-    "video_pull_failed": "FIX",
-    "photo_pull_failed": "FIX",
-    "publish_cancelled": "POLICY",
-    "auth_removed": "REAUTH",
-    "spam_risk_too_many_posts": "QUOTA",
-    "spam_risk_user_banned_from_posting": "POLICY",
-    "spam_risk_text": "POLICY",
-    "spam_risk": "POLICY",
-}
-CODES: dict[str, tuple[int, str, str]] = {  # HTTP, of a read, of an init
-    "invalid_param": (400, "FIX", "FIX"),
-    "invalid_params": (400, "FIX", "FIX"),
-    "access_token_invalid": (401, "REFRESH", "RECONCILE"),
-    "scope_not_authorized": (401, "REAUTH", "REAUTH"),
-    "scope_permission_missed": (400, "REAUTH", "REAUTH"),
-    "rate_limit_exceeded": (429, "RETRY", "RETRY"),
-    "spam_risk_too_many_posts": (403, "QUOTA", "QUOTA"),
-    "spam_risk_user_banned_from_posting": (403, "POLICY", "POLICY"),
-    "spam_risk_too_many_pending_share": (403, "QUOTA", "QUOTA"),
-    "reached_active_user_cap": (403, "QUOTA", "QUOTA"),
-    "unaudited_client_can_only_post_to_private_accounts": (403, "FIX", "FIX"),
-    "privacy_level_option_mismatch": (403, "FIX", "FIX"),
-    "url_ownership_unverified": (403, "FIX", "FIX"),
-    "app_version_check_failed": (400, "FIX", "FIX"),
-    "invalid_file_upload": (400, "FIX", "FIX"),
-    "invalid_publish_id": (400, "RECONCILE", "RECONCILE"),
-    "token_not_authorized_for_specified_publish_id": (400, "RECONCILE", "RECONCILE"),
-    "internal_error": (500, "RETRY", "RECONCILE"),
-}
+# the sheet's tables: HTTP, class of a read, of an init, codes
+CODES = """
+400 FIX       FIX       invalid_param invalid_params app_version_check_failed invalid_file_upload
+403 FIX       FIX       unaudited_client_can_only_post_to_private_accounts privacy_level_option_mismatch
+403 FIX       FIX       url_ownership_unverified
+401 REFRESH   RECONCILE access_token_invalid
+401 REAUTH    REAUTH    scope_not_authorized
+400 REAUTH    REAUTH    scope_permission_missed
+429 RETRY     RETRY     rate_limit_exceeded
+500 RETRY     RECONCILE internal_error
+403 QUOTA     QUOTA     spam_risk_too_many_posts spam_risk_too_many_pending_share reached_active_user_cap
+403 POLICY    POLICY    spam_risk_user_banned_from_posting
+400 RECONCILE RECONCILE invalid_publish_id token_not_authorized_for_specified_publish_id
+"""
+ROWS = [
+    (int(status), of_read, of_init, code)
+    for status, of_read, of_init, *codes in map(str.split, CODES.strip().splitlines())
+    for code in codes
+]
+REASONS = """
+FIX    file_format_check_failed duration_check_failed frame_rate_check_failed picture_size_check_failed
+FIX    video_pull_failed photo_pull_failed
+RETRY  internal
+REAUTH auth_removed
+QUOTA  spam_risk_too_many_posts
+POLICY publish_cancelled spam_risk_user_banned_from_posting spam_risk_text spam_risk
+"""
+KINDS = {reason: kind for kind, *reasons in map(str.split, REASONS.strip().splitlines()) for reason in reasons}
 
 
 def answer(body: Any, status: int = 200, **headers: str) -> Answer:
@@ -94,14 +87,14 @@ async def test_all_stored_is_said_with_201_or_200(there: Far, take: Media, statu
     assert (await there.tiktok.send(grant, handle, take, sent=ignore))["stored"] == take.size
 
 
-@pytest.mark.parametrize("reason", FAIL_REASONS)
+@pytest.mark.parametrize("reason", KINDS)
 async def test_each_fail_reason_lands_in_its_class(there: Far, take: Media, reason: str) -> None:
     grant = there.grant()
     there.world.order("tiktok.processing", reason)
     handle = await sent(there, grant, take)
     there.wall.pass_s(10)
     reading = await there.tiktok.read(grant, handle, take)
-    assert (reading.state, reading.kind, reading.code) == ("rejected", REASONS[reason], reason)
+    assert (reading.state, reading.kind, reading.code) == ("rejected", KINDS[reason], reason)
     assert there.sim.posts() == []
 
 
@@ -111,25 +104,38 @@ def test_a_reason_that_is_new_is_not_tried_again() -> None:
     assert failure_of("no_reason") == "FIX"
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_each_error_code_lands_in_its_class(code: str) -> None:
-    status, of_read, of_init = CODES[code]
+@pytest.mark.parametrize(("status", "of_read", "of_init", "code"), ROWS)
+def test_each_error_code_lands_in_its_class(status: int, of_read: str, of_init: str, code: str) -> None:
     error = error_of(refused(code, status))
     assert (error.kind, error_of(refused(code, status), init=True).kind) == (of_read, of_init)
     assert (error.code, error.http_status, error.trace, str(error)) == (code, status, "2026L", f"{code}.")
-    if error.kind == "QUOTA":
-        assert error.retry_after_s == 24 * HOUR_S
-    if code == "rate_limit_exceeded":
-        assert error.retry_after_s == 60
 
 
-@pytest.mark.parametrize("code", ERRORS)
-async def test_an_init_is_made_once_whatever_it_answers(there: Far, take: Media, code: str) -> None:
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [
+        ("rate_limit_exceeded", 60),
+        ("spam_risk_too_many_posts", 24 * HOUR_S),
+        ("spam_risk_too_many_pending_share", 24 * HOUR_S),
+        ("reached_active_user_cap", 24 * HOUR_S),
+    ],
+)
+def test_what_is_used_up_says_for_how_long(code: str, seconds: int) -> None:
+    assert error_of(refused(code, 403)).retry_after_s == seconds
+
+
+def test_the_simulator_knows_every_row_of_the_tables() -> None:
+    assert set(ERRORS) | {"invalid_param"} == {code for *_, code in ROWS}
+    assert set(FAIL_REASONS) == set(KINDS)
+
+
+@pytest.mark.parametrize(("of_init", "code"), [row[2:] for row in ROWS if row[3] in ERRORS])
+async def test_an_init_is_made_once_whatever_it_answers(there: Far, take: Media, of_init: str, code: str) -> None:
     grant = there.grant()
     there.world.order("tiktok.init", code)
     with pytest.raises(PlatformError) as caught:
         await there.tiktok.begin(grant, POST, take)
-    assert (caught.value.code, caught.value.kind) == (code, CODES[code][2])
+    assert (caught.value.code, caught.value.kind) == (code, of_init)
     assert len(there.transport.paths("video/init")) == 1
 
 

@@ -1,5 +1,7 @@
 """The chunks of a file, and that each gets to TikTok once."""
 
+import dataclasses
+import random
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,39 +14,45 @@ from vidprod.platforms.base import Handle, Media
 from vidprod.platforms.simulators.world import Fault
 from vidprod.platforms.tiktok_chunks import plan
 
-SIZES = (3_145_728, 64_000_000, 64_000_001, 66_259_900, 150_000_000, 4_294_967_296)
+# as the sheet has them: size, chunk_size, total_chunk_count, Content-Range of the last chunk
+WORKED_EXAMPLES = """
+3145728    3145728  1   bytes 0-3145727/3145728
+64000000   64000000 1   bytes 0-63999999/64000000
+64000001   10000000 6   bytes 50000000-64000000/64000001
+66259900   10000000 6   bytes 50000000-66259899/66259900
+150000000  10000000 15  bytes 140000000-149999999/150000000
+4294967296 10000000 429 bytes 4280000000-4294967295/4294967296
+"""
+MOST_BYTES = 4 << 30
 
 
-@pytest.mark.parametrize(
-    ("size", "chunk_size", "count", "last"),
-    [
-        (3_145_728, 3_145_728, 1, (0, 3_145_727)),
-        (64_000_000, 64_000_000, 1, (0, 63_999_999)),
-        (64_000_001, 10_000_000, 6, (50_000_000, 64_000_000)),
-        (66_259_900, 10_000_000, 6, (50_000_000, 66_259_899)),
-        (150_000_000, 10_000_000, 15, (140_000_000, 149_999_999)),
-        (4_294_967_296, 10_000_000, 429, (4_280_000_000, 4_294_967_295)),
-    ],
-)
-def test_a_file_is_cut_into_the_chunks_of_the_table(
-    size: int, chunk_size: int, count: int, last: tuple[int, int]
-) -> None:
-    chunks = plan(size)
-    assert (chunks.chunk_size, chunks.count) == (chunk_size, count)
-    assert chunks.chunk(size - 1, size) == last
+@pytest.mark.parametrize("line", WORKED_EXAMPLES.strip().splitlines())
+def test_a_file_is_cut_as_in_the_worked_examples(line: str) -> None:
+    size, chunk_size, count, span = line.split(maxsplit=3)
+    chunks = plan(int(size))
+    assert (chunks.chunk_size, chunks.count) == (int(chunk_size), int(count))
+    first, last = chunks.chunk(int(size) - 1, int(size))
+    assert f"bytes {first}-{last}/{size}" == span
 
 
-@pytest.mark.parametrize(
-    "size", [1, 4_999_999, 63_999_999, *SIZES, *(n - 1 for n in SIZES), *(n + 7 for n in SIZES[:5])]
-)
-def test_chunks_follow_each_other_without_a_gap(size: int) -> None:
-    chunks, at, number = plan(size), 0, 0
-    while at < size:
-        first, last = chunks.chunk(at, size)
-        assert first == at
-        assert last - first < 128_000_000
-        at, number = last + 1, number + 1
-    assert (at, number) == (size, chunks.count)
+def test_every_plan_holds_to_the_rules_of_the_transfer_guide() -> None:
+    """5 to 64 MB a chunk, but a smaller file is one; the last takes the rest, up to 128 MB; 1 to 1000 of them, one
+    after the other. Since August 2026 one chunk has to be the whole file, and there is no one chunk above 64 MB."""
+    dice = random.Random(5)
+    for size in (1, 4_999_999, 5_000_000, *(int(MOST_BYTES ** dice.random()) for _ in range(200)), MOST_BYTES):
+        chunks = plan(size)
+        spans, at = list[tuple[int, int]](), 0
+        while at < size:
+            spans.append(chunks.chunk(at, size))
+            at = spans[-1][1] + 1
+        assert len(spans) == chunks.count <= 1000
+        assert [first for first, _ in spans] == [0, *(last + 1 for _, last in spans[:-1])]
+        *others, rest = (last + 1 - first for first, last in spans)
+        assert set(others) <= {chunks.chunk_size}
+        assert chunks.chunk_size <= rest <= 128_000_000
+        assert chunks.chunk_size <= 64_000_000
+        assert chunks.chunk_size >= 5_000_000 or chunks.chunk_size == size
+        assert others or chunks.chunk_size == size
 
 
 async def big(there: Far, tmp_path: Path, grant: Held) -> tuple[Media, Handle]:
@@ -70,13 +78,13 @@ async def test_chunks_go_in_order_and_progress_is_told(there: Far, tmp_path: Pat
     assert [post.sha256 for post in there.sim.posts()] == [take.sha256]
 
 
-async def test_failure_5_more_than_64_mb_goes_in_chunks_that_tiktok_takes(there: Far, tmp_path: Path) -> None:
+async def test_failure_5_more_than_64_mb_is_declared_in_chunks_that_tiktok_takes(there: Far, take: Media) -> None:
     """platforms.md 6, 5: as one chunk it was taken until August 2026, and then refused."""
-    grant = there.grant()
-    take = media(tmp_path / "long.mp4", clip_of(66_259_900))
-    await sent(there, grant, take)
-    assert [post.sha256 for post in there.sim.posts()] == [take.sha256]
-    assert len([request for request in there.transport.requests if request.method == "PUT"]) == 6
+    long = dataclasses.replace(take, size=66_259_900)
+    handle = await there.tiktok.begin(there.grant(), POST, long)
+    [upload] = there.sim.uploads.values()
+    assert (upload.size, upload.chunk_size, upload.count) == (66_259_900, 10_000_000, 6)
+    assert (handle["chunk_size"], handle["chunks"]) == (10_000_000, 6)
 
 
 @pytest.mark.parametrize("fault", ["reset", "lost_answer", "500", "503", "html", "partial", "416"])
