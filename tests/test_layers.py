@@ -53,6 +53,7 @@ LIBRARIES: dict[str, set[str]] = {
     "httpx": {"cli", "platforms"},
     "h11": {"webhooks"},
     "certifi": {"webhooks"},
+    "idna": {"webhooks"},
     "rich": {"cli"},
     "click": {"cli"},
     "psutil": {"services", "telemetry"},

@@ -33,7 +33,19 @@ from vidprod.webhooks.rules import Denied
         "https://receiver.example/\n",
         "https://receiver.example/\x00",
         "https://rec\teiver.example/",
-        "https://bücher.example/",
+        "https://receiver.example/bücher",
+        "https://receiver.example/?q=ü",
+        "https://receiver.example:\uff14\uff14\uff13/",
+        "https://ü@receiver.example/",
+        "https://receiver。example\uff20127.0.0.1/",
+        "https://-ü.example/",
+        "https://ü_.example/",
+        "https://\u200breceiver.example/",
+        "https://" + "ü" * 260 + ".example/",
+        "https://127。0。0。1/",
+        "https://①②⑦.0.0.1/",
+        "https://\uff4c\uff4f\uff43\uff41\uff4c\uff48\uff4f\uff53\uff54/",
+        "https://\uff56\uff49\uff44\uff45\uff4f.example/",
         "https://\uff11\uff12\uff17.0.0.1/",
         "https://-receiver.example/",
         "https://receiver..example/",
@@ -81,6 +93,8 @@ def test_what_is_no_address_of_a_receiver_is_refused_when_it_is_given(url: str) 
         "https://Receiver.Example:443/hook?token=1%20x&b=[]",
         "https://receiver.example:8443/hook",
         "https://xn--bcher-kva.example/",
+        "https://bücher.example/",
+        "https://例え.テスト:8443/hook",
         "https://under_score.receiver.example/",
         "https://1.1.1.1/",
         "https://[2606:4700::1111]:8443/",
@@ -96,6 +110,8 @@ def test_an_address_is_taken_apart_as_it_is_asked_for() -> None:
     assert target.authority == "receiver.example"
     assert Egress().check("https://receiver.example:8443").authority == "receiver.example:8443"
     assert Egress().check("https://receiver.example:8443").path == "/"
+    assert Egress().check("https://BÜCHER.example./").authority == "xn--bcher-kva.example"
+    assert Egress().check("https://faß.example/").host == "xn--fa-hia.example"  # and not fass.example
     assert Egress().check("https://[2606:4700::1111]:8443/").authority == "[2606:4700::1111]:8443"
 
 
@@ -126,6 +142,8 @@ def test_an_address_is_taken_apart_as_it_is_asked_for() -> None:
         ("n8n.local", "http://n8n.local:5678/", "169.254.169.254", False),
         ("n8n.local", "http://n8n.local:5678/", "224.0.0.1", False),
         ("n8n.local", "http://n8n.local:5678/", "64:ff9b::a9fe:a9fe", False),
+        ("bücher.lan", "http://xn--bcher-kva.lan:5678/", "192.168.1.20", True),
+        ("xn--bcher-kva.lan", "http://bücher.lan:5678/", "192.168.1.20", True),
         ("receiver.example", "http://receiver.example:9000/", "93.184.216.34", True),
         ("video.example", "http://video.example:9000/", "93.184.216.34", True),  # named although it is ours
         ("169.254.169.254", "http://169.254.169.254/", "169.254.169.254", True),  # named in so many words
