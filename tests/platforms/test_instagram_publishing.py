@@ -1,0 +1,313 @@
+"""Making a reel public, once, whatever is answered; and finding it where the answer was lost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.platforms.instagram_stage import POST, Stage
+from vidprod.domain.account import Flavour
+from vidprod.domain.post import Post
+from vidprod.errors import PlatformError, Unanswered
+from vidprod.platforms.base import Handle, Reading
+from vidprod.platforms.simulators.instagram_graph import FAULTS
+from vidprod.platforms.simulators.world import Fault
+
+FLAVOURS: tuple[Flavour, ...] = ("facebook_login", "instagram_login")
+DAY_S = 86_400
+
+
+# publishing: once
+
+
+async def test_failure_9_what_is_published_before_it_is_ready_is_refused_and_waited_for(
+    stage: Callable[..., Stage],
+) -> None:
+    on = stage()
+    handle = await on.send(await on.begin())
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == ("RETRY", "9007/2207027")
+    on.wall.pass_s(20)
+    await on.publish(handle)
+    assert len(on.sim.posts()) == 1
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_failure_1_a_post_whose_answer_was_lost_is_found_by_its_caption(
+    stage: Callable[..., Stage], flavour: Flavour
+) -> None:
+    on = stage(flavour)
+    handle = await on.ready()
+    on.world.order("instagram.publish", "lost_answer")
+    with pytest.raises(Unanswered):
+        await on.publish(handle)
+    reading = await on.read(handle)
+    (post,) = on.sim.posts()
+    assert (reading.state, reading.remote_id, reading.settled) == ("live", post.remote_id, True)
+
+
+async def test_a_post_that_was_blocked_and_went_live_all_the_same_is_seen(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", "blocked_but_live")
+    handle = await on.publish(handle)
+    reading = await on.read(handle)
+    assert (reading.state, reading.remote_id) == ("live", on.sim.posts()[0].remote_id)
+
+
+async def test_a_post_that_was_blocked_is_read_again_and_the_account_rests_for_a_day(
+    stage: Callable[..., Stage],
+) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", "4/2207051")
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == ("RECONCILE", "4/2207051")
+    assert caught.value.retry_after_s == DAY_S
+    assert (await on.read(handle)).state == "ready"
+    assert on.sim.posts() == []
+
+
+@pytest.mark.parametrize("fault", ["500", "503", "html", "2", "-1/2207001"])
+async def test_a_publish_that_broke_on_their_side_is_ambiguous(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", fault)
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert caught.value.kind == "RECONCILE"
+
+
+async def test_a_container_is_not_published_twice(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    await on.publish(handle)
+    again = await on.publish(handle)  # as after a crash before the first answer was stored
+    assert "media_id" not in again
+    assert len(on.sim.posts()) == 1
+    assert (await on.read(again)).state == "live"
+
+
+async def test_failure_1_who_begins_anew_after_a_lost_answer_posts_twice(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    on.world.order("instagram.publish", "lost_answer")
+    for _ in range(2):
+        try:
+            await on.walk()
+        except Unanswered:
+            continue
+    assert len(on.sim.posts()) == 2
+
+
+async def test_what_has_a_number_is_not_published_again(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.walk()
+    before = len(on.gate.asked)
+    assert await on.publish(handle) == handle
+    assert len(on.gate.asked) == before
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("-1/2207085", "FIX"), ("25/2207050", "POLICY"), ("100", "FIX")])
+async def test_a_refusal_stands_where_the_container_was_not_published(
+    stage: Callable[..., Stage], fault: str, kind: str
+) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", fault)
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == (kind, fault)
+
+
+async def test_a_refusal_that_cannot_be_checked_is_ambiguous(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", "100")
+    on.world.order("instagram.status", "500")
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert caught.value.kind == "RECONCILE"
+
+
+# quota
+
+
+async def test_a_used_up_quota_is_read_before_publishing_and_says_until_when(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    on.sim.quota_total = 2
+    first = on.world.now()
+    await on.walk(Post(caption="one"))
+    on.wall.pass_s(3600)
+    await on.walk(Post(caption="two"))
+    handle = await on.ready()
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == ("QUOTA", "9/2207042")
+    assert str(caught.value) == "2 of 2 posts in 24 hours are used."
+    assert "POST /graph.facebook.com" not in on.gate.paths()[-1]
+    until = first + 20_000 + DAY_S * 1000  # when the first one was published, and a day
+    assert caught.value.until == until
+    on.wall.at = until
+    handle = await on.ready()
+    await on.publish(handle)
+    assert len(on.sim.posts()) == 3
+
+
+async def test_a_quota_that_only_publishing_tells_parks_just_as_well(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.limit", "100")
+    on.world.order("instagram.publish", "9/2207042")
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert caught.value.kind == "QUOTA"
+    assert caught.value.until == on.world.now() + 3_600_000  # nothing was published that could fall out
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "lost_answer"])
+async def test_where_the_quota_cannot_be_read_nothing_is_published(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.limit", fault)
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert caught.value.kind == "RETRY"
+    assert not isinstance(caught.value, Unanswered)
+    assert not [path for path in on.gate.paths() if path.endswith("media_publish")]
+
+
+async def test_too_many_containers_park_as_well(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    on.world.order("instagram.container", "9/2207042")
+    with pytest.raises(PlatformError) as caught:
+        await on.begin()
+    assert caught.value.kind == "QUOTA"
+    assert caught.value.until is not None
+
+
+# finding what was lost
+
+
+async def lost(on: Stage, post: Post = POST) -> dict[str, Any]:
+    handle = await on.ready(post)
+    on.world.order("instagram.publish", "lost_answer")
+    with pytest.raises(Unanswered):
+        await on.publish(handle)
+    return handle
+
+
+async def test_an_older_post_with_the_same_caption_is_not_taken_for_it(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    await on.walk()
+    on.wall.pass_s(60)
+    handle = await lost(on)
+    reading = await on.read(handle)
+    assert reading.remote_id == on.sim.posts()[-1].remote_id
+
+
+async def test_the_newest_post_is_not_taken_for_it_just_for_being_the_newest(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await lost(on)
+    mine = on.sim.posts()[0].remote_id
+    on.wall.pass_s(5)
+    await on.walk(Post(caption="Something else"))
+    assert on.sim.posts()[-1].remote_id != mine  # what "the newest" would have been
+    assert (await on.read(handle)).remote_id == mine
+    del on.sim.reels[mine]
+    reading = await on.read(handle)
+    assert (reading.state, reading.remote_id, reading.settled) == ("live", None, False)
+
+
+async def test_two_posts_with_the_same_caption_leave_it_live_without_a_number(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await lost(on)
+    on.wall.pass_s(5)
+    await on.walk()
+    reading = await on.read(handle)
+    assert (reading.state, reading.remote_id, reading.settled) == ("live", None, True)
+
+
+async def test_a_post_without_a_caption_cannot_be_told_from_others(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    reading = await on.read(await lost(on, Post()))
+    assert (reading.state, reading.remote_id, reading.settled) == ("live", None, True)
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "100"])
+async def test_a_list_that_cannot_be_read_does_not_make_it_less_live(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    handle = await lost(on)
+    on.world.order("instagram.media", fault)
+    assert (await on.read(handle)).state == "live"
+    assert (await on.read(handle)).remote_id == on.sim.posts()[0].remote_id
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "lost_answer", "100/33", "190"])
+async def test_a_link_that_fails_does_not_fail_the_post(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    on.grant.page_token = ""
+    handle = await on.walk()
+    on.world.order("instagram.permalink", fault)
+    reading = await on.read(handle)
+    assert (reading.state, reading.remote_id, reading.url) == ("live", handle["media_id"], None)
+    assert reading.settled is False
+    assert (await on.read(handle)).url is not None
+
+
+async def test_no_error_of_a_walk_through_every_fault_tells_a_secret(stage: Callable[..., Stage]) -> None:
+    on = stage(size=4096)
+    told: list[str] = []
+    for point, names in FAULTS.items():
+        for name in names:
+            if name == "slow" or point in ("instagram.token", "instagram.processing"):
+                continue
+            on.world.order(point, Fault(name))
+            try:
+                handle = await on.ready()
+                told.append(str(await on.read(handle)))
+                told.append(str(await on.read(await on.publish(handle))))
+            except PlatformError as error:
+                told.append(f"{error!r} {error.hint} {error.code} {error.trace}")
+            on.world.ordered.clear()
+            on.wall.pass_s(3600)
+    assert len(told) > 300
+    for secret in (*on.grant.tokens, on.grant.page_token):
+        assert not [one for one in told if secret in one]
+
+
+async def published(on: Stage, post: Post) -> Reading:
+    """As a publisher does it: read before anything is asked again, another container only where one is dead."""
+    handle: Handle = {}
+    for _ in range(100):
+        try:
+            handle = handle or await on.begin(post)
+            reading = await on.read(handle)
+            match reading.state:
+                case "live" if reading.settled:
+                    return reading
+                case "uploading":
+                    handle = await on.send({**handle, "stored": reading.stored})
+                case "ready":
+                    handle = await on.publish(handle)
+                case "rejected" | "absent" if reading.kind == "NEWHANDLE":
+                    handle = {}
+        except PlatformError as error:
+            if error.kind not in ("RETRY", "RECONCILE"):
+                raise
+        on.wall.pass_s(30)
+    raise AssertionError(f"{post.caption} is nowhere")
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_whatever_goes_wrong_each_post_is_public_once(stage: Callable[..., Stage], flavour: Flavour) -> None:
+    on = stage(flavour, size=4096)
+    on.sim.quota_total = 1000
+    on.world.chance = 0.3
+    for number in range(40):
+        reading = await published(on, Post(caption=f"Loaf {number}"))
+        assert reading.remote_id == on.sim.posts()[-1].remote_id
+    assert [post.title for post in on.sim.posts()] == [f"Loaf {number}" for number in range(40)]
+    assert {post.sha256 for post in on.sim.posts()} == {on.media.sha256}
+    assert sum(on.world.happened.values()) > 100
