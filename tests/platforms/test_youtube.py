@@ -1,29 +1,28 @@
-"""Publishing to YouTube: what is sent, what is found after an answer was lost, and what each error means."""
+"""Publishing to YouTube: what is sent, and what is found after an answer was lost."""
 
 import hashlib
 import json
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import msgspec
 import pytest
 
 from tests.platforms.clips import clip
-from tests.platforms.tube import ANN, APP, BEN, DAY_MS, HOME, HOUR_MS, NOBODY, POST, START, Right, Tube
+from tests.platforms.tube import ANN, DAY_MS, HOUR_MS, POST, START, Right, Tube
 from vidprod.domain.account import AccountSettings
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
-from vidprod.platforms.base import Handle, Login, Media, Publisher
-from vidprod.platforms.simulators.oauth import challenge_of
+from vidprod.platforms.base import Handle, Media, Publisher
 from vidprod.platforms.simulators.world import Fault
-from vidprod.platforms.simulators.youtube import FAILURES, GRAIN, REJECTIONS
-from vidprod.platforms.wire import Answer, Wire
-from vidprod.platforms.youtube import LOCKED, READ, UNAUDITED, UPLOAD, YouTube, YouTubeLogin, error_of
+from vidprod.platforms.simulators.youtube_faults import FAILURES, REJECTIONS
+from vidprod.platforms.simulators.youtube_session import GRAIN
+from vidprod.platforms.wire import Wire
+from vidprod.platforms.youtube import YouTube
+from vidprod.platforms.youtube_video import LOCKED
 
 SETTINGS = AccountSettings()
 
@@ -38,133 +37,8 @@ def post(**more: Any) -> Post:
 
 
 def test_it_is_asked_as_every_platform_is() -> None:
-    wire = Wire()
-    publisher: Publisher = YouTube(wire)
-    login: Login = YouTubeLogin(wire)
+    publisher: Publisher = YouTube(Wire())
     assert (publisher.platform, publisher.begins_once, publisher.publishes) == ("youtube", False, False)
-    assert (login.platform, login.flavour) == ("youtube", "")
-
-
-# --- connecting
-
-
-def test_a_person_is_sent_to_google_for_offline_access_with_consent_and_pkce() -> None:
-    asked = YouTubeLogin(Wire()).ask(APP, redirect_uri=HOME, state="st", direct=False)
-    parts = urlsplit(asked.url)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    assert (parts.scheme, parts.netloc, parts.path) == ("https", "accounts.google.com", "/o/oauth2/v2/auth")
-    assert query == {
-        "client_id": "client-1",
-        "redirect_uri": HOME,
-        "response_type": "code",
-        "scope": f"{UPLOAD} {READ}",
-        "access_type": "offline",
-        "prompt": "consent",
-        "state": "st",
-        "code_challenge": challenge_of(asked.verifier, "base64url"),
-        "code_challenge_method": "S256",
-    }
-    assert 43 <= len(asked.verifier) <= 128
-
-
-async def test_what_was_allowed_becomes_tokens_and_a_channel(tube: Tube) -> None:
-    tokens = await tube.granted(account=BEN)
-    assert tokens.refresh_token
-    assert tokens.expires_in_s == 3599
-    assert tokens.scopes == (UPLOAD, READ)
-    (identity,) = await tube.login.identify(APP, tokens)
-    assert (identity.external_id, identity.name, identity.username) == (BEN, "Ben Example", "benexample")
-
-
-async def test_what_is_limited_is_said_in_words(tmp_path: Path) -> None:
-    tube = Tube(tmp_path, testing=True)
-    (identity,) = await tube.login.identify(APP, await tube.granted())
-    assert identity.notices[0] == UNAUDITED
-    assert "ends 7 days after" in identity.notices[1]
-
-
-@pytest.mark.parametrize(("left", "words"), [(READ, "to upload videos"), (UPLOAD, "to see the channel")])
-async def test_a_permission_that_was_unticked_is_named(tube: Tube, left: str, words: str) -> None:
-    with pytest.raises(PlatformError, match=words) as raised:
-        await tube.granted(scopes=[left])
-    assert (raised.value.kind, raised.value.code) == ("REAUTH", "missing_scope")
-
-
-async def test_failure_12_a_grant_without_a_refresh_token_is_not_kept(tube: Tube) -> None:
-    """Google gives one only with consent; asked for it each time, it comes each time."""
-    await tube.granted()
-    with pytest.raises(PlatformError, match="no refresh token") as raised:
-        await tube.granted(without="prompt")
-    assert (raised.value.kind, raised.value.code) == ("REAUTH", "no_refresh_token")
-    assert "myaccount.google.com" in raised.value.hint
-    assert (await tube.granted()).refresh_token
-
-
-async def test_an_account_without_a_channel_is_told_to_make_one(tube: Tube) -> None:
-    tokens = await tube.granted(account=NOBODY)
-    with pytest.raises(PlatformError, match="no YouTube channel") as raised:
-        await tube.login.identify(APP, tokens)
-    assert raised.value.kind == "REAUTH"
-
-
-async def test_a_renewal_brings_an_access_token_and_leaves_the_refresh_token(tube: Tube) -> None:
-    tokens = await tube.granted()
-    newer = await tube.login.refresh(APP, tokens)
-    assert newer.access_token != tokens.access_token
-    assert (newer.refresh_token, newer.scopes) == (tokens.refresh_token, tokens.scopes)
-
-
-async def test_a_grant_that_was_taken_back_has_to_be_given_again(tube: Tube) -> None:
-    tokens = await tube.granted()
-    tube.sim.auth.withdraw(ANN)
-    with pytest.raises(PlatformError, match="expired or revoked") as raised:
-        await tube.login.refresh(APP, tokens)
-    assert (raised.value.kind, raised.value.code) == ("REAUTH", "invalid_grant")
-
-
-async def test_failure_12_a_grant_of_a_project_in_testing_ends_after_seven_days(tmp_path: Path) -> None:
-    tube = Tube(tmp_path, testing=True)
-    tokens = await tube.granted()
-    assert tokens.refresh_expires_in_s == 7 * 86_400
-    tube.wall.at += 7 * DAY_MS
-    with pytest.raises(PlatformError) as raised:
-        await tube.login.refresh(APP, tokens)
-    assert raised.value.kind == "REAUTH"
-    assert "testing" in raised.value.hint
-
-
-@pytest.mark.parametrize("fault", ["500", "503", "html", "truncated"])
-async def test_a_renewal_that_google_could_not_answer_is_tried_again(tube: Tube, fault: str) -> None:
-    tokens = await tube.granted()
-    tube.world.order("youtube.token", fault)
-    with pytest.raises(PlatformError) as raised:
-        await tube.login.refresh(APP, tokens)
-    assert raised.value.kind == "RETRY"
-
-
-@pytest.mark.parametrize("fault", ["reset", "lost_answer"])
-async def test_a_renewal_without_an_answer_ends_no_grant(tube: Tube, fault: str) -> None:
-    tokens = await tube.granted()
-    tube.world.order("youtube.token", fault)
-    with pytest.raises(Unanswered):
-        await tube.login.refresh(APP, tokens)
-    assert (await tube.login.refresh(APP, tokens)).access_token
-
-
-async def test_a_wrong_secret_is_a_setting_to_mend(tmp_path: Path) -> None:
-    tube = Tube(tmp_path, clients={"client-1": "another"})
-    with pytest.raises(PlatformError) as raised:
-        await tube.granted()
-    assert (raised.value.kind, raised.value.code) == ("FIX", "invalid_client")
-    assert "youtube_client_secret" in raised.value.hint
-
-
-async def test_a_grant_is_given_back_once_and_for_all(tube: Tube) -> None:
-    tokens = await tube.granted()
-    await tube.login.revoke(APP, tokens)
-    await tube.login.revoke(APP, tokens)
-    with pytest.raises(PlatformError):
-        await tube.login.refresh(APP, tokens)
 
 
 # --- what is sent
@@ -549,132 +423,6 @@ def test_failure_15_what_would_be_no_short_is_known_before_the_first_byte(
 
 def test_an_empty_file_is_not_sent(tube: Tube) -> None:
     assert any("bytes" in fault for fault in tube.youtube.faults(POST, tube.file(b""), SETTINGS))
-
-
-# --- errors
-
-TABLE = """
-400 QUOTA     uploadLimitExceeded
-400 FIX       invalidTitle invalidDescription invalidTags invalidCategoryId invalidVideoMetadata invalidPublishAt
-400 FIX       invalidFilename invalidRecordingDetails invalidVideoGameRating defaultLanguageNotSet mediaBodyRequired
-400 FIX       badRequest invalidParameter parseError unexpectedPart unknownPart wrongUrlForUpload
-401 REFRESH   authError required expired authorizationRequired
-401 REAUTH    youtubeSignupRequired
-403 QUOTA     quotaExceeded dailyLimitExceeded
-429 QUOTA     uploadsPerDay
-403 RETRY     rateLimitExceeded userRateLimitExceeded servingLimitExceeded
-403 REAUTH    forbidden insufficientPermissions authenticatedUserNotChannel
-403 FIX       accessNotConfigured forbiddenPrivacySetting forbiddenLicenseSetting
-403 POLICY    authenticatedUserAccountSuspended authenticatedUserAccountClosed channelSuspended channelClosed
-404 RECONCILE videoNotFound
-413 FIX       uploadTooLarge
-416 RECONCILE requestedRangeNotSatisfiable
-429 RETRY     uploadRateLimitExceeded
-500 RETRY     internalError
-503 RETRY     backendError notReady
-"""
-ROWS = [
-    (int(status), reason, kind)
-    for status, kind, *reasons in map(str.split, TABLE.strip().splitlines())
-    for reason in reasons
-]
-
-
-@pytest.mark.parametrize(("status", "reason", "kind"), ROWS, ids=[row[1] for row in ROWS])
-async def test_every_error_of_the_table_lands_in_its_class(tube: Tube, status: int, reason: str, kind: str) -> None:
-    tube.world.order("youtube.insert", reason, reason)
-    with pytest.raises(PlatformError) as raised:
-        await tube.begin(tube.media())
-    error = raised.value
-    assert error.http_status == status
-    assert error.code == ("rateLimitExceeded" if reason == "uploadsPerDay" else reason)
-    # a token is renewed within the call; refused again, it has to be granted again
-    assert error.kind == ("REAUTH" if kind == "REFRESH" else kind)
-    assert tube.grant.renewals == (1 if kind == "REFRESH" else 0)
-    assert not isinstance(error, Unanswered)
-
-
-def answer(status: int, body: Any, **headers: str) -> Answer:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, headers=httpx.Headers(headers), body=data)
-
-
-def told(code: int, reason: str, message: str = "…", domain: str = "global") -> dict[str, Any]:
-    return {
-        "error": {
-            "code": code,
-            "message": message,
-            "errors": [{"message": message, "domain": domain, "reason": reason}],
-        }
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "kind", "code"),
-    [
-        (answer(429, told(429, "rateLimitExceeded", "Too many")), "RETRY", "rateLimitExceeded"),
-        (answer(404, b"Not Found"), "NEWHANDLE", "http_404"),
-        (answer(410, b""), "NEWHANDLE", "http_410"),
-        (answer(400, b"Failed to parse Content-Range header."), "RECONCILE", "http_400"),
-        (answer(400, b"?"), "FIX", "http_400"),
-        (answer(401, b""), "REFRESH", "http_401"),
-        (answer(429, b""), "RETRY", "http_429"),
-        (answer(502, b"<html>bad</html>"), "RETRY", "http_502"),
-        (answer(504, b'{"error":'), "RETRY", "http_504"),
-        (answer(503, told(503, "somethingNew")), "RETRY", "somethingNew"),
-        (
-            answer(403, {"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}}),
-            "FIX",
-            "PERMISSION_DENIED",
-        ),
-        (answer(400, {"error": "flat"}), "FIX", "http_400"),
-        (answer(400, {"error": {"errors": "odd"}}), "FIX", "http_400"),
-    ],
-)
-def test_what_the_table_does_not_name_is_decided_by_its_status(given: Answer, kind: str, code: str) -> None:
-    error = error_of(given)
-    assert (error.kind, error.code) == (kind, code)
-
-
-async def test_failure_14_three_limits_are_waited_for_in_three_ways(tmp_path: Path) -> None:
-    """Of the project until midnight Pacific time, by the units and by uploads; of the channel for a day."""
-    units, uploads, channel = (Tube(tmp_path) for _ in range(3))
-    units.sim.units_per_day, uploads.sim.uploads_per_day, channel.sim.channels[ANN].daily_cap = 0, 0, 0
-    found = []
-    media = units.media()
-    handle = await units.upload(media)
-    with pytest.raises(PlatformError) as raised:
-        await units.youtube.read(units.grant, handle, media)
-    found.append(raised.value)
-    for tube in (uploads, channel):
-        with pytest.raises(PlatformError) as raised:
-            await tube.begin(media)
-        found.append(raised.value)
-    assert [(error.kind, error.code, error.retry_after_s) for error in found] == [
-        ("QUOTA", "quotaExceeded", None),
-        ("QUOTA", "rateLimitExceeded", None),
-        ("QUOTA", "uploadLimitExceeded", 86_400.0),
-    ]
-
-
-def test_a_wait_that_was_asked_for_is_told() -> None:
-    error = error_of(answer(503, b"", **{"Retry-After": "120"}))
-    assert (error.kind, error.retry_after_s) == ("RETRY", 120.0)
-
-
-async def test_no_error_names_a_token_or_an_upload_address(tube: Tube) -> None:
-    media = tube.media()
-    handle: Handle = await tube.begin(media)
-    upload_id = re.findall(r"upload_id=([\w-]+)", handle["session"])[0]
-    said = []
-    for fault in ("reset", "500", "html", "badRequest", "authError", "gone", "truncated"):
-        tube.world.order("youtube.put", fault, *(["authError"] if fault == "authError" else []))
-        with pytest.raises(PlatformError) as raised:
-            await tube.send(dict(handle), media)
-        said.append(f"{raised.value} {raised.value.hint} {raised.value.code} {raised.value.__cause__}")
-    assert len(said) == 7
-    for secret in (upload_id, tube.grant.issued.access_token, tube.grant.issued.refresh_token):
-        assert secret not in " ".join(said)
 
 
 async def test_a_file_that_became_shorter_makes_no_video(tube: Tube) -> None:

@@ -16,7 +16,8 @@ from vidprod.platforms.simulators.transport import SimTransport, application
 from vidprod.platforms.simulators.world import World
 from vidprod.platforms.simulators.youtube import YouTubeSim
 from vidprod.platforms.wire import Wire
-from vidprod.platforms.youtube import READ, UPLOAD, YouTube, YouTubeLogin
+from vidprod.platforms.youtube import YouTube
+from vidprod.platforms.youtube_login import READ, UPLOAD, YouTubeLogin
 
 START = 1_795_000_000_000  # 18 November 2026, 11:06:40 UTC, 03:06:40 at Google
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -25,6 +26,10 @@ UPLOADS = "http://simulators/www.googleapis.com/upload/youtube/v3/videos"
 API = "http://simulators/www.googleapis.com/youtube/v3"
 HOME = "http://127.0.0.1:8000/oauth/youtube"
 APP = App(client_id="client-1", client_secret="client-secret-1")
+META: dict[str, Any] = {
+    "snippet": {"title": "One", "description": "", "categoryId": "22"},
+    "status": {"privacyStatus": "private", "selfDeclaredMadeForKids": False},
+}
 POST = Post(title="Part 1", caption="What it is about", hashtags=["one", "two"], privacy="public")
 
 

@@ -24,9 +24,9 @@ from vidprod.platforms.simulators.oauth import Issued
 from vidprod.platforms.simulators.tiktok_rules import Creator
 from vidprod.platforms.simulators.transport import SimTransport
 from vidprod.platforms.simulators.world import World
-from vidprod.platforms.simulators.youtube import Channel
+from vidprod.platforms.simulators.youtube_video import Channel
 from vidprod.platforms.wire import Wire
-from vidprod.platforms.youtube import READ, UPLOAD
+from vidprod.platforms.youtube_login import READ, UPLOAD
 from vidprod.services.keeper import Keeper, seal
 
 _CLIENT = "vidprod-simulated"

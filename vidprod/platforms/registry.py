@@ -34,7 +34,7 @@ def logins(wire: "Wire", config: Config) -> Mapping[Way, Login]:
     """How accounts are connected."""
     from vidprod.platforms.instagram import InstagramLogin
     from vidprod.platforms.tiktok_login import TikTokLogin
-    from vidprod.platforms.youtube import YouTubeLogin
+    from vidprod.platforms.youtube_login import YouTubeLogin
 
     return {
         ("youtube", ""): YouTubeLogin(wire),

@@ -17,20 +17,21 @@ from litestar.params import JSONBody
 from vidprod.domain.account import Account
 from vidprod.errors import BadRequest
 from vidprod.platforms.base import Tokens
-from vidprod.platforms.simulators import instagram_graph, tiktok_faults, youtube
+from vidprod.platforms.simulators import instagram_graph, tiktok_faults, youtube_faults
 from vidprod.platforms.simulators.instagram import InstagramSim
 from vidprod.platforms.simulators.instagram_login import PERSON, SCOPES, SimAccount
 from vidprod.platforms.simulators.tiktok import TikTokSim
 from vidprod.platforms.simulators.tiktok_rules import Creator, Rules
 from vidprod.platforms.simulators.transport import application
 from vidprod.platforms.simulators.world import Fault, Posted, World
-from vidprod.platforms.simulators.youtube import Channel, YouTubeSim
-from vidprod.platforms.youtube import READ, UPLOAD
+from vidprod.platforms.simulators.youtube import YouTubeSim
+from vidprod.platforms.simulators.youtube_video import Channel
+from vidprod.platforms.youtube_login import READ, UPLOAD
 
 _CLIENT = "vidprod-simulated"
 _LONG_S = 60 * 86_400
 
-FAULTS: dict[str, tuple[str, ...]] = {**youtube.FAULTS, **tiktok_faults.FAULTS, **instagram_graph.FAULTS}
+FAULTS: dict[str, tuple[str, ...]] = {**youtube_faults.FAULTS, **tiktok_faults.FAULTS, **instagram_graph.FAULTS}
 
 
 @dataclass(frozen=True, kw_only=True)
