@@ -12,7 +12,7 @@ import pytest
 from tests.webhooks.certificates import Authority
 from tests.webhooks.dialled import Dialled, found
 from tests.webhooks.receiver import answer, receiving
-from vidprod.webhooks.egress import MOST_DIALLED, Egress, Found, SocketAddress, Unreachable, dial, resolve
+from vidprod.webhooks.egress import MOST_DIALLED, Egress, Found, SocketAddress, Unreachable, dial, is_ours, resolve
 from vidprod.webhooks.networks import denied
 from vidprod.webhooks.rules import Denied
 
@@ -23,6 +23,30 @@ async def test_one_denied_address_among_public_ones_denies_all() -> None:
     with pytest.raises(Denied, match=r"leads to 10\.0\.0\.1: a private network"):
         await egress.connect("https://receiver.example/hook")
     assert dialled == []
+
+
+@pytest.mark.parametrize(("allow", "is_dialled"), [((), False), (("93.184.216.34",), True), (("n8n.example",), True)])
+async def test_a_public_address_of_this_machine_is_dialled_only_when_it_is_named(
+    allow: tuple[str, ...], is_dialled: bool
+) -> None:
+    """Its firewall keeps the world from what listens there, and not itself."""
+    dialled = Dialled()
+    egress = Egress(
+        allow=allow,
+        resolve=lambda host, port: found("93.184.216.34"),
+        is_ours=lambda family, address: address[0] == "93.184.216.34",
+        dial=dialled,
+    )
+    with pytest.raises(
+        Unreachable if is_dialled else Denied, match="cannot be reached" if is_dialled else "this machine"
+    ):
+        await egress.connect("https://n8n.example/hook")
+    assert dialled == ["93.184.216.34"] * is_dialled
+
+
+def test_this_machine_knows_its_addresses() -> None:
+    assert is_ours(socket.AF_INET, ("127.0.0.1", 443))
+    assert not is_ours(socket.AF_INET, ("198.51.100.1", 443))
 
 
 class Rebinding:

@@ -29,6 +29,7 @@ T = TypeVar("T")
 SocketAddress = tuple[str, int] | tuple[str, int, int, int]
 Found = tuple[socket.AddressFamily, SocketAddress]
 Resolve = Callable[[str, int], list[Found]]  # blocking; raises OSError
+IsOurs = Callable[[socket.AddressFamily, SocketAddress], bool]
 Dial = Callable[[socket.AddressFamily, SocketAddress], Awaitable[socket.socket]]  # raises OSError
 
 CONNECT_S = 5.0
@@ -59,6 +60,17 @@ def resolve(host: str, port: int) -> list[Found]:
     return [(socket.AddressFamily(family), address) for family, *_, address in found]  # type: ignore[misc]
 
 
+def is_ours(family: socket.AddressFamily, address: SocketAddress) -> bool:
+    """Whether the address is this machine's, public or not: to itself a system speaks from the address it speaks to.
+    Nothing is sent."""
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as asking:
+        try:
+            asking.connect(address)
+        except OSError:  # no way leads there
+            return False
+        return parsed(asking.getsockname()[0]) == parsed(address[0])
+
+
 async def dial(family: socket.AddressFamily, address: SocketAddress) -> socket.socket:
     """A connection to an address, which is no name any more."""
     reached = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
@@ -79,6 +91,7 @@ class Egress:
         allow: Iterable[str] = (),
         home: Iterable[str] = (),
         resolve: Resolve = resolve,
+        is_ours: IsOurs = is_ours,
         dial: Dial = dial,
         context: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
@@ -92,6 +105,7 @@ class Egress:
         """
         self._rules = Rules(allow=allow, home=home)
         self._resolve = resolve
+        self._is_ours = is_ours
         self._dial = dial
         self._context = context or _default_context
 
@@ -117,8 +131,8 @@ class Egress:
         """
         target = self._rules.target(url)
         found = await _in_thread(functools.partial(self._lookup, target))
-        for _, address in found:  # all of them: who mixes denied ones in has nothing good in mind
-            self._rules.judge(parsed(address[0]), target)
+        for family, address in found:  # all of them: who mixes denied ones in has nothing good in mind
+            self._rules.judge(parsed(address[0]), target, is_ours=self._is_ours(family, address))
         reached = await self._reach(target, found)
         return target, await self._open(target, reached)
 

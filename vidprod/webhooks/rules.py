@@ -109,11 +109,17 @@ class Rules:
             only_allowed=only_allowed,
         )
 
-    def judge(self, address: Address, target: Target) -> None:
-        """Whether the target may lead to this address. Raises Denied."""
+    def judge(self, address: Address, target: Target, *, is_ours: bool = False) -> None:
+        """Whether the target may lead to this address.
+
+        Args:
+            is_ours: it is public and this machine's: what a firewall keeps from the world would answer us.
+        Raises:
+            Denied.
+        """
         if self._allows(address):
             return
-        why = denied(address)
+        why = denied(address) or ("this machine" if is_ours else None)
         if why is None and not target.only_allowed:
             return
         if target.trusted and why in _OF_A_LAN:
