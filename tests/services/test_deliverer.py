@@ -17,7 +17,7 @@ from vidprod.domain.endpoint import GAPS_S, MAX_ATTEMPTS, MAX_BODY_BYTES, ROTATI
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, Unavailable
 from vidprod.services import deliverer
-from vidprod.services.deliverer import LANES, PLACES
+from vidprod.services.deliverer import LANES, PLACES, PLACES_OF_FAILING
 from vidprod.vault import Vault
 from vidprod.webhooks.signing import new_secret
 
@@ -220,6 +220,17 @@ async def test_who_enables_or_tests_it_does_not_wait_for_that(office: PostOffice
         assert len(receiver.requests) == 3
 
 
+async def test_who_asks_for_one_again_does_not_wait_for_that(office: PostOffice) -> None:
+    async with receiving(in_turn(answer(429, retry_after="3600"), OK)) as receiver:
+        endpoint, _ = await office.endpoint(receiver.url())
+        await office.happens()
+        await office.settled(to=NOW)
+        [waits] = await office.deliveries(endpoint)
+        await office.store.write(lambda db: db.deliveries.replay(waits.id, now=office.clock.now()))
+        await office.settled(to=NOW)
+    assert [one.state for one in await office.deliveries(endpoint)] == ["delivered"]
+
+
 async def test_after_120_hours_of_nothing_but_failures_it_is_disabled(office: PostOffice) -> None:
     async with receiving(lambda request: answer(500)) as receiver:
         endpoint, _ = await office.endpoint(receiver.url())
@@ -296,6 +307,19 @@ async def test_no_more_than_so_many_are_under_way(office: PostOffice) -> None:
         await hangs.received(PLACES)
         assert office.deliverer.under_way == PLACES
         assert hangs.connections == PLACES
+
+
+async def test_those_who_hang_leave_places_to_those_who_do_not(office: PostOffice, receiver: Receiver) -> None:
+    async with receiving(lambda request: "hang") as hangs:
+        for _ in range(PLACES):
+            endpoint, _ = await office.endpoint(hangs.url())
+            await office.store.write(lambda db, of=endpoint: db.endpoints.fails(of.id, now=NOW))  # type: ignore[misc]
+        await office.happens()
+        await hangs.received(PLACES_OF_FAILING)
+        await office.endpoint(receiver.url())
+        await office.happens()
+        await receiver.received(1)
+        assert hangs.connections == PLACES_OF_FAILING
 
 
 async def test_to_who_fails_only_one_is_under_way(office: PostOffice) -> None:

@@ -11,7 +11,7 @@ anything else        tried again, 10 attempts in 76 hours: `domain/endpoint.py`;
 429, 502, 503, 504   with `Retry-After`: not before, up to a day, and nothing else to that endpoint for an hour of it
 
 An endpoint to which nothing could be delivered for 120 hours is disabled. One that hangs holds up nobody: it has two
-of the places, and one while it fails.
+of the places, and one while it fails; all that fail have half of the places together.
 """
 
 import asyncio
@@ -45,7 +45,8 @@ if TYPE_CHECKING:  # it is loaded with the first delivery: who has no endpoint d
     from vidprod.webhooks.sender import Sender, Sent
 
 PLACES = 32  # attempts under way, to all endpoints together
-LANES = 2  # of them, to one
+PLACES_OF_FAILING = 16  # of them, to endpoints that fail: many may hang at once
+LANES = 2  # of them, to one endpoint
 PAUSE_S = 2.0  # of the wall, after the store failed
 HELD_S = 60.0  # of the wall, for an endpoint after a fault nobody foresaw
 
@@ -105,17 +106,36 @@ class Deliverer:
         """When to look again, unix ms; None: when an attempt has ended, or something new comes."""
         now = self._clock.now()
         self._held = {endpoint_id: until for endpoint_id, until in self._held.items() if until > now}
-        if len(self._under_way) < PLACES:
-            under_way, closed, free = list(self._under_way), self._closed(), PLACES - len(self._under_way)
-            for due in await self._store.read(
-                lambda db: db.deliveries.due(now=now, lanes=LANES, limit=free, under_way=under_way, held=closed)
-            ):
-                self._begin(due, group)
-        if len(self._under_way) >= PLACES:
+        for failing in (False, True):
+            await self._begin_those_of(group, now=now, failing=failing)
+        if not self._free():
             return None
-        under_way, closed = list(self._under_way), self._closed()
-        next_at = await self._store.read(lambda db: db.deliveries.next_due_at(under_way=under_way, held=closed))
+        under_way, closed, failing = list(self._under_way), self._closed(), self._free(failing=True) > 0
+        next_at = await self._store.read(
+            lambda db: db.deliveries.next_due_at(failing=failing, under_way=under_way, held=closed)
+        )
         return min([at for at in (next_at, *self._held.values()) if at is not None], default=None)
+
+    async def _begin_those_of(self, group: asyncio.TaskGroup, *, now: int, failing: bool) -> None:
+        """Of endpoints that fail, or of those that do not."""
+        under_way, closed, free = list(self._under_way), self._closed(), self._free(failing=failing)
+        if not free:
+            return
+        lanes = 1 if failing else LANES
+        for due in await self._store.read(
+            lambda db: db.deliveries.due(
+                now=now, lanes=lanes, limit=free, working=not failing, failing=failing, under_way=under_way, held=closed
+            )
+        ):
+            self._begin(due, group)
+
+    def _free(self, *, failing: bool = False) -> int:
+        """Places that are free, for who fails or for who does not."""
+        free = PLACES - len(self._under_way)
+        if failing:
+            taken = sum(self._lanes[endpoint_id] == 1 for endpoint_id in self._under_way.values())
+            free = min(free, PLACES_OF_FAILING - taken)
+        return max(0, free)
 
     def _begin(self, due: Due, group: asyncio.TaskGroup) -> None:
         delivery = due.delivery

@@ -49,7 +49,8 @@ _HOLDERS = """
     holder as materialized (
         select endpoint.id, endpoint.url, endpoint.secrets, endpoint.failing_since, endpoint.held_until
         from step cross join endpoint on endpoint.id = step.id
-        where endpoint.state = 'enabled' and endpoint.id not in (select value from json_each(:held)))
+        where endpoint.state = 'enabled' and iif(endpoint.failing_since is null, :working, :failing)
+            and endpoint.id not in (select value from json_each(:held)))
     """
 
 
@@ -158,11 +159,20 @@ class Deliveries(Table):
     # the deliverer's
 
     def due(
-        self, *, now: int, lanes: int, limit: int, under_way: Iterable[str] = (), held: Iterable[str] = ()
+        self,
+        *,
+        now: int,
+        lanes: int,
+        limit: int,
+        working: bool = True,
+        failing: bool = True,
+        under_way: Iterable[str] = (),
+        held: Iterable[str] = (),
     ) -> Sequence[Due]:
         """Those whose time has come, at most `lanes` of each endpoint, the longest due first.
 
         Args:
+            working: those of endpoints that work; failing: of those that fail.
             under_way: deliveries that are not to be named again.
             held: endpoints that are to be left alone.
         """
@@ -182,6 +192,8 @@ class Deliveries(Table):
             now=now,
             lanes=lanes,
             limit=limit,
+            working=working,
+            failing=failing,
             under_way=to_json(list(under_way)),
             held=to_json(list(held)),
         )
@@ -196,8 +208,10 @@ class Deliveries(Table):
             for row in rows
         ]
 
-    def next_due_at(self, *, under_way: Iterable[str] = (), held: Iterable[str] = ()) -> int | None:
-        """When the next one is due, or was; unix ms. None: nothing waits. `under_way` and `held` as in `due`."""
+    def next_due_at(
+        self, *, failing: bool = True, under_way: Iterable[str] = (), held: Iterable[str] = ()
+    ) -> int | None:
+        """When the next one is due, or was; unix ms. None: nothing waits. The arguments are those of `due`."""
         at = self._value(
             _HOLDERS  # noqa: S608  # a constant
             + """
@@ -209,6 +223,8 @@ class Deliveries(Table):
                 limit 1))
             from holder
             """,
+            working=True,
+            failing=failing,
             under_way=to_json(list(under_way)),
             held=to_json(list(held)),
         )
@@ -264,13 +280,15 @@ class Deliveries(Table):
     # again
 
     def replay(self, delivery_id: str, *, now: int) -> Delivery:
-        """Due now, with the whole schedule before it; one that is pending is only due now.
+        """Due now, with the whole schedule before it; one that is pending is only due now. The endpoint may have asked
+        for time: who asks for this does not wait for that.
 
         Raises:
             Conflict: its endpoint is disabled. NotFound.
         """
         delivery = self.get(delivery_id)
         self._refuse_disabled(delivery.endpoint_id)
+        Endpoints(self._connection, self._outcome).release(delivery.endpoint_id)
         self._replay([delivery.id], now=now)
         return self.get(delivery_id)
 
