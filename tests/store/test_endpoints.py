@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.store.given import NOW, upload
@@ -126,6 +127,32 @@ async def test_failures_count_from_the_first_until_something_is_delivered(store:
     await store.write(lambda db: db.endpoints.works(endpoint.id))
     assert (await store.read(lambda db: db.endpoints.get(endpoint.id))).failing_since is None
     assert (await fails(after_silence + 1)).failing_since == after_silence + 1
+
+
+async def test_a_clock_that_was_ahead_leaves_no_failure_in_the_future(store: Store) -> None:
+    endpoint = await add(store)
+    await store.write(lambda db: db.endpoints.fails(endpoint.id, now=NOW + 400 * DAY_MS))
+    failing = await store.write(lambda db: db.endpoints.fails(endpoint.id, now=NOW))
+    assert failing is not None
+    assert (failing.failing_since, failing.failed_at) == (NOW, NOW)
+
+
+async def test_at_another_address_it_has_neither_failed_nor_asked_for_time(store: Store) -> None:
+    endpoint = await add(store)
+
+    def fails(db: Tables) -> Endpoint:
+        db.endpoints.fails(endpoint.id, now=NOW)
+        db.endpoints.hold(endpoint.id, until=NOW + DAY_MS)
+        return db.endpoints.get(endpoint.id)
+
+    failing = await store.write(fails)
+    described = await store.write(lambda db: db.endpoints.edit(msgspec.structs.replace(failing, description="mine")))
+    assert (described.failing_since, described.held_until) == (NOW, NOW + DAY_MS)
+    moved = msgspec.structs.replace(failing, url="https://other.example/")
+    store.feed.delivering.clear()
+    edited = await store.write(lambda db: db.endpoints.edit(moved))
+    assert (edited.url, edited.failing_since, edited.failed_at, edited.held_until) == (moved.url, None, None, None)
+    assert store.feed.delivering.is_set()
 
 
 async def test_secrets_change_only_from_what_was_read(store: Store) -> None:

@@ -96,14 +96,23 @@ class Endpoints(Table):
         return self.get(endpoint_id)
 
     def edit(self, endpoint: Endpoint) -> Endpoint:
-        """Its address, types and description as they are in `endpoint`. Raises NotFound."""
+        """Its address, types and description as they are in `endpoint`. At another address it has neither failed nor
+        asked for time. Raises NotFound."""
         self._run(
-            "update endpoint set url = :url, types = :types, description = :description where id = :id",
+            """
+            update endpoint
+            set url = :url, types = :types, description = :description,
+                failing_since = iif(url = :url, failing_since, null),
+                failed_at = iif(url = :url, failed_at, null),
+                held_until = iif(url = :url, held_until, null)
+            where id = :id
+            """,
             id=endpoint.id,
             url=endpoint.url,
             types=to_json(endpoint.types),
             description=endpoint.description,
         )
+        self._outcome.delivering = True
         return self.get(endpoint.id)
 
     def enable(self, endpoint_id: str) -> Endpoint:
@@ -157,7 +166,7 @@ class Endpoints(Table):
         row = self._one(
             """
             update endpoint
-            set failing_since = iif(failed_at >= :now - :silence, failing_since, :now), failed_at = :now
+            set failing_since = iif(failed_at >= :now - :silence, min(failing_since, :now), :now), failed_at = :now
             where id = :id
             returning *
             """,
