@@ -5,6 +5,7 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.platforms.clips import clip_of
@@ -114,6 +115,16 @@ async def test_a_last_byte_whose_answer_was_lost_is_found_by_reading(there: Far,
     there.wall.pass_s(60)
     assert (await there.tiktok.read(grant, handle, take)).state == "live"
     assert len(there.sim.posts()) == 1
+
+
+async def test_a_last_byte_after_which_more_is_expected_is_asked_about(there: Far, take: Media) -> None:
+    grant = there.grant()
+    handle = await there.tiktok.begin(grant, POST, take)
+    there.transport.instead += [httpx.Response(206)]
+    with pytest.raises(PlatformError) as caught:
+        await there.tiktok.send(grant, handle, take, sent=ignore)
+    assert caught.value.kind == "RECONCILE"
+    assert (await there.tiktok.read(grant, handle, take)).state == "uploading"
 
 
 async def test_who_sends_again_without_reading_posts_nothing_again(there: Far, take: Media) -> None:

@@ -131,9 +131,10 @@ class TikTok:
             return _live(grant, handle, status, data)
         if status not in ("PROCESSING_UPLOAD", "PROCESSING_DOWNLOAD"):
             return Reading(state="unknown", said=status or "TikTok told no status")
-        told = whole(data.get("uploaded_bytes"))
-        stored = int(handle["stored"]) if told is None else told
-        if status == "PROCESSING_DOWNLOAD" or stored >= size:
+        told, acknowledged = whole(data.get("uploaded_bytes")), int(handle["stored"])
+        stored = acknowledged if told is None else told
+        # the answer to the last byte outweighs a count: to send all of it anew would post it twice
+        if status == "PROCESSING_DOWNLOAD" or max(stored, acknowledged) >= size:
             return Reading(state="processing", stored=size, said=status)
         return self._unfinished(handle, stored, sure=told is not None)
 

@@ -53,8 +53,14 @@ async def pieces(path: Path, first: int, last: int, sent: Callable[[int], None])
 
 
 def progress(answer: Answer, size: int, default: int) -> int:
-    """Bytes that are stored, as an answer to a chunk says."""
+    """Bytes that are stored, as an answer to a chunk says; 0: it does not say, and has to be asked.
+
+    Args:
+        default: where an answer that names no range ends: behind the chunk.
+    """
     if answer.status != 206:
         return size
     told = re.fullmatch(r"bytes 0-(\d+)/\d+", answer.headers.get("Content-Range", ""))
-    return min(int(told[1]) + 1, size) if told else default
+    if told:
+        return min(int(told[1]) + 1, size)
+    return default if default < size else 0  # "more is expected" after the last byte

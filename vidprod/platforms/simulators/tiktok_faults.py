@@ -18,7 +18,8 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "tiktok.init": (*_COMMON, *_CODES, "token_expires"),
     "tiktok.put": (*_COMMON, "partial", "400", "403", "404", "416"),  # partial: half of the chunk is kept
     "tiktok.status": (*_COMMON, *_CODES, "token_expires"),
-    "tiktok.processing": (*FAIL_REASONS, "slow", "stuck", "late_id"),  # values: seconds
+    # values: seconds; uncounted: slow, and until then no byte of it is counted
+    "tiktok.processing": (*FAIL_REASONS, "slow", "uncounted", "stuck", "late_id"),
 }
 # What dice may choose: nothing after which an account or a clip is done with for a day. A token ends by chance, but a
 # good one is never refused: twice in a row would mean that the account has to be connected again.

@@ -40,6 +40,7 @@ class Upload:
     asked: bool  # creator_info, in the ten minutes before
     inspection: Inspection = field(default_factory=Inspection)
     forgotten: bool = False
+    counted: bool = True  # in what is told of it while it is processed
     completed_at: int | None = None
     processed_at: int | None = None  # None: not complete, or stuck
     fail_reason: str = ""
@@ -109,7 +110,7 @@ class UploadHosts:
         """What status/fetch tells at this moment."""
         now = self._world.now()
         if upload.completed_at is None or upload.processed_at is None or now < upload.processed_at:
-            return {"status": "PROCESSING_UPLOAD", "uploaded_bytes": upload.stored}
+            return {"status": "PROCESSING_UPLOAD", "uploaded_bytes": upload.stored if upload.counted else 0}
         if upload.fail_reason:
             return {"status": "FAILED", "fail_reason": upload.fail_reason, "uploaded_bytes": upload.stored}
         if not upload.direct and not self.is_finished(upload):
@@ -203,7 +204,8 @@ class UploadHosts:
             upload.fail_reason = fault.name
         elif fault.name == "stuck":
             upload.processed_at = None
-        elif fault.name == "slow":
+        elif fault.name in ("slow", "uncounted"):
+            upload.counted = fault.name == "slow"
             upload.processed_at += int((fault.value or 600) * 1000)
             upload.post_id_at = upload.processed_at + int(self._rules.moderation_s * 1000)
         else:

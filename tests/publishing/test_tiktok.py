@@ -1,0 +1,25 @@
+"""TikTok end to end, with everything of ours: what was sent is posted once, and what became of it has a name."""
+
+from pathlib import Path
+
+from tests.publishing.real import RealStage
+from tests.publishing.stage import DAY_MS, HOUR_MS, START
+from vidprod.domain.publication import Publication
+from vidprod.platforms.simulators.world import Fault
+
+
+async def one(stage: RealStage, **settings: str) -> Publication:
+    (publication,) = await stage.plan(await stage.connect("tiktok", **settings))
+    return publication
+
+
+async def test_what_tiktok_acknowledged_is_not_sent_again_because_it_counts_no_byte_of_it(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        publication = await one(stage)
+        stage.world.order("tiktok.processing", Fault("uncounted", 3 * 3600))
+        await stage.settle(until=START + 2 * HOUR_MS)
+        waiting = await stage.get(publication)
+        assert (waiting.state, waiting.attempt) == ("unknown", 1)
+        await stage.settle(until=START + DAY_MS)
+        live = await stage.get(publication)
+        assert (live.state, live.attempt, stage.posted(live)) == ("published", 1, 1)
