@@ -295,7 +295,9 @@ async def test_what_is_due_costs_the_same_however_much_waits(store: Store) -> No
     assert await steps() == few
 
 
-@pytest.mark.parametrize("wrong", ["job", "jobs.completed", "job.", ".completed", "*", "job.*.x", "Job.completed", ""])
+@pytest.mark.parametrize(
+    "wrong", ["job", "jobs.completed", "job.complete", "job.", ".completed", "*", "job.*.x", "Job.completed", ""]
+)
 def test_a_type_nobody_ever_tells_of_is_refused(wrong: str) -> None:
     with pytest.raises(BadRequest):
         check_types(["job.completed", wrong])

@@ -4,16 +4,24 @@ from typing import Any
 
 import msgspec
 
+_SAID = {
+    "video": "stored",
+    "job": "created started completed failed cancelled retried deleted",
+    "step": "completed retrying discarded",
+    "segment": "planned ready remaking remade remake_failed",
+    "media": "pruned",
+    "publication": "scheduled uploading processing published rejected cancelled unknown "
+    "waiting missed approved changed",
+    "publishing": "paused resumed",
+    "account": "connected needs_reauth expiring paused resumed disconnected",
+    "endpoint": "created disabled enabled rotated deleted test",
+}
+TYPES = frozenset(f"{noun}.{what}" for noun, said in _SAID.items() for what in said.split())  # all there are
+NOUNS = tuple(_SAID)
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of `event`. `id` is the cursor: it only grows.
-
-    Types: video.stored, job.created, job.started, job.completed, job.failed, job.cancelled, job.retried,
-    job.deleted, step.completed, step.retrying, step.discarded, segment.planned, segment.ready, segment.remaking,
-    segment.remade, segment.remake_failed, media.pruned, account.connected, account.needs_reauth, account.expiring,
-    account.paused, account.resumed, account.disconnected, publishing.paused, publishing.resumed,
-    endpoint.created, endpoint.disabled, endpoint.enabled, endpoint.rotated, endpoint.deleted, endpoint.test.
-    """
+    """One row of `event`. `id` is the cursor: it only grows."""
 
     id: int
     type: str
