@@ -41,7 +41,7 @@ class Daemons:
         self.root = root
         self._processes: list[subprocess.Popen[str]] = []
 
-    def start(self, **settings: float) -> tuple[subprocess.Popen[str], str]:
+    def start(self, **settings: float | str) -> tuple[subprocess.Popen[str], str]:
         """The process and its first line: its address, or why it does not start."""
         process = subprocess.Popen(
             [sys.executable, "-c", START, str(self.root), json.dumps({"port": 0, **settings})],
@@ -85,6 +85,16 @@ def test_it_is_ready_within_two_seconds(daemons: Daemons) -> None:
 def test_the_first_start_makes_what_it_needs(daemons: Daemons) -> None:
     daemons.start()
     assert {path.name for path in daemons.root.iterdir()} >= {"vidprod.db", "incoming", "media", "work", "daemon.lock"}
+
+
+def test_the_database_may_lie_apart_from_the_media(daemons: Daemons) -> None:
+    apart = daemons.root.parent / "replicated"
+    apart.mkdir()
+    daemons.start(database_dir=str(apart))
+    assert (apart / "vidprod.db").exists()
+    assert {path.name.partition("-")[0] for path in apart.iterdir()} == {"vidprod.db"}  # and what SQLite puts beside it
+    assert (daemons.root / "reserve.bin").exists()
+    assert not (daemons.root / "vidprod.db").exists()
 
 
 def test_it_loads_no_codec(daemons: Daemons) -> None:

@@ -36,6 +36,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     data_dir: Annotated[
         str, _is("path", "database, uploads and segments, all on one volume; one daemon to a directory")
     ] = "data"
+    database_dir: Annotated[
+        str, _is("path", "where the database lies if not in data_dir: a file system that replicates it, see litefs.yml")
+    ] = ""
     host: Annotated[
         str, _is("address", "only this machine can connect; 0.0.0.0 for all, behind a proxy that asks who it is")
     ] = "127.0.0.1"

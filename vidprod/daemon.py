@@ -65,8 +65,9 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         blobs = DiskBlobs(root, floor_bytes=config.disk_floor_bytes)
         opened.callback(blobs.close)
         blobs.open()
-        refuse_foreign_volume(root, blobs)
-        store = await opened.enter_async_context(await Store.open(root / DATABASE, now=booted_at))
+        database = database_path(config)
+        refuse_foreign_volume(root, blobs, database=database)
+        store = await opened.enter_async_context(await Store.open(database, now=booted_at, reserve_dir=root))
         host = await opened.enter_async_context(
             ChildHost(
                 children=config.children,
@@ -171,9 +172,13 @@ def only_daemon(root: Path) -> Iterator[None]:
         yield
 
 
-def refuse_foreign_volume(root: Path, blobs: DiskBlobs) -> None:
+def database_path(config: Config) -> Path:
+    """Where the one database of a data directory is."""
+    return Path(config.database_dir or config.data_dir).absolute() / DATABASE
+
+
+def refuse_foreign_volume(root: Path, blobs: DiskBlobs, *, database: Path) -> None:
     """Media without their database: a wrong mount or a lost file, and nothing that a new database should hide."""
-    database = root / DATABASE
     if database.exists() and database.stat().st_size:
         return
     if media := sorted(blobs.stored_videos() | blobs.stored_jobs()):

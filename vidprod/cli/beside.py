@@ -12,7 +12,7 @@ import msgspec
 
 from vidprod.cli.ending import UNUSABLE, Ending
 from vidprod.config import Config
-from vidprod.daemon import DATABASE, address, now_ms, only_daemon
+from vidprod.daemon import address, database_path, now_ms, only_daemon
 from vidprod.errors import Unavailable
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
@@ -67,7 +67,7 @@ def no_daemon(config: Config) -> Iterator[bool]:
 
 def database(config: Config) -> Path:
     """Raises Ending: there is none."""
-    path = Path(config.data_dir) / DATABASE
+    path = database_path(config)
     if not path.exists():  # opening would make one
         raise Ending(f"there is no database {path}", hint="Name the daemon's --data-dir.", exit_code=UNUSABLE)
     return path

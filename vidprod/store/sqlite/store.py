@@ -49,6 +49,7 @@ class Store:
         migrates: bool = True,
         vfs: str | None = None,
         reserve_bytes: int = RESERVE_BYTES,
+        reserve_dir: Path | None = None,
     ) -> "Store":
         """Open or create the database, and bring it to this version. From here on `sqlite3.connect` raises.
 
@@ -56,7 +57,8 @@ class Store:
             now: unix ms, recorded with the migrations that are applied.
             migrates: False beside a daemon that may be older: a database that is behind is left as it is.
             vfs: the SQLite VFS to go through, for faults put there on purpose.
-            reserve_bytes: of `reserve.bin` beside the database; see `write`.
+            reserve_bytes: of `reserve.bin`; see `write`.
+            reserve_dir: where that lies; None: beside the database.
 
         Raises:
             NoSpace: the volume is too full even without the reserve.
@@ -66,7 +68,7 @@ class Store:
         """
         path = _absolute(path)
         guard.stand()
-        reserve = Reserve(path.with_name("reserve.bin"), size=reserve_bytes)
+        reserve = Reserve((reserve_dir or path.parent) / "reserve.bin", size=reserve_bytes)
         try:
             return await cls._open(path, now=now, migrates=migrates, vfs=vfs, reserve=reserve)
         except NoSpace:  # a full volume must not keep the daemon, and with it all deletions, from starting
