@@ -95,13 +95,15 @@ async def test_each_fail_reason_lands_in_its_class(there: Far, take: Media, reas
     there.wall.pass_s(10)
     reading = await there.tiktok.read(grant, handle, take)
     assert (reading.state, reading.kind, reading.code) == ("rejected", KINDS[reason], reason)
+    assert reading.said.endswith(".")
+    assert reason not in reading.said
     assert there.sim.posts() == []
 
 
-def test_a_reason_that_is_new_is_not_tried_again() -> None:
-    assert failure_of("spam_risk_of_another_kind") == "POLICY"
-    assert failure_of("colour_check_failed") == "FIX"
-    assert failure_of("no_reason") == "FIX"
+def test_a_reason_that_is_new_is_not_tried_again_and_is_named() -> None:
+    assert failure_of("spam_risk_of_another_kind") == ("POLICY", "TikTok refused it: spam_risk_of_another_kind.")
+    assert failure_of("colour_check_failed") == ("FIX", "TikTok refused it: colour_check_failed.")
+    assert failure_of("") == ("FIX", "TikTok refused it: no reason given.")
 
 
 @pytest.mark.parametrize(("status", "of_read", "of_init", "code"), ROWS)
@@ -116,7 +118,7 @@ def test_each_error_code_lands_in_its_class(status: int, of_read: str, of_init: 
     [
         ("rate_limit_exceeded", 60),
         ("spam_risk_too_many_posts", 24 * HOUR_S),
-        ("spam_risk_too_many_pending_share", 24 * HOUR_S),
+        ("spam_risk_too_many_pending_share", HOUR_S),
         ("reached_active_user_cap", 24 * HOUR_S),
     ],
 )

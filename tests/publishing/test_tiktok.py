@@ -23,3 +23,19 @@ async def test_what_tiktok_acknowledged_is_not_sent_again_because_it_counts_no_b
         await stage.settle(until=START + DAY_MS)
         live = await stage.get(publication)
         assert (live.state, live.attempt, stage.posted(live)) == ("published", 1, 1)
+
+
+async def test_a_draft_goes_out_within_the_hour_after_its_owner_made_room_in_the_inbox(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        account = await stage.connect("tiktok", delivery="draft")
+        planned = await stage.plan(account, n=6, apart_ms=60_000)
+        await stage.settle(until=START + 3 * HOUR_MS)
+        found = [await stage.get(publication) for publication in planned]
+        assert [publication.state for publication in found] == ["published"] * 5 + ["scheduled"]
+        wait = found[5].wait
+        assert wait is not None
+        assert (wait.code, "Finish or delete the drafts" in wait.message) == ("quota", True)
+        drafts = list(stage.sims.tiktok.uploads.values())
+        stage.sims.tiktok.finish(drafts[0].publish_id)
+        await stage.settle(until=START + 4 * HOUR_MS + HOUR_MS // 10)
+        assert (await stage.get(found[5])).state == "published"

@@ -113,6 +113,10 @@ class TikTok:
         """The last byte was what published it."""
         return handle
 
+    async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
+        """Nothing: TikTok is handed no time."""
+        return handle
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         try:
             data = await self._status(grant, handle)
@@ -124,8 +128,9 @@ class TikTok:
             raise
         status = str(data.get("status") or "")
         if status == "FAILED":
-            reason = str(data.get("fail_reason") or "no_reason")
-            return Reading(state="rejected", said=reason, kind=failure_of(reason), code=reason)
+            reason = str(data.get("fail_reason") or "")
+            kind, said = failure_of(reason)
+            return Reading(state="rejected", said=said, kind=kind, code=reason or "no_reason")
         size = int(handle["size"])
         if status in ("SEND_TO_USER_INBOX", "PUBLISH_COMPLETE"):
             return _live(grant, handle, status, data)

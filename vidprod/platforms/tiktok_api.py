@@ -9,7 +9,8 @@ from vidprod.errors import PlatformError
 from vidprod.platforms.wire import Answer
 
 API = "https://open.tiktokapis.com"
-_DAY_S = 24 * 3600.0
+_HOUR_S = 3600.0
+_DAY_S = 24 * _HOUR_S
 
 
 class _Rule(NamedTuple):
@@ -32,8 +33,8 @@ _ERRORS: dict[str, _Rule] = {
         "QUOTA", wait_s=_DAY_S, hint="TikTok counts an account's posts of all apps, about 15 in 24 hours."
     ),
     "spam_risk_user_banned_from_posting": _Rule("POLICY", hint="Open the TikTok app: it says what the account may."),
-    "spam_risk_too_many_pending_share": _Rule(
-        "QUOTA", wait_s=_DAY_S, hint="Finish or delete the drafts in the TikTok inbox: five may wait in 24 hours."
+    "spam_risk_too_many_pending_share": _Rule(  # ended by a person at any time, so it is asked again soon
+        "QUOTA", wait_s=_HOUR_S, hint="Finish or delete the drafts in the TikTok inbox: five may wait in 24 hours."
     ),
     "reached_active_user_cap": _Rule(
         "QUOTA", wait_s=_DAY_S, hint="This TikTok app has reached its number of posting users for 24 hours."
@@ -52,20 +53,20 @@ _ERRORS: dict[str, _Rule] = {
     "internal_error": _Rule("RETRY", on_init="RECONCILE"),
 }
 
-_FAILURES: dict[str, str] = {  # fail_reason
-    "file_format_check_failed": "FIX",
-    "duration_check_failed": "FIX",
-    "frame_rate_check_failed": "FIX",
-    "picture_size_check_failed": "FIX",
-    "internal": "RETRY",
-    "video_pull_failed": "FIX",
-    "photo_pull_failed": "FIX",
-    "publish_cancelled": "POLICY",
-    "auth_removed": "REAUTH",
-    "spam_risk_too_many_posts": "QUOTA",
-    "spam_risk_user_banned_from_posting": "POLICY",
-    "spam_risk_text": "POLICY",
-    "spam_risk": "POLICY",
+_FAILURES: dict[str, tuple[str, str]] = {  # fail_reason: its kind, and in words
+    "file_format_check_failed": ("FIX", "TikTok takes MP4, MOV or WebM with H.264, H.265, VP8 or VP9, not this file."),
+    "duration_check_failed": ("FIX", "The clip is longer than this account may post."),
+    "frame_rate_check_failed": ("FIX", "TikTok takes 23 to 60 frames a second, not this frame rate."),
+    "picture_size_check_failed": ("FIX", "TikTok takes 360 to 4096 pixels on each side, not this picture."),
+    "internal": ("RETRY", "TikTok failed while it processed the clip."),
+    "video_pull_failed": ("FIX", "TikTok could not fetch the file."),
+    "photo_pull_failed": ("FIX", "TikTok could not fetch the file."),
+    "publish_cancelled": ("POLICY", "The post was cancelled at TikTok."),
+    "auth_removed": ("REAUTH", "The account has withdrawn what it had allowed this app."),
+    "spam_risk_too_many_posts": ("QUOTA", "The account has posted as much as TikTok takes in 24 hours."),
+    "spam_risk_user_banned_from_posting": ("POLICY", "TikTok has banned the account from posting."),
+    "spam_risk_text": ("POLICY", "TikTok takes the caption for spam."),
+    "spam_risk": ("POLICY", "TikTok takes the post for spam."),
 }
 
 _PUT_ERRORS: dict[int, tuple[str, str, str]] = {
@@ -142,11 +143,11 @@ def hint_of(code: str) -> str:
     return _ERRORS[code].hint
 
 
-def failure_of(reason: str) -> str:
-    """The kind of a `fail_reason`."""
+def failure_of(reason: str) -> tuple[str, str]:
+    """Of a `fail_reason`, the kind and what it says in words."""
     if reason in _FAILURES:
         return _FAILURES[reason]
-    return "POLICY" if reason.startswith("spam_risk") else "FIX"
+    return ("POLICY" if reason.startswith("spam_risk") else "FIX"), f"TikTok refused it: {reason or 'no reason given'}."
 
 
 def put_error(status: int) -> PlatformError:
