@@ -31,6 +31,7 @@ class Held:
     ready_at: int | None = None  # every byte is there, and it is processed until then
     live_at: int | None = None
     refused: tuple[str, str] | None = None  # kind and code
+    is_forgotten: bool = False  # whatever came of it
 
 
 @dataclass
@@ -203,9 +204,14 @@ class FakePlatform:
         await self._far.after(lost)
         return {**handle, "media": "1"}
 
+    async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
+        return handle
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         await self._far.before(self.platform, "read", grant.account_id)
         held, now = self._far.held[handle["name"]], self._far.now()
+        if held.is_forgotten:
+            return Reading(state="gone", code="2207008", said="it is not known")
         if held.refused is not None:
             return Reading(state="rejected", kind=held.refused[0], code=held.refused[1], said="it was refused")
         if held.live_at is not None and (held.ready_at or 0) <= now:

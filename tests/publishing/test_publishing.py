@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, Stage
+from vidprod.store.sqlite import Tables
 from vidprod.vault import Vault
 
 
@@ -101,6 +102,29 @@ async def test_a_handle_that_cannot_be_opened_is_unknown_in_the_end(tmp_path: Pa
         unknown = await stage.get(publication)
         assert unknown.state == "unknown"
         assert "not in secret_keys" in unknown.errors[-1].message
+
+
+async def test_a_handle_that_cannot_be_opened_before_the_first_byte_is_unknown_in_the_end(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        (publication,) = await stage.plan(await stage.connect("youtube"))
+        place, other = f"publication|{publication.id}|handle", Vault({"other": b"o" * 32})
+
+        def begin(db: Tables) -> None:
+            rendition = db.segments.get(publication.segment_id).rendition
+            assert rendition is not None
+            begun = db.publications.begin(
+                publication, sha256=rendition.sha256, size=rendition.size, deadline_at=START + HOUR_MS, now=START
+            )
+            db.publications.begun(begun, other.seal(b"{}", place=place))
+
+        await stage.store.write(begin)
+        await stage.settle(until=START + MINUTE_MS)
+        waiting = await stage.get(publication)
+        assert waiting.wait is not None
+        assert (waiting.state, waiting.wait.code) == ("uploading", "retry")
+        assert "not in secret_keys" in waiting.wait.message
+        await stage.settle(until=START + DAY_MS)
+        assert (await stage.get(publication)).state == "unknown"
 
 
 async def test_nobody_is_at_work_when_there_is_nothing_to_do(tmp_path: Path) -> None:

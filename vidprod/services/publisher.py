@@ -238,7 +238,8 @@ class _Attempt:
             now, publication = self._clock.now(), self._publication
             for bucket in quota.buckets_of(publication.platform, publication.account_id):
                 db.usage.add(bucket, now=now)
-            first = not db.journal.count(publication.id, "begin", "asked")
+            last = db.journal.last(publication.id)
+            again = last is not None and last.step == "begin" and _waits_for(publication, "retry")
             db.journal.write(publication.id, "begin", "asked", data={"sha256": media.sha256}, now=now)
             begun = db.publications.begin(
                 publication,
@@ -247,7 +248,7 @@ class _Attempt:
                 deadline_at=patience.upload_deadline(media.size, bytes_per_s=self._config.publish_bytes_per_s, now=now),
                 now=now,
             )
-            if first:
+            if not again:
                 announce(db, "uploading", begun, now=now)
             return begun
 
@@ -268,7 +269,9 @@ class _Attempt:
         if isinstance(media, PlatformError):
             await self._refuse(media.code, str(media))
             return
-        handle = await self._handle()
+        handle = await self._opened()
+        if handle is None:
+            return
 
         def ask(db: Tables) -> Publication | None:
             if self._stands(db):
@@ -289,11 +292,8 @@ class _Attempt:
 
     async def read(self) -> None:
         """Ask the platform what became of it, and do what that asks for."""
-        try:
-            handle = await self._handle()
-        except SealBroken as error:
-            broken = PlatformError(str(error), kind="RETRY", code=error.code)
-            await self.write(lambda verdict: verdict.failed("state", broken))
+        handle = await self._opened()
+        if handle is None:
             return
         media = await self._media_as_sent()
         reading = await self._ask("state", lambda grant: self._publisher.read(grant, handle, media))
@@ -343,6 +343,7 @@ class _Attempt:
         sending, account_id = self._owner._sending, self._account.id
         task = asyncio.ensure_future(self._publisher.send(grant, handle, media, sent=lambda _: None))
         sending[account_id] = task
+        self._store.feed.publishing.set()  # a pause that came just before is seen now
         try:
             return await task
         except asyncio.CancelledError:
@@ -421,12 +422,17 @@ class _Attempt:
             fps="0",
         )
 
-    async def _handle(self) -> Handle:
-        """Raises SealBroken."""
+    async def _opened(self) -> Handle | None:
+        """The handle; None: it cannot be opened, and that is written down."""
         sealed = await self._store.read(lambda db: db.publications.handle(self._publication.id))
         if sealed is None:
             raise Conflict(f"the publication {self._publication.id} has no handle any more")
-        handle: Handle = msgspec.json.decode(self._owner._vault.open(sealed, place=self._place))
+        try:
+            handle: Handle = msgspec.json.decode(self._owner._vault.open(sealed, place=self._place))
+        except SealBroken as error:
+            broken = PlatformError(str(error), kind="RETRY", code=error.code)
+            await self.write(lambda verdict: verdict.failed("state", broken))
+            return None
         return handle
 
     @property
@@ -539,6 +545,10 @@ class _Attempt:
                 put_off(db, publication, wait, run_at=until, now=now)
                 return True
         return False
+
+
+def _waits_for(publication: Publication, code: str) -> bool:
+    return publication.wait is not None and publication.wait.code == code
 
 
 def _is_paused(db: Tables, account_id: str) -> bool:

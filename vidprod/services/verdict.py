@@ -64,7 +64,7 @@ class Verdict:
         self._db.journal.write(
             self._publication.id,
             step,
-            "lost" if isinstance(error, Unanswered) else "failed",
+            "lost" if error.kind == "RECONCILE" else "failed",
             data={"kind": error.kind, "code": error.code, "status": error.http_status},
             now=self._now,
         )
@@ -119,8 +119,8 @@ class Verdict:
             case "processing" | "ready" if self._publication.state == "uploading":
                 learnt = {} if reading.remote_id is None else {"remote_id": reading.remote_id}
                 self._to_processing({**handle, **learnt})
-            case "gone" if self._publication.state != "unknown":
-                self._unknown(reading.said or "the platform does not know it", code=reading.code)
+            case "gone":
+                self._gone(reading)
             case _:
                 self._look_again(reading)
         return False
@@ -193,7 +193,7 @@ class Verdict:
                 self._reject("publish", PlatformError(before.message, kind="POLICY", code=before.code))
         elif looks < 2:  # the call may still be under way there
             self._look_again(reading)
-        elif self._db.journal.count(self._publication.id, "publish", "asked") > patience.BLIND_PUBLISHES:
+        elif self._db.journal.count(self._publication.id, "publish", "lost") > patience.BLIND_PUBLISHES:
             self._reject(
                 "publish",
                 PlatformError(
@@ -205,6 +205,16 @@ class Verdict:
         else:
             self._to_processing(handle)
         return False
+
+    def _gone(self, reading: Reading) -> None:
+        """The platform does not know the handle: what nobody asked to be public is not; else that is no proof."""
+        final: Step = "publish" if self._terms.publishes else "send"
+        if not self._db.journal.count_of_handle(self._publication.id, final):
+            self._anew("state", _error(reading, "NEWHANDLE"))
+        elif self._publication.state == "unknown":
+            self._look_again(reading)
+        else:
+            self._unknown(reading.said or "the platform does not know it", code=reading.code)
 
     def _wants_bytes(self, reading: Reading, handle: Handle) -> None:
         publication, now = self._publication, self._now
@@ -219,13 +229,15 @@ class Verdict:
             why = f"{reading.stored:,} of {publication.size:,} bytes are there, and it takes no more"
             self._anew("send", PlatformError(why, kind="NEWHANDLE", code="stalled"))
             return
-        self._db.publications.resume(
+        resumed = self._db.publications.resume(
             publication,
             sealed_handle=self._terms.seal({**handle, "stored": reading.stored}),
             run_at=now,
             deadline_at=deadline,
             failures=failures,
         )
+        if publication.state != "uploading":
+            self._tell("uploading", resumed)
 
     def _look_again(self, reading: Reading) -> None:
         """Nothing is decided."""
@@ -251,8 +263,11 @@ class Verdict:
         elif self._is_past_deadline():
             self._unknown(f"it cannot be asked what became of it: {error}", error=self._told("state", error))
         else:
-            later = self._now + int((error.retry_after_s or 0) * 1000)
-            self._db.publications.wait(publication, publication.wait, run_at=max(self._next_poll(), later))
+            run_at = max(self._next_poll(), self._now + int((error.retry_after_s or 0) * 1000))
+            wait = publication.wait
+            if wait is None and publication.state == "uploading":
+                wait = Wait(code="retry", message=_words(error), until=run_at)
+            self._db.publications.wait(publication, wait, run_at=run_at)
 
     def _look_later(self, said: str | None, *, privacy: str | None = None, retry_after_s: float | None = None) -> None:
         publication = self._publication
@@ -347,7 +362,8 @@ class Verdict:
             )
             journal.write(publication.id, "state", "new handle", data={"code": error.code}, now=now)
             wait = Wait(code="retry", message=_words(error), until=now + pause)
-            self._db.publications.anew(publication, wait, run_at=now + pause, error=self._told(step, error))
+            again = self._db.publications.anew(publication, wait, run_at=now + pause, error=self._told(step, error))
+            self._tell("waiting", again, code="retry", message=wait.message)
 
     def _quota(self, step: Step, error: PlatformError) -> None:
         publication = self._publication

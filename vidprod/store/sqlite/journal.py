@@ -65,6 +65,13 @@ class Journal(Table):
         )
         return [_entry(row) for row in rows]
 
+    def last(self, publication_id: str) -> Entry | None:
+        """What was written last."""
+        row = self._one(
+            "select * from journal where publication_id = :id order by number desc limit 1", id=publication_id
+        )
+        return None if row is None else _entry(row)
+
     def count(self, publication_id: str, step: Step, what: str) -> int:
         """How often it came to that since somebody last planned the publication anew."""
         return int(
@@ -78,6 +85,21 @@ class Journal(Table):
                 id=publication_id,
                 step=step,
                 what=what,
+            )
+        )
+
+    def count_of_handle(self, publication_id: str, step: Step) -> int:
+        """How often `step` was asked for with the handle that the publication has now."""
+        return int(
+            self._value(
+                """
+                select count(*) from journal
+                where publication_id = :id and step = :step and what = 'asked'
+                    and number > coalesce(
+                        (select max(number) from journal where publication_id = :id and step = 'begin'), 0)
+                """,
+                id=publication_id,
+                step=step,
             )
         )
 
