@@ -7,7 +7,7 @@ import pytest
 from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, Stage
 from vidprod.domain.account import Platform
 from vidprod.domain.publication import Publication, Wait
-from vidprod.errors import PlatformError
+from vidprod.errors import Conflict, PlatformError
 
 PLATFORMS: list[Platform] = ["youtube", "tiktok", "instagram"]
 SOON = START + 2000
@@ -328,6 +328,18 @@ async def test_a_begin_at_tiktok_without_an_answer_is_not_asked_again_while_its_
         assert (live.state, live.attempt) == ("published", 2)
 
 
+async def test_a_begin_without_an_answer_is_not_begun_anew_by_looking_again(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "tiktok")
+        stage.far.order("begin", "lost")
+        await stage.settle(until=START + MINUTE_MS)
+        unknown = await stage.get(publication)
+        with pytest.raises(Conflict, match="nothing was sent"):
+            await stage.store.write(lambda db: db.publications.check(unknown, now=stage.clock.now()))
+        await stage.settle(until=START + 10 * MINUTE_MS)
+        assert (await stage.get(publication)).state == "unknown"
+
+
 async def test_a_begin_at_tiktok_without_an_answer_can_be_retried_by_a_person_at_once(tmp_path: Path) -> None:
     async with Stage(tmp_path).open() as stage:
         publication = await one(stage, "tiktok")
@@ -362,7 +374,50 @@ async def test_what_is_never_made_public_is_asked_for_three_times(tmp_path: Path
         assert "says that it is not" in rejected.said
 
 
+async def test_refusals_to_make_it_public_are_not_counted_as_answers_that_were_lost(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        full = [error("QUOTA", "9/2207042", until=START + hours * HOUR_MS) for hours in (1, 2)]
+        stage.far.order("publish", *full, error("RETRY", "9007/2207027"), "reset")
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, stage.far.calls["instagram.publish"]) == ("published", 5)
+
+
 # what a reading says
+
+
+@EVERYWHERE
+async def test_a_handle_that_is_gone_before_anything_could_come_of_it_is_replaced(
+    tmp_path: Path, platform: Platform
+) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, platform)
+        stage.far.order("read", *["reset"] * 2)
+        await stage.settle(until=SOON)
+        for held in stage.far.held.values():
+            held.is_forgotten = True
+        await stage.settle(until=START + HOUR_MS)
+        found = await stage.get(publication)
+        if platform == "instagram":  # nobody asked it to be public
+            assert (found.state, found.attempt, found.errors[-1].code) == ("published", 2, "2207008")
+        else:  # the last byte was sent
+            assert (found.state, found.attempt) == ("unknown", 1)
+
+
+async def test_a_handle_that_is_gone_after_it_was_asked_to_be_public_is_unknown(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        stage.far.order("publish", "lost")
+
+        def forget() -> None:
+            for held in stage.far.held.values():
+                held.is_forgotten = held.live_at is not None
+
+        stage.far.changed = forget
+        await stage.settle(until=START + DAY_MS)
+        unknown = await stage.get(publication)
+        assert (unknown.state, unknown.attempt, stage.far.calls["instagram.publish"]) == ("unknown", 1, 1)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -389,6 +444,14 @@ async def test_what_broke_at_the_platform_is_sent_again_with_another_handle(tmp_
         await stage.settle()
         live = await stage.get(publication)
         assert (live.state, live.attempt) == ("published", 2)
+        assert [(event.type.removeprefix("publication."), event.data["state"]) for event in await stage.events()] == [
+            ("uploading", "uploading"),
+            ("processing", "processing"),
+            ("waiting", "scheduled"),
+            ("uploading", "uploading"),
+            ("processing", "processing"),
+            ("published", "published"),
+        ]
 
 
 @EVERYWHERE

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.publishing.far import FakePlatform, Far
-from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, Stage
+from tests.publishing.far import FakePlatform, Far, Right
+from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, FakeKeeper, Stage
 from vidprod.domain.account import Account
 from vidprod.domain.publication import Publication
+from vidprod.errors import PlatformError
 from vidprod.platforms.base import Grant, Handle, Media
 from vidprod.store.sqlite import Tables
 
@@ -95,6 +96,19 @@ async def test_what_is_ready_and_paused_can_be_cancelled(tmp_path: Path) -> None
         await stage.store.write(lambda db: db.accounts.resume(account.id))
         await stage.settle()
         assert (await stage.get(publication)).state == "cancelled"
+        assert not stage.far.posts
+
+
+@pytest.mark.parametrize("kind", ["QUOTA", "RETRY"])
+async def test_what_was_refused_to_be_made_public_can_be_cancelled(tmp_path: Path, kind: str) -> None:
+    async with Stage(tmp_path).open() as stage:
+        (publication,) = await stage.plan(await stage.connect("instagram"))
+        stage.far.order("publish", *[PlatformError("no", kind=kind, code="no", retry_after_s=HOUR_MS / 1000)] * 9)
+        await stage.settle(until=START + HOUR_MS)
+        waiting = await stage.get(publication)
+        assert (waiting.state, code_of(waiting)) == ("processing", kind.lower())
+        await stage.store.write(lambda db: db.publications.cancel(waiting, now=START))
+        await stage.settle()
         assert not stage.far.posts
 
 
@@ -183,6 +197,29 @@ async def test_a_pause_stops_what_is_being_sent_at_once_and_it_goes_on_there_aft
         live = await stage.get(publication)
         assert (live.state, live.attempt) == ("published", 1)
         assert sum(stage.far.posts.values()) == 1
+
+
+async def test_a_pause_between_the_journal_and_the_first_byte_stops_it_too(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        account = await stage.connect()
+        (publication,) = await stage.plan(account)
+        slow = Slow(stage.far)
+        stage.platforms = OnlySlow(slow)
+        give = FakeKeeper.grant
+
+        async def grant(keeper: FakeKeeper, account_id: str) -> Right:
+            right = await give(keeper, account_id)
+            if (await stage.get(publication)).phase == "send":
+                await stage.store.write(lambda db: db.accounts.pause(account.id, now=START))
+                for _ in range(50):  # the publisher sees it, and that nothing is being sent
+                    await asyncio.sleep(0)
+            return right
+
+        stage.make_keeper = lambda: type("Pausing", (FakeKeeper,), {"grant": grant})(stage)  # type: ignore[method-assign]
+        async with asyncio.timeout(10):
+            await stage.settle(until=START + MINUTE_MS)
+        assert slow.stopped == 1
+        assert code_of(await stage.get(publication)) == "paused"
 
 
 async def test_one_account_that_takes_long_holds_up_no_other(tmp_path: Path) -> None:

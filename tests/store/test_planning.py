@@ -291,6 +291,43 @@ async def test_an_approval_is_for_the_file_that_was_seen(plan: Plan) -> None:
     assert (await plan.get(made)).approved_at is None
 
 
+async def test_an_approval_is_for_the_very_file_though_the_words_stay(plan: Plan) -> None:
+    account = await plan.connect(msgspec.structs.replace(SLOTS, approve=True))
+    (made,) = await plan.ready(await plan.upload(account, segments=1))
+    await plan.store.write(lambda db: steering.approve(db, made.id, now=plan.now))
+    again = msgspec.structs.replace(a_rendition(), sha256="ef" * 32)
+    await plan.store.write(lambda db: planning.follow(db, db.segments.get(made.segment_id), again, now=plan.now))
+    found = await plan.get(made)
+    assert (found.approved_at, found.post) == (None, made.post)
+
+
+async def test_what_the_platform_would_refuse_stays_said_whatever_else_is_changed(plan: Plan) -> None:
+    account = await plan.connect(msgspec.structs.replace(SLOTS, approve=True), platform="instagram")
+    wording = Wording(hashtags=list("abcdef"))
+    (made,) = await plan.ready(await plan.upload(account, segments=1, wording=wording))
+    turned = msgspec.structs.replace(a_rendition(), synthetic=True, synthetic_reason="eyes were turned")
+    for change in (
+        lambda db: steering.approve(db, made.id, now=plan.now),
+        lambda db: steering.change(db, made.id, when="2026-11-24T09:00:00+01:00", now=plan.now),
+        lambda db: planning.follow(db, db.segments.get(made.segment_id), turned, now=plan.now),
+    ):
+        await plan.store.write(change)
+        assert (await plan.get(made)).wait == made.wait
+
+
+async def test_what_was_missed_stays_so_when_it_is_approved_or_edited(plan: Plan) -> None:
+    account = await plan.connect(msgspec.structs.replace(SLOTS, approve=True))
+    (made,) = await plan.ready(await plan.upload(account, segments=1))
+    plan.now = made.due_at + 2 * HOUR_MS
+    assert await plan.miss() == [made.id]
+    missed = await plan.get(made)
+    await plan.store.write(lambda db: steering.approve(db, made.id, now=plan.now))
+    await plan.store.write(lambda db: steering.change(db, made.id, wording=Wording(title="Other"), now=plan.now))
+    found = await plan.get(made)
+    assert (found.wait, found.missed_at) == (missed.wait, missed.missed_at)
+    assert found.post.title == "Other"
+
+
 async def test_settings_that_cannot_be_read_do_not_fail_a_segment(plan: Plan) -> None:
     account = await plan.connect(AccountSettings(zone="Europe/Atlantis", slots=["daily 9:00"]))
     (made,) = await plan.ready(await plan.upload(account, segments=1))

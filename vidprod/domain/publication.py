@@ -28,6 +28,9 @@ OVER: frozenset[str] = frozenset({"published", "rejected", "cancelled"})
 ACTIVE: frozenset[str] = frozenset({"uploading", "processing", "unknown"})  # something of it is at the platform
 
 
+_BEFORE_PUBLIC = frozenset({"paused", "quota", "retry"})  # what processing waits for so is to be made public yet
+
+
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """Why a publication does not move: a code for programs, a sentence, and until when.
 
@@ -91,11 +94,20 @@ def why_not_cancel(publication: Publication) -> str | None:
         return None
     if publication.state == "uploading":
         return None if publication.phase is None else "its bytes are on their way: pause the account first"
-    if publication.state == "processing" and publication.wait is not None and publication.wait.code == "paused":
-        return None  # it was sent, and the call that would have made it public was not made
+    if publication.state == "processing" and publication.wait is not None and publication.wait.code in _BEFORE_PUBLIC:
+        return None  # it was sent, and the call that would have made it public was not made, or was refused
     if publication.state == "unknown":
         return "it may be public: have it looked at again, or look yourself"
     return "the platform has all of it: take it down there"
+
+
+def why_not_check(publication: Publication) -> str | None:
+    """Why the platform cannot be asked what became of it, in words; None: it can."""
+    if publication.state not in ("processing", "unknown"):
+        return f"it is {publication.state}"
+    if publication.phase == "begin":
+        return "what the platform calls it was lost, and nothing was sent: retry it, or wait until it is begun anew"
+    return None
 
 
 def why_not_retry(publication: Publication) -> str | None:

@@ -158,6 +158,17 @@ def refuse_faults(post: Post, segment: Segment, account: Account) -> None:
         raise BadWording("; ".join(found), code="bad_post")
 
 
+def keep_faults(db: Tables, publication: Publication) -> Publication:
+    """What its platform would refuse stays said with it, whatever else was changed."""
+    if publication.wait is not None or publication.state != "scheduled":
+        return publication
+    segment, account = db.segments.get(publication.segment_id), db.accounts.get(publication.account_id)
+    if not (found := faults_of(publication.post, segment, account)):
+        return publication
+    wait = Wait(code="hold", message="; ".join(found))
+    return db.publications.wait(publication, wait, run_at=publication.run_at)
+
+
 def faults_of(post: Post, segment: Segment, account: Account) -> list[str]:
     """What of the post the account's platform would refuse, in words."""
     duration_us = None if segment.rendition is None else segment.rendition.duration_us
@@ -357,11 +368,12 @@ def crowded(db: Tables, publication: Publication, *, now: int) -> Wait | None:
 
 
 def follow(db: Tables, segment: Segment, rendition: Rendition, *, now: int) -> None:
-    """The segment was made again: what is planned of it says what its new file is."""
+    """The segment was made again: what is planned of it says what its new file is, and is to be approved anew."""
     for publication in db.publications.of_segment(segment.id):
         post = disclose(publication.post, synthetic=rendition.synthetic, reason=rendition.synthetic_reason)
-        if publication.state == "scheduled" and publication.attempt == 0 and post != publication.post:
-            announce(db, "changed", db.publications.edit(publication, post), now=now)
+        is_other = post != publication.post or publication.approved_at is not None
+        if publication.state == "scheduled" and is_other:
+            announce(db, "changed", keep_faults(db, db.publications.edit(publication, post)), now=now)
 
 
 def is_off(db: Tables, account_id: str, *, now: int) -> bool:

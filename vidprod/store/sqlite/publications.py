@@ -18,6 +18,7 @@ from vidprod.domain.publication import (
     Wait,
     When,
     why_not_cancel,
+    why_not_check,
     why_not_retry,
 )
 from vidprod.errors import Conflict, NotFound
@@ -515,7 +516,7 @@ class Publications(Table):
         return self._moved(
             """
             update publication
-            set post = :post, approved_at = null, wait = null
+            set post = :post, approved_at = null, wait = iif(missed_at is null, null, wait)
             where id = :id and state = 'scheduled' and attempt = :attempt
             returning *
             """,
@@ -529,7 +530,7 @@ class Publications(Table):
         return self._moved(
             """
             update publication
-            set approved_at = coalesce(approved_at, :now), wait = null
+            set approved_at = coalesce(approved_at, :now), wait = iif(missed_at is null, null, wait)
             where id = :id and state = 'scheduled' and attempt = :attempt
             returning *
             """,
@@ -588,13 +589,14 @@ class Publications(Table):
         )
 
     def check(self, publication: Publication, *, now: int) -> Publication:
-        """The platform is read at once."""
+        """The platform is read at once. Raises Conflict where there is nothing to ask it about."""
+        if why := why_not_check(publication):
+            raise Conflict(f"the publication {publication.id} cannot be looked at again: {why}")
         return self._moved(
             """
             update publication
             set run_at = :now
-            where id = :id and state = :state and state in ('processing', 'unknown') and attempt = :attempt
-                and phase is :phase
+            where id = :id and state = :state and attempt = :attempt and phase is :phase
             returning *
             """,
             publication,

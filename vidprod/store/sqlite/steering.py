@@ -6,14 +6,14 @@ from vidprod.domain.publication import OVER, Publication, why_not_cancel
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadSlot, Conflict
 from vidprod.store.sqlite.announce import announce
-from vidprod.store.sqlite.planning import next_free_slot, refuse_faults, refuse_past, runs_at
+from vidprod.store.sqlite.planning import keep_faults, next_free_slot, refuse_faults, refuse_past, runs_at
 from vidprod.store.sqlite.tables import Tables
 
 
 def approve(db: Tables, publication_id: str, *, now: int) -> Publication:
     """It may go out when it is due."""
     before = db.publications.get(publication_id)
-    approved = db.publications.approve(before, now=now)
+    approved = keep_faults(db, db.publications.approve(before, now=now))
     if before.approved_at is None:
         announce(db, "approved", approved, now=now)
     return approved
@@ -89,7 +89,7 @@ def _moved(db: Tables, publication: Publication, when: str, *, now: int) -> Publ
     if due_at is None:
         raise BadSlot("the account has no slots", hint='Name a time, or "now".')
     run_at = runs_at(db.accounts.get(publication.account_id), due_at, now=now)
-    return db.publications.reschedule(publication, due_at=due_at, when=asked.when, run_at=run_at)
+    return keep_faults(db, db.publications.reschedule(publication, due_at=due_at, when=asked.when, run_at=run_at))
 
 
 def _reworded(db: Tables, publication: Publication, wording: Wording | None, post: Post | None) -> Publication:
