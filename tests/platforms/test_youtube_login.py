@@ -1,16 +1,27 @@
 """Connecting a YouTube channel at the simulated Google."""
 
+import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from tests.platforms.tube import ANN, APP, BEN, DAY_MS, HOME, NOBODY, Tube
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import Login
 from vidprod.platforms.simulators.oauth import challenge_of
-from vidprod.platforms.wire import Wire
-from vidprod.platforms.youtube_login import READ, UNAUDITED, UPLOAD, YouTubeLogin
+from vidprod.platforms.wire import Answer, Wire
+from vidprod.platforms.youtube_login import (
+    MANAGE,
+    READ,
+    SCOPES,
+    UNAUDITED,
+    UNMOVED,
+    UPLOAD,
+    YouTubeLogin,
+    login_error_of,
+)
 
 
 @pytest.fixture
@@ -32,7 +43,7 @@ def test_a_person_is_sent_to_google_for_offline_access_with_consent_and_pkce() -
         "client_id": "client-1",
         "redirect_uri": HOME,
         "response_type": "code",
-        "scope": f"{UPLOAD} {READ}",
+        "scope": " ".join(SCOPES),
         "access_type": "offline",
         "prompt": "consent",
         "state": "st",
@@ -46,7 +57,7 @@ async def test_what_was_allowed_becomes_tokens_and_a_channel(tube: Tube) -> None
     tokens = await tube.granted(account=BEN)
     assert tokens.refresh_token
     assert tokens.expires_in_s == 3599
-    assert tokens.scopes == (UPLOAD, READ)
+    assert tokens.scopes == SCOPES
     (identity,) = await tube.login.identify(APP, tokens)
     assert (identity.external_id, identity.name, identity.username) == (BEN, "Ben Example", "benexample")
 
@@ -63,6 +74,25 @@ async def test_a_permission_that_was_unticked_is_named(tube: Tube, left: str, wo
     with pytest.raises(PlatformError, match=words) as raised:
         await tube.granted(scopes=[left])
     assert (raised.value.kind, raised.value.code) == ("REAUTH", "missing_scope")
+
+
+async def test_the_permission_that_holds_the_others_is_enough(tube: Tube) -> None:
+    assert (await tube.granted(scopes=[MANAGE])).scopes == (MANAGE,)
+
+
+async def test_videos_are_published_also_where_they_may_not_be_managed_and_it_is_said(tube: Tube) -> None:
+    tokens = await tube.granted(scopes=[UPLOAD, READ])
+    (identity,) = await tube.login.identify(APP, tokens)
+    assert UNMOVED in identity.notices
+    (identity,) = await tube.login.identify(APP, await tube.granted())
+    assert UNMOVED not in identity.notices
+
+
+@pytest.mark.parametrize("code", ["invalid_grant", "invalid_rapt", "rapt_required"])
+def test_a_refresh_token_that_died_is_asked_for_again_whatever_killed_it(code: str) -> None:
+    error = login_error_of(Answer(status=400, headers=httpx.Headers(), body=json.dumps({"error": code}).encode()))
+    assert (error.kind, error.code) == ("REAUTH", code)
+    assert error.hint
 
 
 async def test_failure_12_a_grant_without_a_refresh_token_is_not_kept(tube: Tube) -> None:

@@ -13,7 +13,7 @@ from tests.platforms.tube import ANN, API, APP, BEN, DAY_MS, HOUR_MS, META, NOBO
 from vidprod.platforms.simulators.world import Fault
 from vidprod.platforms.simulators.youtube_faults import FAULTS
 from vidprod.platforms.simulators.youtube_session import GRAIN
-from vidprod.platforms.youtube_login import READ, UPLOAD
+from vidprod.platforms.youtube_login import READ, SCOPES, UPLOAD
 
 
 @pytest.fixture
@@ -423,6 +423,39 @@ async def test_an_unverified_project_publishes_nothing(tmp_path: Path, status: d
     assert (told["privacyStatus"], "publishAt" in told) == ("private", False)
 
 
+async def change(tube: Tube, video: str, status: dict[str, Any], **more: Any) -> httpx.Response:
+    body = {"id": video, "status": status}
+    return await tube.ask("PUT", f"{API}/videos", params={"part": "status"}, json=body, **more)
+
+
+async def test_a_status_is_replaced_and_not_merged(tube: Tube) -> None:
+    video = await uploaded(tube, meta=scheduled("2026-11-18T12:06:40Z"))
+    told = (await change(tube, video, {"privacyStatus": "private", "publishAt": "2026-11-18T13:06:40Z"})).json()
+    assert told["status"]["publishAt"] == "2026-11-18T13:06:40Z"
+    told = (await change(tube, video, {"privacyStatus": "private"})).json()
+    assert (told["status"]["privacyStatus"], "publishAt" in told["status"]) == ("private", False)
+    told = (await change(tube, video, {"selfDeclaredMadeForKids": True})).json()
+    assert (told["status"]["privacyStatus"], told["status"]["madeForKids"]) == ("public", True)
+
+
+async def test_what_was_public_once_is_given_no_time(tube: Tube) -> None:
+    video = await uploaded(tube, meta=scheduled("2026-11-18T11:06:40Z"))
+    later = {"privacyStatus": "private", "publishAt": "2026-11-18T13:06:40Z"}
+    assert reason(await change(tube, video, later)) == (400, "invalidPublishAt")
+    assert (await change(tube, video, {"privacyStatus": "private"})).status_code == 200
+    assert reason(await change(tube, video, later)) == (400, "invalidPublishAt")
+
+
+async def test_a_status_is_changed_by_its_owner_who_may_for_fifty_units(tmp_path: Path) -> None:
+    tube = Tube(tmp_path, units_per_day=101)
+    video, status = await uploaded(tube), {"privacyStatus": "private"}
+    sends = Right(tube.sim.auth, scopes=(UPLOAD, READ)).issued.access_token
+    assert reason(await change(tube, video, status, token=sends)) == (403, "insufficientPermissions")
+    assert reason(await change(tube, "nothing", status)) == (404, "videoNotFound")
+    assert (await change(tube, video, status)).status_code == 200
+    assert reason(await change(tube, video, status)) == (403, "quotaExceeded")
+
+
 async def test_a_private_video_is_only_its_owners_and_so_is_its_file(tube: Tube) -> None:
     private, public = await uploaded(tube), await uploaded(tube, meta={**META, "status": {"privacyStatus": "public"}})
     tube.grant = Right(tube.sim.auth, external_id=BEN)
@@ -457,7 +490,7 @@ async def test_what_got_there_is_told_with_hash_and_account(tube: Tube) -> None:
 async def test_a_token_tells_what_was_granted(tube: Tube) -> None:
     url = "http://simulators/oauth2.googleapis.com/tokeninfo"
     answer = await tube.ask("GET", url, params={"access_token": tube.grant.issued.access_token}, token="")
-    assert answer.json() == {"aud": APP.client_id, "scope": f"{UPLOAD} {READ}", "expires_in": "3600"}
+    assert answer.json() == {"aud": APP.client_id, "scope": " ".join(SCOPES), "expires_in": "3600"}
     assert (await tube.ask("GET", url, params={"access_token": "x"}, token="")).status_code == 400
 
 
@@ -474,6 +507,7 @@ async def test_every_fault_that_can_be_ordered_happens(tube: Tube, point: str) -
         "youtube.probe": lambda address: put(tube, address, b"", "bytes */*"),
         "youtube.list": lambda _: tube.ask("GET", f"{API}/videos", params={"part": "id", "id": "x"}),
         "youtube.playlist": lambda _: tube.ask("GET", f"{API}/playlistItems", params=playlist),
+        "youtube.update": lambda _: change(tube, "x", {}),
         "youtube.processing": lambda address: put(tube, address, data),
     }
     for name in FAULTS[point]:

@@ -17,7 +17,7 @@ from vidprod.platforms.simulators.world import World
 from vidprod.platforms.simulators.youtube import YouTubeSim
 from vidprod.platforms.wire import Wire
 from vidprod.platforms.youtube import YouTube
-from vidprod.platforms.youtube_login import READ, UPLOAD, YouTubeLogin
+from vidprod.platforms.youtube_login import SCOPES, YouTubeLogin
 
 START = 1_795_000_000_000  # 18 November 2026, 11:06:40 UTC, 03:06:40 at Google
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -49,7 +49,7 @@ class Right:
 
     auth: AuthServer
     external_id: str = ANN
-    scopes: tuple[str, ...] = (UPLOAD, READ)
+    scopes: tuple[str, ...] = SCOPES
     account_id: str = "acc_1"
     username: str = "annexample"
     flavour: Flavour = ""

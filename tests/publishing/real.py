@@ -16,6 +16,7 @@ from tests.publishing.stage import START, Stage
 from vidprod.domain.account import Account, AccountSettings, Platform
 from vidprod.domain.ids import new_id
 from vidprod.domain.publication import Publication
+from vidprod.platforms import youtube_login
 from vidprod.platforms.base import Tokens
 from vidprod.platforms.registry import Platforms
 from vidprod.platforms.simulators.app import far_end, simulators
@@ -26,7 +27,6 @@ from vidprod.platforms.simulators.transport import SimTransport
 from vidprod.platforms.simulators.world import World
 from vidprod.platforms.simulators.youtube_video import Channel
 from vidprod.platforms.wire import Wire
-from vidprod.platforms.youtube_login import READ, UPLOAD
 from vidprod.services.keeper import Keeper, seal
 
 _CLIENT = "vidprod-simulated"
@@ -156,7 +156,7 @@ class RealStage(Stage):
             return external_id, tokens, self.world.now() + _LONG_S * 1000
         issued: Issued
         if platform == "youtube":
-            issued = self.sims.youtube.auth.issue(external_id, client_id=_CLIENT, scopes=(UPLOAD, READ))
+            issued = self.sims.youtube.auth.issue(external_id, client_id=_CLIENT, scopes=youtube_login.SCOPES)
         else:
             issued = self.sims.tiktok.grant(external_id, client_key=_CLIENT)
         tokens = Tokens(

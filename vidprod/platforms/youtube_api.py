@@ -82,6 +82,8 @@ HINTS: Mapping[str, str] = {
     "accessNotConfigured": "Enable the YouTube Data API v3 for this project in the Google Cloud console.",
     "insufficientPermissions": "Connect the account again, and leave every permission ticked.",
     "invalid_grant": "It was revoked, unused for six months, or made 7 days ago for a project in testing.",
+    "invalid_rapt": "The organisation of this Google account wants a new sign-in now and then.",
+    "rapt_required": "The organisation of this Google account wants a new sign-in now and then.",
     "invalid_client": "Check youtube_client_id and youtube_client_secret.",
     "redirect_uri_mismatch": "Enter the redirect address at the OAuth client in the Google Cloud console.",
 }

@@ -17,7 +17,13 @@ from vidprod.platforms.youtube_api import API, DAY_S, HINTS, error_of, items_of,
 
 UPLOAD = "https://www.googleapis.com/auth/youtube.upload"
 READ = "https://www.googleapis.com/auth/youtube.readonly"
+MANAGE = "https://www.googleapis.com/auth/youtube"  # also moves what was handed over with its time; can be unticked
+SCOPES = (UPLOAD, READ, MANAGE)
 UNAUDITED = "Until Google has audited this Google project, YouTube keeps its uploads private."
+UNMOVED = (
+    "The permission to manage videos was not granted: what YouTube was handed with its time can be neither moved nor "
+    "held from here."
+)
 TESTING = (
     "The consent screen of this Google project is in testing: the connection ends {days} days after it was made. "
     "Put it into production in the Google Cloud console, then connect again."
@@ -27,6 +33,8 @@ _AUTHORISE = "https://accounts.google.com/o/oauth2/v2/auth"
 _TOKEN = "https://oauth2.googleapis.com/token"  # noqa: S105
 _REVOKE = "https://oauth2.googleapis.com/revoke"
 _OAUTH_S = 30.0
+_WIDER = frozenset({MANAGE, f"{MANAGE}.force-ssl", f"{MANAGE}partner"})  # each allows uploads and reading too
+_DEAD = frozenset({"invalid_grant", "invalid_scope", "access_denied", "invalid_rapt", "rapt_required"})
 
 
 class YouTubeLogin:
@@ -46,7 +54,7 @@ class YouTubeLogin:
             "client_id": app.client_id,
             "redirect_uri": redirect_uri,
             "response_type": "code",
-            "scope": f"{UPLOAD} {READ}",
+            "scope": " ".join(SCOPES),
             "access_type": "offline",
             "prompt": "consent",
             "state": state,
@@ -118,6 +126,8 @@ class YouTubeLogin:
                 hint=HINTS["youtubeSignupRequired"],
             )
         notices = [UNAUDITED]
+        if tokens.scopes and _WIDER.isdisjoint(tokens.scopes):
+            notices.append(UNMOVED)
         if tokens.refresh_expires_in_s is not None:
             notices.append(TESTING.format(days=round(tokens.refresh_expires_in_s / DAY_S)))
         return [
@@ -155,7 +165,7 @@ class YouTubeLogin:
 def _check_scopes(scopes: tuple[str, ...]) -> None:
     """Of what a person granted: single permissions can be unticked."""
     missing = {UPLOAD: "to upload videos", READ: "to see the channel and how its videos are doing"}
-    wanted = [words for scope, words in missing.items() if scope not in scopes]
+    wanted = [words for scope, words in missing.items() if scope not in scopes and _WIDER.isdisjoint(scopes)]
     if wanted:
         raise PlatformError(
             f"The permission {' and '.join(wanted)} was not granted.",
@@ -172,7 +182,7 @@ def login_error_of(answer: Answer) -> PlatformError:
     if answer.status >= 500 or answer.status == 429 or not isinstance(code, str):
         kind, code = "RETRY", f"http_{answer.status}"
     else:
-        kind = "REAUTH" if code in ("invalid_grant", "invalid_scope", "access_denied") else "FIX"
+        kind = "REAUTH" if code in _DEAD else "FIX"
     message = str(told.get("error_description") or told.get("error") or f"Google answered {answer.status}.")
     return PlatformError(
         message, kind=kind, code=code, hint=HINTS.get(code, ""), http_status=answer.status, retry_after_s=None

@@ -26,7 +26,7 @@ from vidprod.platforms.simulators.transport import application
 from vidprod.platforms.simulators.world import Fault, Posted, World
 from vidprod.platforms.simulators.youtube import YouTubeSim
 from vidprod.platforms.simulators.youtube_video import Channel
-from vidprod.platforms.youtube_login import READ, UPLOAD
+from vidprod.platforms.youtube_login import SCOPES as YOUTUBE_SCOPES
 
 _CLIENT = "vidprod-simulated"
 _LONG_S = 60 * 86_400
@@ -51,7 +51,7 @@ class Far:
         if account.platform == "youtube":
             channel = Channel(id=account.external_id, title=account.name, handle=account.username)
             self.youtube.channels.setdefault(channel.id, channel)
-            issued = self.youtube.auth.issue(channel.id, client_id=_CLIENT, scopes=(UPLOAD, READ))
+            issued = self.youtube.auth.issue(channel.id, client_id=_CLIENT, scopes=YOUTUBE_SCOPES)
         else:
             if account.external_id not in self.tiktok.creators:
                 creator = Creator(open_id=account.external_id, username=account.username, nickname=account.name)

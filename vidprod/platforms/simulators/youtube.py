@@ -42,6 +42,8 @@ HOSTS = ("www.googleapis.com", "youtube.googleapis.com")
 _SCOPE = "https://www.googleapis.com/auth/"
 _UPLOAD_SCOPES = ("youtube.upload", "youtube", "youtube.force-ssl", "youtubepartner")
 _READ_SCOPES = ("youtube.readonly", "youtube", "youtube.force-ssl", "youtubepartner")
+_MANAGE_SCOPES = ("youtube", "youtube.force-ssl", "youtubepartner")
+_UPDATE_UNITS = 50
 _PACIFIC = ZoneInfo("America/Los_Angeles")
 _DAY_MS = 86_400_000
 _INSERT_PARTS = {"snippet", "status", "paidProductPlacementDetails", "localizations", "recordingDetails"}
@@ -153,6 +155,10 @@ class YouTubeSim:
         async def list_videos(request: Asked) -> Answered:
             return await self._at("youtube.list", request, self._list)
 
+        @put(at("/youtube/v3/videos"), status_code=200)
+        async def update(request: Asked) -> Answered:
+            return await self._at("youtube.update", request, self._update)
+
         @get(at("/youtube/v3/channels"))
         async def list_channels(request: Asked) -> Answered:
             return await self._at("youtube.channels", request, self._list_channels)
@@ -169,6 +175,7 @@ class YouTubeSim:
             insert,
             put_bytes,
             list_videos,
+            update,
             list_channels,
             list_playlist,
         ]
@@ -402,6 +409,22 @@ class YouTubeSim:
             raise Refused("forbidden")
         items = [] if fault.name == "empty" else [self._resource(video, parts) for video in found]
         return self._json(_page("youtube#videoListResponse", items))
+
+    async def _update(self, request: Asked, _: Fault) -> Answered:
+        """Of a video only its status, which is replaced."""
+        holder, channel = self._holder(request, _MANAGE_SCOPES)
+        self._spend(holder, "units", _UPDATE_UNITS, self.units_per_day, "quotaExceeded")
+        parts = _parts(request, {"status"})
+        body = _object(await request.body())
+        if not set(body) <= {"id", "kind", "etag", *parts}:
+            raise Refused("unexpectedPart")
+        video = self.videos.get(str(body.get("id", "")))
+        if video is None or not self._is_seen(video, channel):
+            raise Refused("videoNotFound")
+        if video.channel != channel.id:
+            raise Refused("forbidden")
+        video.change(status_of(body), verified=self.verified, now=self.world.now())
+        return self._json(self._resource(video, parts))
 
     def _is_seen(self, video: Video, channel: Channel) -> bool:
         return not video.deleted and (video.channel == channel.id or video.privacy_at(self.world.now())[0] != "private")

@@ -89,6 +89,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "youtube.probe": (*_COMMON, *REASONS, "gone"),
     "youtube.list": (*_COMMON, *REASONS, "empty"),
     "youtube.playlist": (*_COMMON, *REASONS),
+    "youtube.update": (*_COMMON, *REASONS),
     "youtube.processing": (*FAILURES, *REJECTIONS),  # what comes of a video
 }
 # those that a client which keeps the rules gets over without anybody's help
@@ -100,6 +101,7 @@ CHANCES: dict[str, tuple[str, ...]] = {
     "youtube.probe": ("500", "503", "html", "reset", "lost_answer", "truncated"),
     "youtube.list": ("500", "503", "html", "reset", "truncated", "empty"),
     "youtube.playlist": ("500", "reset"),
+    "youtube.update": ("500", "503", "html", "reset", "lost_answer", "truncated"),
 }
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vidprod.platforms.simulators.inspect import Facts
-from vidprod.platforms.simulators.youtube_faults import FAILURES
+from vidprod.platforms.simulators.youtube_faults import FAILURES, Refused
 
 
 @dataclass(kw_only=True)
@@ -40,6 +40,7 @@ class Video:
     processed_at: int
     outcome: str = ""  # a failure or rejection; none: processed
     deleted: bool = False
+    was_public: bool = False  # before its status was last changed
 
     @property
     def short(self) -> bool:
@@ -54,6 +55,15 @@ class Video:
         if self.publish_at <= now:
             return "public", None
         return "private", self.publish_at
+
+    def change(self, status: Mapping[str, Any], *, verified: bool, now: int) -> None:
+        """Another status, whole: what it does not name is as it is by default. Raises Refused."""
+        self.was_public = self.was_public or self.privacy_at(now)[0] == "public"
+        if "publishAt" in status and self.was_public:
+            raise Refused("invalidPublishAt")
+        self.status = status
+        self.privacy = str(status.get("privacyStatus", "public")) if verified else "private"
+        self.publish_at = moment(status.get("publishAt")) if verified else None
 
     def is_over(self, now: int) -> bool:
         """Whether it was processed, or refused."""
