@@ -33,6 +33,17 @@ async def test_files_have_the_types_browsers_insist_on(live: Live) -> None:
     assert types[".svg"] == "image/svg+xml"
 
 
+async def test_the_page_goes_packed_to_who_can_unpack_it(live: Live) -> None:
+    """A phone's line is slow: a third of the bytes."""
+    plain = await live.client.get("/static/page.js", headers={"Accept-Encoding": "br, gzip;q=0"})
+    packed = await live.client.get("/static/page.js", headers={"Accept-Encoding": "br, gzip"})
+    assert "content-encoding" not in plain.headers
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "Accept-Encoding")
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.headers["etag"] != plain.headers["etag"]  # other bytes
+
+
 @pytest.mark.parametrize("tags", ["{}", "W/{}", '"other", {}', "*"])
 async def test_an_unchanged_page_is_not_sent_again(live: Live, tags: str) -> None:
     first = await live.client.get("/")
