@@ -129,12 +129,20 @@ async def running(
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with await Store.open(root / "vidprod.db", now=now(), reserve_bytes=1 << 20) as store:
         vault = open_vault(root, config.secret_keys)
-        clock = Clock(wall=now)
+        clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now)
         platforms = Platforms(config, now=clock.now, wire=wire)
         keeper = Keeper(store, vault, platforms, clock)
         connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now)
         app = create_app(
-            store, blobs, config, child_check, lambda: warmed.append(now()), now, vault=vault, connects=connects
+            store,
+            blobs,
+            config,
+            child_check,
+            lambda: warmed.append(now()),
+            now,
+            vault=vault,
+            connects=connects,
+            clock=clock.now,
         )
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result, stop, drain_s=drain_s))
         waiting: set[asyncio.Future[Any]] = {serving, port}
@@ -142,7 +150,7 @@ async def running(
         if serving.done():
             serving.result()
         base_url = f"http://127.0.0.1:{port.result()}"
-        async with httpx.AsyncClient(base_url=base_url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=base_url, timeout=20, verify=False) as client:
             yield Live(
                 store=store,
                 blobs=blobs,

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -372,6 +373,15 @@ async def test_an_account_is_paused_and_resumed(browser: Browser) -> None:
     assert (await browser.live.client.post(f"{path}/pause")).json()["paused_at"]
     assert (await browser.live.client.post(f"{path}/resume")).json()["paused_at"] is None
     assert [event["type"] for event in await browser.events()][1:] == ["account.paused", "account.resumed"]
+
+
+async def test_the_clock_of_publishing_is_told_to_who_shows_times(tmp_path: Path) -> None:
+    since = time.time_ns() // 1_000_000 - 60_000
+    async with running(tmp_path, clock_speed=60.0, clock_since=since) as live:
+        clock = (await live.client.get("/v1/accounts")).json()["clock"]
+    ahead_s = datetime.fromisoformat(clock["now"]).timestamp() - since / 1000
+    assert clock["speed"] == 60
+    assert 3600 <= ahead_s < 3600 + 60 * 30  # a minute there was an hour here
 
 
 async def test_all_publishing_is_paused_by_one_switch_that_outlives_the_process(tmp_path: Path) -> None:

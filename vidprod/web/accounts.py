@@ -22,7 +22,7 @@ from vidprod.domain.account import (
 )
 from vidprod.domain.post import check_wording
 from vidprod.domain.schedule import parse_slots, zone_of
-from vidprod.errors import BadRequest, Conflict, VidProdError
+from vidprod.errors import Conflict, VidProdError
 from vidprod.store.sqlite import Tables, planning
 from vidprod.store.sqlite.standing import (
     PAUSED_AT,
@@ -67,12 +67,21 @@ class PublishingView(msgspec.Struct, frozen=True, kw_only=True):
     paused_at: str | None
 
 
+class ClockView(msgspec.Struct, frozen=True, kw_only=True):
+    """By what publishing goes: RFC 3339, and how fast it runs against the wall clock. Only beside simulated platforms
+    that is not 1."""
+
+    now: str
+    speed: float
+
+
 class AccountsView(msgspec.Struct, frozen=True, kw_only=True):
     """Every account, those too that were disconnected, and how more can be connected."""
 
     accounts: list[AccountView]
     logins: list[LoginWay]
     publishing: PublishingView
+    clock: ClockView
 
 
 class ConnectOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +117,7 @@ async def list_accounts(request: HttpRequest, desk: NamedDependency[Desk]) -> Ac
         accounts=[view_account(account) for account in found],
         logins=desk.connects.ways(_origin(request, desk.config)),
         publishing=PublishingView(paused_at=_moment(paused_at)),
+        clock=ClockView(now=moment(desk.clock()), speed=desk.config.clock_speed),
     )
 
 
@@ -237,9 +247,9 @@ def _changed(settings: AccountSettings, asked: dict[str, Any]) -> AccountSetting
     """Raises BadRequest: naming what cannot be taken."""
     now: dict[str, Any] = msgspec.to_builtins(settings)
     wording = asked.get("wording", {})
-    if not isinstance(wording, dict):
-        raise BadRequest("wording must be an object.")
-    changed = converted({**now, **asked, "wording": {**now["wording"], **wording}}, AccountSettings)
+    if isinstance(wording, dict):
+        wording = {**now["wording"], **wording}
+    changed = converted({**now, **asked, "wording": wording}, AccountSettings)
     zone_of(changed.zone)
     parse_slots(changed.slots)
     check_wording(changed.wording)
