@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.publishing.real import RealStage
-from tests.publishing.stage import DAY_MS, HOUR_MS, START
+from tests.publishing.stage import DAY_MS, HOUR_MS, START, Stage
 from vidprod.domain.publication import Publication
 from vidprod.platforms.simulators.world import Fault
 
@@ -39,3 +39,14 @@ async def test_a_draft_goes_out_within_the_hour_after_its_owner_made_room_in_the
         stage.sims.tiktok.finish(drafts[0].publish_id)
         await stage.settle(until=START + 4 * HOUR_MS + HOUR_MS // 10)
         assert (await stage.get(found[5])).state == "published"
+
+
+async def test_bytes_that_do_not_come_are_sent_for_as_long_as_the_address_lives(tmp_path: Path) -> None:
+    """It dies by itself, and only then is it sure that nothing comes of it: until then TikTok's count may lag."""
+    async with Stage(tmp_path).open() as stage:
+        await stage.plan(await stage.connect("tiktok"))
+        stage.far.order("send", *["reset"] * 40)
+        await stage.settle(until=START + DAY_MS)
+        first, second = (int(line.split()[0]) for line in stage.far.log if line.endswith("begin"))
+        assert second - first >= 2 * HOUR_MS  # the far end's address
+        assert list(stage.far.posts.values()) == [1]

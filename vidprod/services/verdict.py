@@ -225,7 +225,8 @@ class Verdict:
             deadline = patience.upload_deadline(publication.size, bytes_per_s=self._terms.bytes_per_s, now=now)
         failures = 0 if progress else publication.failures
         worn_out = publication.platform == "instagram" and failures >= patience.quick_tries("instagram", "send")
-        if now > deadline or worn_out:
+        # where a begin is not repeated, only the end of the address says that nothing comes of it: that is read
+        if (now > deadline and not self._terms.begins_once) or worn_out:
             why = f"{reading.stored:,} of {publication.size:,} bytes are there, and it takes no more"
             self._anew("send", PlatformError(why, kind="NEWHANDLE", code="stalled"))
             return
