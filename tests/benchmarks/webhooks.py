@@ -21,8 +21,9 @@ from pathlib import Path
 import psutil
 
 from tests.webhooks.mixture import HANGS_S, KINDS, Mixture
-from tests.webhooks.post_office import FOR_EVER, PostOffice, post_office
+from tests.webhooks.post_office import FOR_EVER, NOW, PostOffice, post_office
 from tests.webhooks.receiver import receiving
+from vidprod.store.sqlite import Tables
 from vidprod.telemetry import log
 
 GROWTH_MIB = 5.0  # between the first tenth and the last
@@ -103,6 +104,61 @@ async def flat(url: str, *, deliveries: int) -> float:
     return sizes[-1] - sizes[0]
 
 
+async def wide(url: str, *, endpoints: int) -> None:
+    """One event that many want."""
+    with folder() as path:
+        async with post_office(path) as office:
+            for number in range(endpoints):
+                await office.endpoint(f"{url}/well/{number}")
+            begun = time.perf_counter()
+            await office.happens()
+            said_s = time.perf_counter() - begun
+            await office.settled(to=FOR_EVER, timeout_s=600)
+            took_s = time.perf_counter() - begun
+    print(f"\n{endpoints} receivers of one event: written in {1000 * said_s:.0f} ms, with all after {took_s:.2f} s")
+
+
+async def long(url: str, *, deliveries: int, seconds: float) -> None:
+    """What waits for a receiver that was away for two days, and then comes back."""
+    with folder() as path:
+        async with post_office(path) as office:
+            await office.stop()
+            endpoint, _ = await office.endpoint(f"{url}/well/0")
+            await office.store.write(lambda db: db.endpoints.fails(endpoint.id, now=NOW))
+            for _ in range(deliveries // 1000):
+                await office.store.write(wait)
+            before_mib, begun = rss_mib(), time.perf_counter()
+            office.start()
+            await office.settled(to=NOW)
+            looked_s = time.perf_counter() - begun
+            used = await processor(seconds)
+            begun = time.perf_counter()
+            await office.settled(to=NOW + 3_600_000, timeout_s=600)
+            came = await counted(office, "delivered")
+            a_second, grown = came / (time.perf_counter() - begun), rss_mib() - before_mib
+    print(
+        f"{deliveries} wait: first look after {1000 * looked_s:.0f} ms, then {used:.1f} ms of processor time a second; "
+        f"of an hour's {came} go {a_second:.0f} a second, {grown:.1f} MiB more"
+    )
+
+
+def wait(db: Tables) -> None:
+    """A thousand more that failed six times, and will be tried again within 20 hours."""
+    for _ in range(1000):
+        db.events.record("job.completed", data={"filler": "x" * 500}, now=NOW)
+    db.deliveries._run(
+        "update delivery set attempt = 6, run_at = created_at + 1 + abs(random() % 72000000) where attempt = 0"
+    )
+
+
+async def processor(seconds: float) -> float:
+    """Milliseconds of processor time a second, while nothing is due."""
+    process = psutil.Process()
+    before = sum(process.cpu_times()[:2])
+    await asyncio.sleep(seconds)
+    return 1000 * (sum(process.cpu_times()[:2]) - before) / seconds
+
+
 async def at_rest(seconds: float) -> None:
     """What it costs while nothing is due."""
     with folder() as path:
@@ -110,11 +166,8 @@ async def at_rest(seconds: float) -> None:
             for _ in range(20):
                 await office.endpoint("http://127.0.0.1:9/")
             await office.settled()
-            process = psutil.Process()
-            before = sum(process.cpu_times()[:2])
-            await asyncio.sleep(seconds)
-            used = sum(process.cpu_times()[:2]) - before
-    print(f"\nat rest, 20 endpoints: {1000 * used / seconds:.1f} ms of processor time a second")
+            used = await processor(seconds)
+    print(f"\nat rest, 20 endpoints: {used:.1f} ms of processor time a second")
 
 
 @contextmanager
@@ -130,6 +183,8 @@ async def main(options: argparse.Namespace) -> int:
     log.setup("console", "error")
     with receivers() as url:
         await fast(url, deliveries=400 if options.quick else 2000)
+        await wide(url, endpoints=200)
+        await long(url, deliveries=10_000 if options.quick else 50_000, seconds=1 if options.quick else 5)
         grown = await flat(url, deliveries=4000 if options.quick else 12_000)
     await at_rest(1 if options.quick else 5)
     print(f"grown from the first tenth to the last: {grown:.1f} MiB (at most {GROWTH_MIB})")
