@@ -19,7 +19,9 @@ export class Uploads {
     this.onJob = onJob;
     this.section = document.getElementById("uploads");
     this.list = document.getElementById("upload-list");
+    this.after = document.getElementById("takes-title");
     this.keepOpen = document.getElementById("keep-open");
+    this.title = document.getElementById("uploads-title");
     this.choose = document.getElementById("choose");
     addEventListener("online", () => this.#uploads.forEach((upload) => upload.hurry()));
     addEventListener("beforeunload", (event) => {
@@ -45,6 +47,16 @@ export class Uploads {
     }
     this.#next();
     this.#around();
+    this.#bringIntoView();
+  }
+
+  /** Below a long form, or on a phone, one would not see that anything began. */
+  #bringIntoView() {
+    const { top, bottom } = this.section.getBoundingClientRect();
+    const seen = top >= 0 && bottom <= innerHeight;
+    if (!seen && document.activeElement === this.choose) this.title.focus({ preventScroll: true }); // else Tab would lead back
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.section.scrollIntoView({ block: "nearest", behavior: still ? "instant" : "smooth" });
   }
 
   #pending(file, recipe) {
@@ -101,7 +113,7 @@ export class Uploads {
 
   /** Everything around the rows: the section, the advice, the screen's lock, the clock. */
   #around() {
-    setHidden(this.section, this.#uploads.length === 0);
+    setHidden(this.section, this.#uploads.length === 0, this.after);
     setHidden(this.keepOpen, !this.active);
     setText(
       this.keepOpen,
