@@ -6,6 +6,7 @@ import { AccountSettings } from "./account-settings.js";
 import { accounts } from "./accounts.js";
 import { confirm } from "./confirm.js";
 import { h, icon, named, setHidden, setText, whileBusy } from "./dom.js";
+import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { platformName } from "./publication-words.js";
 import { when } from "./words.js";
@@ -91,7 +92,7 @@ export class AccountCard {
 
   #notes({ notices, parked_until: parked, platform }) {
     const shown = [...notices];
-    if (parked && Date.parse(parked) > Date.now()) shown.push(`${platformName(platform)} takes nothing more until ${when(parked)}. It goes on by itself.`);
+    if (parked && Date.parse(parked) > now()) shown.push(`${platformName(platform)} takes nothing more until ${when(parked)}. It goes on by itself.`);
     setHidden(this.notes, shown.length === 0);
     if (this.notes.children.length === shown.length && shown.every((note, n) => this.notes.children[n].textContent === note)) return;
     this.notes.replaceChildren(...shown.map((note) => h("li", {}, note)));

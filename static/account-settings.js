@@ -4,6 +4,7 @@ import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { h, setHidden, setText, whileBusy } from "./dom.js";
+import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { publications } from "./publications.js";
 import { nextSlots, parseSlots, slotLines } from "./slots.js";
@@ -85,7 +86,7 @@ export class AccountSettings {
     this.next.dataset.wrong = String(Boolean(wrong));
     if (wrong) return setText(this.next, wrong);
     if (!lines.length) return setText(this.next, "No slots: a segment goes out at once when it is ready.");
-    const times = nextSlots(week, zone, Date.now(), SHOWN_TIMES).map((at) => momentWords(at, zone));
+    const times = nextSlots(week, zone, now(), SHOWN_TIMES).map((at) => momentWords(at, zone));
     return setText(this.next, `Next: ${times.join(" \u00b7 ")}`);
   }
 

@@ -22,7 +22,6 @@ export class AccountsView {
     this.outcome = document.getElementById("accounts-outcome");
     this.connect = document.getElementById("connect");
     this.logins = document.getElementById("login-list");
-    this.badge = document.getElementById("accounts-badge");
     accounts.onChange(() => this.show());
   }
 
@@ -32,9 +31,13 @@ export class AccountsView {
     if (!accounts.loaded) return;
     this.#showCards();
     this.#showLogins();
-    this.#showBadge();
     this.#showOutcome();
   }
+
+  /** The list of accounts says itself when it has changed. */
+  resync() {}
+
+  event() {}
 
   #showCards() {
     const ids = new Set(accounts.list.map((account) => account.id));
@@ -92,12 +95,6 @@ export class AccountsView {
       this.#problem(problem);
       announce(problem.words);
     }
-  }
-
-  #showBadge() {
-    const dead = accounts.list.filter((account) => account.state === "needs_reauth").length;
-    setHidden(this.badge, dead === 0);
-    this.badge.replaceChildren(String(dead), h("span", { class: "sr-only" }, " to be connected again"));
   }
 
   /** How the way to a platform and back ended. */

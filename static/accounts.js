@@ -3,6 +3,7 @@
 
 import { request } from "./api.js";
 import { announce } from "./announce.js";
+import { setClock } from "./now.js";
 import { platformName } from "./publication-words.js";
 
 const LOOK_AGAIN_MS = 120;
@@ -17,6 +18,10 @@ class Accounts {
   #loading = null;
   #again = false;
   #timer = 0;
+  #nowKnown;
+
+  /** Comes when the first question was answered, or could not be. */
+  known = new Promise((resolve) => (this.#nowKnown = resolve));
 
   onChange(listener) {
     this.#listeners.push(listener);
@@ -73,7 +78,8 @@ class Accounts {
 
   async #load() {
     try {
-      const { accounts, logins, publishing } = await request("GET", "/v1/accounts");
+      const { accounts, logins, publishing, clock } = await request("GET", "/v1/accounts");
+      setClock(clock);
       this.list = accounts;
       this.logins = logins;
       this.pausedAt = publishing.paused_at;
@@ -82,6 +88,7 @@ class Accounts {
     } catch (problem) {
       this.problem = problem;
     }
+    this.#nowKnown();
     this.#tell();
   }
 

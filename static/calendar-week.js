@@ -1,8 +1,8 @@
 // A week as a table of hours. What is planned can be dragged to another cell, or moved with Shift and the arrow keys.
 
-import { h, setAttribute, setText } from "./dom.js";
+import { h, setAttribute, setText, whileBusy } from "./dom.js";
+import { now } from "./now.js";
 import { nameOf } from "./publication-actions.js";
-import { openPublication } from "./publication-sheet.js";
 import { isOpen, platformName, segmentWords, stateWord, tone } from "./publication-words.js";
 import { addDays, dayOf, dayWords, instant, momentWords, timeWords, wall } from "./zones.js";
 
@@ -15,9 +15,10 @@ export class WeekTable {
   #places = new Map(); // publication id → {at, timer} while keys move it
   #shape = "";
 
-  /** `onMove(id, at, {follow})` hears where one was put; `follow`: to where this table does not show it. */
-  constructor({ zone, onMove }) {
-    Object.assign(this, { zone, onMove });
+  /** `onMove(id, at, {follow})` hears where one was put; `follow`: to where this table does not show it.
+   * `onOpen(id)` hears which one is to be seen whole. */
+  constructor({ zone, onMove, onOpen }) {
+    Object.assign(this, { zone, onMove, onOpen });
     this.head = h("tr", {});
     this.rows = h("tbody", {});
     const table = h("table", { class: "hours" }, h("caption", { class: "sr-only" }, "The week, hour by hour"), h("thead", {}, this.head), this.rows);
@@ -56,7 +57,7 @@ export class WeekTable {
   }
 
   #frame(days, wanted) {
-    const today = dayOf(Date.now(), this.zone);
+    const today = dayOf(now(), this.zone);
     const hours = [...wanted].sort((one, other) => one - other);
     const shape = `${days[0]} ${hours} ${today}`;
     if (shape === this.#shape) return;
@@ -89,7 +90,7 @@ export class WeekTable {
           type: "button",
           "data-publication": id,
           "aria-describedby": "calendar-help",
-          onclick: () => openPublication(id),
+          onclick: () => whileBusy(chip, () => this.onOpen(id)),
           onkeydown: (event) => this.#key(event, id),
           ondragstart: (event) => {
             event.dataTransfer.setData("text/plain", id);

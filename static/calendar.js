@@ -4,6 +4,9 @@ import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { WeekTable } from "./calendar-week.js";
 import { h, setHidden, setText, whileBusy } from "./dom.js";
+import { Needs } from "./needs.js";
+import { now } from "./now.js";
+import { part } from "./parts.js";
 import { problemBox } from "./problem.js";
 import { nameOf } from "./publication-actions.js";
 import { PublicationLine } from "./publication-line.js";
@@ -24,12 +27,13 @@ export class Calendar {
 
   constructor() {
     this.zone = here();
-    this.monday = mondayOf(dayOf(Date.now(), this.zone));
+    this.monday = this.#thisWeek();
     this.words = document.getElementById("week-words");
     this.help = document.getElementById("calendar-help");
     this.problem = document.getElementById("calendar-problem");
     this.place = document.getElementById("week");
-    this.table = new WeekTable({ zone: this.zone, onMove: (id, at, how) => this.#move(id, at, how) });
+    this.needs = new Needs();
+    this.table = new WeekTable({ zone: this.zone, onMove: (id, at, how) => this.#move(id, at, how), onOpen: (id) => this.#openSheet(id) });
     this.narrow = matchMedia("(max-width: 899px)");
     this.narrow.addEventListener("change", () => this.#draw());
     publications.onChange((publication) => this.#changed(publication));
@@ -41,15 +45,11 @@ export class Calendar {
     }
   }
 
-  /** What stands above it is known: from here on it stays where it is. */
-  reveal() {
-    for (const part of [this.help, this.place]) setHidden(part, false);
-  }
-
-  /** It comes to be seen. */
-  show() {
+  /** It comes to be seen: the week once it is known what stands above it, so that nothing that is seen moves. */
+  async show() {
     this.#draw();
-    this.#load();
+    await Promise.all([this.#load(), publications.lookForNews()]);
+    for (const shown of [this.help, this.place]) setHidden(shown, false);
   }
 
   /** Something may have changed unheard. */
@@ -57,8 +57,14 @@ export class Calendar {
     if (view() === "calendar") this.#load();
   }
 
+  event() {}
+
+  #thisWeek() {
+    return mondayOf(dayOf(now(), this.zone));
+  }
+
   #go(step) {
-    this.monday = step ? addDays(this.monday, step) : mondayOf(dayOf(Date.now(), this.zone));
+    this.monday = step ? addDays(this.monday, step) : this.#thisWeek();
     this.#ids.clear();
     this.#known = false;
     this.#draw();
@@ -137,7 +143,7 @@ export class Calendar {
   }
 
   #agenda(days, shown) {
-    const today = dayOf(Date.now(), this.zone);
+    const today = dayOf(now(), this.zone);
     const focused = this.place.contains(document.activeElement) ? document.activeElement.closest("[data-publication]")?.dataset.publication : null;
     const sections = days.map((day) => {
       const lines = shown.filter(({ at }) => dayOf(at, this.zone) === day).map(({ publication }) => this.#line(publication));
@@ -167,7 +173,7 @@ export class Calendar {
 
   async #move(id, at, { follow = false } = {}) {
     const publication = publications.get(id);
-    if (at <= Date.now()) {
+    if (at <= now()) {
       announce("That time is over.");
       return;
     }
@@ -191,6 +197,16 @@ export class Calendar {
     }
     if (this.#moved.get(id) === at) this.#moved.delete(id);
     this.#draw();
+  }
+
+  async #openSheet(id) {
+    try {
+      const { openPublication } = await part("publication");
+      openPublication(id);
+    } catch (problem) {
+      this.#refused(problem);
+      announce(problem.words);
+    }
   }
 
   #refused(problem) {

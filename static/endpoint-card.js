@@ -6,6 +6,7 @@ import { confirm } from "./confirm.js";
 import { Deliveries, attemptWords } from "./deliveries.js";
 import { EndpointForm } from "./endpoint-form.js";
 import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
+import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { count, when } from "./words.js";
 
@@ -194,7 +195,7 @@ function storyOf({ state, disabled_reason: reason, failing_since: failing, held_
   const wait = waiting ? `${count(waiting, "event")} to be sent.` : "";
   if (state === "disabled") return [`${reason[0].toUpperCase()}${reason.slice(1)}.`, wait].filter(Boolean).join(" ");
   const old = older && `The secret before signs too, until ${when(older)}.`;
-  const asked = held && Date.parse(held) > Date.now() && `It asked for time: nothing is sent until ${when(held)}.`;
+  const asked = held && Date.parse(held) > now() && `It asked for time: nothing is sent until ${when(held)}.`;
   const silent = failing && `Nothing was delivered since ${when(failing)}. It is tried again by itself.`;
   return [silent, asked, (failing || asked) && wait, old].filter(Boolean).join(" ");
 }

@@ -10,6 +10,7 @@ import { setHidden, whileBusy } from "./dom.js";
 
 const PAGE = 20;
 const MOST = 400; // jobs asked for when the page comes back after a long time
+const TOGETHER_MS = 250;
 const LOOK_AGAIN_MS = 120; // events come in bursts: one look for all of them
 
 export class Jobs {
@@ -33,9 +34,13 @@ export class Jobs {
     this.more.addEventListener("click", () => whileBusy(this.more, () => this.#loadMore()));
   }
 
-  /** Loads what is shown again: at the start, and whenever events may have been missed. */
-  async resync() {
-    this.#resyncing ??= this.#resync().finally(() => (this.#resyncing = null));
+  /**
+   * Loads what is shown again: at the start, and whenever events may have been missed. The first takes are drawn when
+   * `within` comes, which is what stands within them, or without it when that takes longer than one sees: then they move.
+   */
+  async resync({ within }) {
+    const together = Promise.race([within, new Promise((resolve) => setTimeout(resolve, TOGETHER_MS))]);
+    this.#resyncing ??= this.#resync(together).finally(() => (this.#resyncing = null));
     return this.#resyncing;
   }
 
@@ -89,7 +94,7 @@ export class Jobs {
     if (this.#seen.get(id) > asked) this.look(id); // two answers crossed: which of them is newer is not known
   }
 
-  async #resync() {
+  async #resync(together) {
     const oldest = this.list.lastElementChild?.dataset.job ?? "";
     const found = new Set();
     const asked = ++this.#asked;
@@ -98,6 +103,7 @@ export class Jobs {
     try {
       do {
         const page = await this.#page(cursor);
+        if (!this.#loaded) await together;
         for (const job of page.jobs) {
           found.add(job.job_id);
           reached = job.job_id;

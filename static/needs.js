@@ -1,35 +1,19 @@
 // What stands still until somebody decides: missed, unclear, rejected, or waiting for approval.
 
-import { h, setHidden } from "./dom.js";
-import { accounts } from "./accounts.js";
+import { setHidden } from "./dom.js";
 import { PublicationLine } from "./publication-line.js";
 import { isNews } from "./publication-words.js";
 import { publications } from "./publications.js";
 
 export class Needs {
   #lines = new Map(); // publication id → PublicationLine
-  #loading = null;
 
   constructor() {
     this.section = document.getElementById("needs");
     this.heading = document.getElementById("needs-title");
     this.list = document.getElementById("needs-list");
-    this.badge = document.getElementById("calendar-badge");
     publications.onChange((publication) => this.#put(publication));
-  }
-
-  /** Asks which there are; without accounts there are none. */
-  load() {
-    if (accounts.list.length === 0) return this.#loading;
-    this.#loading ??= publications
-      .thatNeedSomebody()
-      .then((found) => {
-        const ids = new Set(found.map((one) => one.id));
-        for (const id of [...this.#lines.keys()]) if (!ids.has(id)) this.#put(publications.get(id));
-        for (const one of found) this.#put(one);
-      })
-      .finally(() => (this.#loading = null));
-    return this.#loading;
+    for (const publication of publications.news) this.#put(publication);
   }
 
   #put(publication) {
@@ -57,9 +41,6 @@ export class Needs {
   }
 
   #around() {
-    const count = this.#lines.size;
-    setHidden(this.section, count === 0);
-    setHidden(this.badge, count === 0);
-    this.badge.replaceChildren(String(count), h("span", { class: "sr-only" }, count === 1 ? " needs you" : " need you"));
+    setHidden(this.section, this.#lines.size === 0);
   }
 }

@@ -1,10 +1,12 @@
 // Where one segment goes: its publications, and a button for one more.
 
 import { accounts } from "./accounts.js";
-import { h, icon, setHidden } from "./dom.js";
+import { announce } from "./announce.js";
+import { h, icon, setHidden, whileBusy } from "./dom.js";
+import { part } from "./parts.js";
+import { problemBox } from "./problem.js";
 import { PublicationLine } from "./publication-line.js";
 import { publications } from "./publications.js";
-import { openPublish } from "./publish-sheet.js";
 
 const shown = new Map(); // segment id → Outlets
 
@@ -20,11 +22,12 @@ export class Outlets {
     this.list = h("ul", { class: "line-list", "aria-label": `Where ${name} goes` });
     this.publish = h(
       "button",
-      { class: "button", type: "button", "aria-label": `Publish ${name}`, onclick: () => openPublish(this.segment, { of, name }) },
+      { class: "button", type: "button", "aria-label": `Publish ${name}`, onclick: () => whileBusy(this.publish, () => this.#publish({ of, name })) },
       icon("send"),
       h("span", {}, "Publish…"),
     );
-    this.element = h("div", { class: "outlets" }, this.list, this.publish);
+    this.trouble = h("div", { class: "trouble" });
+    this.element = h("div", { class: "outlets" }, this.list, this.publish, this.trouble);
     shown.set(segment.segment_id, this);
     this.show();
   }
@@ -40,6 +43,17 @@ export class Outlets {
     });
     setHidden(this.list, found.length === 0);
     setHidden(this.publish, accounts.connected.length === 0);
+  }
+
+  async #publish(names) {
+    this.trouble.replaceChildren();
+    try {
+      const { openPublish } = await part("publish");
+      openPublish(this.segment, names);
+    } catch (problem) {
+      this.trouble.replaceChildren(problemBox(problem));
+      announce(problem.words);
+    }
   }
 
   remove() {

@@ -1,12 +1,8 @@
-// The page: joins the upload queue, the list of jobs, accounts, calendar, webhooks and the live connection.
+// The page: joins the upload queue, the list of jobs, what is known of publishing, the other views and the live connection.
 
-import { AccountsView } from "./accounts-view.js";
-import { Calendar } from "./calendar.js";
 import { Jobs } from "./jobs.js";
 import { Live } from "./live.js";
-import { Needs } from "./needs.js";
 import { Uploads } from "./uploads.js";
-import { WebhooksView } from "./webhooks-view.js";
 import { accounts } from "./accounts.js";
 import { announce } from "./announce.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
@@ -14,18 +10,16 @@ import { chosenTargets, startTargets } from "./targets.js";
 import { publications } from "./publications.js";
 import { setText } from "./dom.js";
 import { showPauseAll, startPauseAll } from "./pause-all.js";
+import { startBadges } from "./badges.js";
 import { startDrop } from "./drop.js";
 import { startRoutes } from "./routes.js";
+import { openView, resyncViews, tellViews } from "./views.js";
 
 const OPEN_WITHIN_MS = 1_500; // then the list is loaded even without the stream
 const AWAY_MS = 5_000; // a page that was hidden longer may have missed something: phones freeze them
 
 const jobs = new Jobs();
 const uploads = new Uploads({ onJob: (job) => jobs.look(job.job_id, { now: true }) });
-const accountsView = new AccountsView();
-const calendar = new Calendar();
-const needs = new Needs();
-const webhooks = new WebhooksView();
 const live = new Live({
   onOpen: opened,
   onLost: lost,
@@ -35,6 +29,7 @@ const live = new Live({
 
 startRecipe();
 startTargets();
+startBadges();
 startPauseAll();
 startRoutes({ onView: show });
 startDrop({ onFiles: send });
@@ -43,9 +38,7 @@ startLink();
 
 function show(name) {
   showPauseAll();
-  if (name === "accounts") accountsView.show();
-  if (name === "calendar") calendar.show();
-  if (name === "webhooks") webhooks.show();
+  if (name !== "takes") openView(name);
 }
 
 /** An event, to who is concerned by it. */
@@ -54,19 +47,21 @@ function hand(event) {
   if (noun === "publication") publications.event(event);
   else if (noun === "account" || noun === "publishing") accounts.event(event);
   else if (noun !== "endpoint") jobs.event(event);
-  webhooks.event(event);
+  tellViews(event);
 }
 
-/** Looks at everything that may have changed unheard: first at what stands above or within the rest. */
-async function resync() {
-  webhooks.resync();
+/** Looks at everything that may have changed unheard. */
+function resync() {
+  jobs.resync({ within: resyncPublishing() });
+}
+
+/** Comes when it is known what stands within takes. */
+async function resyncPublishing() {
   await accounts.load();
   await publications.recent();
-  jobs.resync();
-  calendar.resync();
   publications.resync();
-  await needs.load();
-  calendar.reveal();
+  publications.lookForNews();
+  resyncViews();
 }
 
 function send(files) {

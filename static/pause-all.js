@@ -33,8 +33,8 @@ export function showPauseAll() {
 async function turn() {
   const on = control.getAttribute("aria-checked") !== "true";
   try {
-    await request("POST", `/v1/publishing/${on ? "pause" : "resume"}`);
-    accounts.setPaused(on ? new Date().toISOString() : null);
+    const { paused_at: at } = await request("POST", `/v1/publishing/${on ? "pause" : "resume"}`);
+    accounts.setPaused(at);
     announce(on ? "All publishing is paused." : "Publishing goes on.");
   } catch (problem) {
     setText(words, problem.words);

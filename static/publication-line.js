@@ -1,9 +1,10 @@
 // One publication in a list: when, where, how it is doing, and what it says of itself. A press on it shows all of it.
 
-import { h, icon, setAttribute, setHidden, setText } from "./dom.js";
+import { announce } from "./announce.js";
+import { h, icon, setAttribute, setHidden, setText, whileBusy } from "./dom.js";
+import { part } from "./parts.js";
 import { problemBox } from "./problem.js";
 import { actionButtons, nameOf } from "./publication-actions.js";
-import { openPublication } from "./publication-sheet.js";
 import { isMissed, platformName, segmentWords, stateWord, storyOf, timeOf, tone } from "./publication-words.js";
 import { momentWords, timeWords } from "./zones.js";
 
@@ -21,7 +22,7 @@ export class PublicationLine {
     this.chip = h("span", { class: "chip" });
     this.button = h(
       "button",
-      { class: "line-main", type: "button", onclick: () => openPublication(this.publication.id) },
+      { class: "line-main", type: "button", onclick: () => whileBusy(this.button, () => this.#open()) },
       this.time,
       this.name,
       this.chip,
@@ -54,6 +55,17 @@ export class PublicationLine {
     this.button.focus();
   }
 
+  async #open() {
+    this.#refused(null);
+    try {
+      const { openPublication } = await part("publication");
+      openPublication(this.publication.id);
+    } catch (problem) {
+      this.#refused(problem);
+      announce(problem.words);
+    }
+  }
+
   #link({ url, platform }) {
     const safe = /^https?:\/\//.test(url ?? "");
     setHidden(this.link, !safe, this.button);
@@ -65,7 +77,7 @@ export class PublicationLine {
 
   #act(publication) {
     const buttons = this.acts ? actionButtons(publication, { refused: (problem) => this.#refused(problem) }) : [];
-    if (this.acts && isMissed(publication)) buttons.splice(1, 0, this.#choose(publication));
+    if (this.acts && isMissed(publication)) buttons.splice(1, 0, this.#choose());
     const key = buttons.map((button) => button.dataset.what).join();
     if (key === this.#buttons) return; // the same buttons keep their focus
     this.#buttons = key;
@@ -75,9 +87,10 @@ export class PublicationLine {
     if (hadFocus) this.button.focus();
   }
 
-  #choose({ id }) {
+  #choose() {
     const label = `Choose a time: ${nameOf(this.publication)}`;
-    return h("button", { class: "button", type: "button", "data-what": "choose", "aria-label": label, onclick: () => openPublication(id) }, "Choose a time");
+    const button = h("button", { class: "button", type: "button", "data-what": "choose", "aria-label": label, onclick: () => whileBusy(button, () => this.#open()) }, "Choose a time");
+    return button;
   }
 
   #refused(problem) {

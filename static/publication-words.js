@@ -1,5 +1,6 @@
 // How the page says what becomes of a publication.
 
+import { now } from "./now.js";
 import { momentWords } from "./zones.js";
 import { plainName } from "./words.js";
 
@@ -88,7 +89,7 @@ function needsYou(publication) {
 /** Whether it belongs on a person's list: it stands still, or was rejected lately. */
 export function isNews(publication) {
   const { state, finalized_at: at } = publication;
-  return needsYou(publication) || (state === "rejected" && Date.now() - Date.parse(at) < NEWS_MS);
+  return needsYou(publication) || (state === "rejected" && now() - Date.parse(at) < NEWS_MS);
 }
 
 /** What is going on, in a sentence; "" when its state and time say it all. */

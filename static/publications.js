@@ -3,6 +3,7 @@
 import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
+import { now } from "./now.js";
 import { isMissed, isNews, platformName, segmentWords } from "./publication-words.js";
 
 const LOOK_AGAIN_MS = 120;
@@ -12,13 +13,15 @@ const APPROVE_DAYS = 14; // what is due later is asked about later
 
 class Publications {
   #known = new Map();
+  #news = new Set(); // ids
   #jobs = new Map(); // job id → its loading
   #looks = new Map(); // publication id → timer
   #asked = 0;
   #seen = new Map(); // publication id → the question its newest known answer was to
   #listeners = [];
+  #looking = null;
 
-  /** `listener(publication)` hears of each that changed; of null when many did. */
+  /** `listener(publication)` hears of each that changed. */
   onChange(listener) {
     this.#listeners.push(listener);
   }
@@ -29,8 +32,12 @@ class Publications {
 
   /** Of one segment, the next first. */
   ofSegment(id) {
-    const found = [...this.#known.values()].filter((one) => one.segment_id === id);
-    return found.sort((one, other) => Date.parse(one.due_at) - Date.parse(other.due_at) || (one.id < other.id ? -1 : 1));
+    return [...this.#known.values()].filter((one) => one.segment_id === id).sort(byTime);
+  }
+
+  /** Those that are known to want somebody, the next first. */
+  get news() {
+    return [...this.#news].map((id) => this.#known.get(id)).filter(isNews).sort(byTime);
   }
 
   /** The newest, so that the takes that are drawn first have theirs. */
@@ -74,6 +81,8 @@ class Publications {
     const before = this.#known.get(publication.id);
     this.#seen.set(publication.id, asked);
     this.#known.set(publication.id, publication);
+    if (isNews(publication)) this.#news.add(publication.id);
+    else this.#news.delete(publication.id);
     if (!quiet) this.#say(before, publication);
     for (const listener of this.#listeners) listener(publication);
   }
@@ -110,16 +119,18 @@ class Publications {
     return found.map((one) => one.id);
   }
 
-  /** Those that stand still until somebody decides, and what was rejected lately. */
-  async thatNeedSomebody() {
-    const due = (days) => this.#load({ state: "scheduled", to: new Date(Date.now() + days * DAY_MS).toISOString() }, { once: true });
+  /** Asks which stand still until somebody decides, and what was rejected lately; without accounts there are none. */
+  lookForNews() {
+    if (accounts.list.length === 0) return null;
+    const due = (days) => this.#load({ state: "scheduled", to: new Date(now() + days * DAY_MS).toISOString() }, { once: true });
     const asks = accounts.list.some((account) => account.settings.approve);
-    const lists = await Promise.all([this.#load({ state: "unknown,rejected" }, { once: true }), due(0), asks ? due(APPROVE_DAYS) : []]);
-    return lists.flat().filter(isNews);
+    this.#looking ??= Promise.all([this.#load({ state: "unknown,rejected" }, { once: true }), due(0), asks && due(APPROVE_DAYS)]).finally(
+      () => (this.#looking = null),
+    );
+    return this.#looking;
   }
 
   async #load(wanted, { once = false } = {}) {
-    const found = [];
     let cursor = null;
     try {
       do {
@@ -127,13 +138,11 @@ class Publications {
         const query = new URLSearchParams({ limit: PAGE, ...wanted, ...(cursor ? { cursor } : {}) });
         const page = await request("GET", `/v1/publications?${query}`);
         for (const one of page.publications) this.put(one, { asked, quiet: true });
-        found.push(...page.publications);
         cursor = once ? null : page.next_cursor;
       } while (cursor);
     } catch {
       if (wanted.job) this.#jobs.delete(wanted.job); // asked again when its card is shown again
     }
-    return found;
   }
 
   #say(before, now) {
@@ -144,6 +153,10 @@ class Publications {
     else if (now.state === "unknown") announce(`${where}: it is not known whether it was posted.`);
     else if (isMissed(now)) announce(`${where}: missed its time.`);
   }
+}
+
+function byTime(one, other) {
+  return Date.parse(one.due_at) - Date.parse(other.due_at) || (one.id < other.id ? -1 : 1);
 }
 
 export const publications = new Publications();

@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { h, named, setAttribute, setHidden, setText, whileBusy } from "./dom.js";
 import { MomentField } from "./moment-field.js";
+import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { accountWords } from "./publication-words.js";
 import { publications } from "./publications.js";
@@ -86,7 +87,7 @@ class PublishSheet {
     if (!account) return;
     this.wording = new WordingForm({ id: `${this.id}-post`, platform: account.platform, templates: false, preview: (wording) => this.#preview(wording) });
     this.words.replaceChildren(this.wording.element);
-    this.moment.set(Math.ceil((Date.now() + HOUR_MS / 2) / HOUR_MS) * HOUR_MS, account.settings.zone);
+    this.moment.set(Math.ceil((now() + HOUR_MS / 2) / HOUR_MS) * HOUR_MS, account.settings.zone);
     setAttribute(this.when.options[0], "disabled", account.settings.slots.length === 0 && "");
     if (this.when.value !== "at") this.when.value = account.settings.slots.length ? "slot" : "now";
     this.#chooseWhen();
@@ -95,7 +96,7 @@ class PublishSheet {
 
   #chooseWhen() {
     const { settings } = this.#account;
-    const next = nextSlots(parseSlots(settings.slots).week, settings.zone, Date.now(), 1)[0];
+    const next = nextSlots(parseSlots(settings.slots).week, settings.zone, now(), 1)[0];
     const words = { slot: next ? `The first free one from ${momentWords(next, settings.zone)} on, ${settings.zone}.` : "", now: "As soon as it can be sent.", at: "" };
     setText(this.whenNote, words[this.when.value]);
     setHidden(this.moment.element, this.when.value !== "at");

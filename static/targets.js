@@ -4,6 +4,7 @@
 import { accounts } from "./accounts.js";
 import { h, setHidden, setText } from "./dom.js";
 import { MomentField } from "./moment-field.js";
+import { now } from "./now.js";
 import { accountWords } from "./publication-words.js";
 import { here } from "./zones.js";
 
@@ -83,6 +84,6 @@ function tell() {
   setHidden(list, where.value !== "chosen");
   for (const part of [timeField, said]) setHidden(part, where.value === "none");
   const at = time.value === "at" && where.value !== "none";
-  if (at && Number.isNaN(moment.at)) moment.set(Math.ceil(Date.now() / HOUR_MS) * HOUR_MS);
+  if (at && Number.isNaN(moment.at)) moment.set(Math.ceil(now() / HOUR_MS) * HOUR_MS);
   setHidden(moment.element, !at);
 }

@@ -2,9 +2,10 @@
 
 import { request } from "./api.js";
 import { announce } from "./announce.js";
+import { showBadge } from "./badges.js";
 import { EndpointCard } from "./endpoint-card.js";
 import { EndpointForm } from "./endpoint-form.js";
-import { h, icon, setHidden } from "./dom.js";
+import { icon, setHidden } from "./dom.js";
 import { problemBox } from "./problem.js";
 import { view } from "./routes.js";
 
@@ -19,7 +20,6 @@ export class WebhooksView {
     this.list = document.getElementById("endpoint-list");
     this.loading = document.getElementById("webhooks-loading");
     this.problem = document.getElementById("webhooks-problem");
-    this.badge = document.getElementById("webhooks-badge");
     this.form = new EndpointForm({ id: "endpoint", of: "A new endpoint", go: "Add", drawing: icon("plus"), send: (wanted) => this.#add(wanted) });
     document.getElementById("add-endpoint").append(this.form.element);
   }
@@ -62,8 +62,7 @@ export class WebhooksView {
     });
     setHidden(this.list, endpoints.length === 0);
     const off = endpoints.filter((endpoint) => endpoint.state === "disabled" || endpoint.failing_since).length;
-    setHidden(this.badge, off === 0);
-    this.badge.replaceChildren(String(off), h("span", { class: "sr-only" }, " with trouble"));
+    showBadge("webhooks", off, " with trouble");
   }
 
   #card(endpoint) {

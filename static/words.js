@@ -1,5 +1,7 @@
 // How the page says figures, times and states. Times of day are in the viewer's own locale and zone.
 
+import { now } from "./now.js";
+
 const one = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 
@@ -79,8 +81,9 @@ export function rate(fraction) {
 /** "10:32" today, "20 Nov, 10:32" before. */
 export function when(iso) {
   const time = new Date(iso);
-  const today = time.toDateString() === new Date().toDateString();
-  const year = time.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  const present = new Date(now());
+  const today = time.toDateString() === present.toDateString();
+  const year = time.getFullYear() === present.getFullYear() ? undefined : "numeric";
   const day = today ? {} : { day: "numeric", month: "short", year };
   return new Intl.DateTimeFormat(undefined, { ...day, hour: "2-digit", minute: "2-digit" }).format(time);
 }

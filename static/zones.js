@@ -1,5 +1,7 @@
 // Times in time zones. An instant is unix milliseconds; a wall time is {year, month, day, hour, minute} in a zone.
 
+import { now } from "./now.js";
+
 const HERE = new Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 const DAY_MS = 86_400_000;
 const clocks = new Map();
@@ -133,7 +135,7 @@ export function dayWords(key, { long = false } = {}) {
 
 /** "Tue 1 Dec, 18:00"; the year is said when it is another one. */
 export function momentWords(ms, zone = HERE) {
-  const year = wall(ms, zone).year === wall(Date.now(), zone).year ? undefined : "numeric";
+  const year = wall(ms, zone).year === wall(now(), zone).year ? undefined : "numeric";
   return format({ timeZone: zone, weekday: "short", day: "numeric", month: "short", year, hour: "2-digit", minute: "2-digit" }).format(ms);
 }
 

@@ -72,6 +72,7 @@ class Publishing:
         self.attempts: dict[str, list[Json]] = {}
         self.logins = LOGINS
         self.paused_at: str | None = None
+        self.stands_at: datetime | None = None  # its clock stands still; None: it goes as ours
         self.refusals: dict[str, Refused] = {}  # by the end of a path: the next change asked of it is refused so
         self.sent: list[tuple[str, str, Any]] = []  # method, path and body of what changed something
         self.test_status = 204
@@ -202,7 +203,9 @@ class Publishing:
     def _accounts(self, method: str, rest: list[str], query: dict[str, str], given: Any) -> Answer:
         if not rest:
             listed = list(self.accounts.values())
-            return 200, {"accounts": listed, "logins": self.logins, "publishing": {"paused_at": self.paused_at}}
+            publishing = {"paused_at": self.paused_at}
+            clock = {"now": rfc(self.stands_at or datetime.now(UTC)), "speed": 0 if self.stands_at else 1}
+            return 200, {"accounts": listed, "logins": self.logins, "publishing": publishing, "clock": clock}
         if rest == ["connect"]:
             return 200, {"url": self.away}
         account = self._found(self.accounts, rest[0])

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
-from tests.page.fake_daemon import FakeDaemon, Fault
+from tests.page.fake_daemon import STATIC, FakeDaemon, Fault
 from tests.page.test_jobs import card, finished, working
 from tests.page.test_uploading import NOT_A_VIDEO, Take, pick
 
@@ -246,28 +246,54 @@ def test_the_guard_notices_an_inline_style_an_outside_request_and_an_error(far: 
     page.close()
 
 
-def test_the_page_asks_for_all_its_modules_at_once() -> None:
-    """Else a phone waits for each import in turn; a file that is no longer there would be an error in the console."""
-    static = Path(__file__).parents[2] / "static"
-    page = (static / "index.html").read_text()
-    preloaded = re.findall(r'rel="modulepreload" href="/static/([a-z-]+\.js)"', page)
-    assert preloaded == sorted(path.name for path in static.glob("*.js") if path.name != "page.js")
+def test_the_page_asks_for_all_that_is_seen_at_first_at_once() -> None:
+    """Else a phone waits for each import in turn."""
+    page = (STATIC / "index.html").read_text()
+    preloaded = re.findall(r'rel="modulepreload" href="/static/([a-z-]+)\.js"', page)
+    assert preloaded == sorted(imported_by("page") - {"page"})
+
+
+def test_each_part_asks_for_all_it_needs_at_once_and_for_nothing_else() -> None:
+    known = imported_by("page")
+    parts = re.findall(r"\w+: \{ scripts: \[(.*?)\], styles: \[(.*?)\] \}", (STATIC / "parts.js").read_text())
+    for scripts, _ in parts:
+        first, *others = words('"(.*?)"', scripts)
+        assert {first, *others} == imported_by(re.findall(r'"(.*?)"', scripts)[0]) - known
+    for kind, linked in (
+        ("js", known),
+        ("css", set(re.findall(r"/static/([a-z]+)\.css", (STATIC / "index.html").read_text()))),
+    ):
+        late = {name for part in parts for name in words('"(.*?)"', part[kind == "css"])}
+        assert late | linked == {path.stem for path in STATIC.glob(f"*.{kind}")}
+        assert late & linked == set()
+
+
+def imported_by(name: str) -> set[str]:
+    """This module and all that it waits for."""
+    found: set[str] = set()
+    ahead = {name}
+    while ahead:
+        one = ahead.pop()
+        found.add(one)
+        ahead |= words(r'from "\./([a-z-]+)\.js"', (STATIC / f"{one}.js").read_text()) - found
+    return found
 
 
 def test_the_page_carries_nothing_that_nobody_uses() -> None:
     """An export without an import, and a class that neither a rule nor a test looks for."""
-    static = Path(__file__).parents[2] / "static"
-    scripts = {path.name: path.read_text() for path in static.glob("*.js")}
-    imported = {name for text in scripts.values() for name in words(r"^import \{(.*?)\}", text)}
+    scripts = {path.name: path.read_text() for path in STATIC.glob("*.js")}
+    imports = r"^import \{(.*?)\}|const \{(.*?)\} = await part|\(\{ ([A-Z]\w+) \}\) =>"
+    imported = {name for text in scripts.values() for name in words(imports, text)}
     exported = {name for text in scripts.values() for name in words(r"^export (?:async )?(?:\w+) (\w+)", text)}
     assert exported == imported
-    markup = "\n".join([*scripts.values(), (static / "index.html").read_text()])
+    markup = "\n".join([*scripts.values(), (STATIC / "index.html").read_text()])
     given = words(r"class(?:: |=)[\"`](.*?)[\"`]", markup) - {"${look}"}
-    styles = "\n".join(path.read_text() for path in static.glob("*.css"))
+    styles = "\n".join(path.read_text() for path in STATIC.glob("*.css"))
     looked_for = styles + "\n".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
     assert {name for name in given if not re.search(rf"\.{name}\b", looked_for)} == set()
     assert {name for name in words(r"\.([a-z][a-z-]*)", styles) if not re.search(rf"\b{name}\b", markup)} == set()
 
 
 def words(pattern: str, text: str) -> set[str]:
-    return {word for found in re.findall(pattern, text, re.MULTILINE) for word in re.split(r"[\s,]+", found) if word}
+    found = (match.group(match.lastindex or 0) for match in re.finditer(pattern, text, re.MULTILINE))
+    return {word for one in found for word in re.split(r"[\s,]+", one) if word}
