@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.page import footage
-from tests.page.fake_daemon import FakeDaemon
+from tests.page.fake_daemon import FakeDaemon, Server
 
 PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
@@ -98,16 +98,21 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return {"clip": path.read_bytes(), **pictures}
 
 
+@pytest.fixture(scope="package")
+def server() -> Iterator[Server]:
+    with Server.running() as server:
+        yield server
+
+
 @pytest.fixture
-def far(media: dict[str, bytes]) -> Iterator[FakeDaemon]:
-    daemon = FakeDaemon(**media, sprite_facts=SPRITE)
-    with daemon.serve():
-        yield daemon
+def far(server: Server, media: dict[str, bytes]) -> Iterator[FakeDaemon]:
+    with server.plays(FakeDaemon(**media, sprite_facts=SPRITE)) as far:
+        yield far
 
 
 @pytest.fixture(scope="package")
 def shared(chromium: Browser) -> Iterator[Contexts]:
-    """Contexts by their options. A far end has a port of its own, so pages in one context share no storage."""
+    """Contexts by their options: what the page is made of comes from their caches from the second test on."""
     contexts: dict[str, BrowserContext] = {}
 
     def context(**options: Any) -> BrowserContext:
@@ -126,6 +131,7 @@ def shared(chromium: Browser) -> Iterator[Contexts]:
 def open_at(shared: Contexts) -> Iterator[OpenPage]:
     """Opens an address and waits until the page is live; guarded to the end."""
     opened: list[tuple[Page, Guard]] = []
+    entered: list[BrowserContext] = []
 
     def open_page(
         url: str,
@@ -136,6 +142,9 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
         **options: Any,
     ) -> Page:
         page = (context or shared(viewport=size, **options)).new_page()
+        if page.context not in entered:
+            entered.append(page.context)
+            forget(page, url)
         guard = Guard(url)
         guard.watch(page)
         opened.append((page, guard))
@@ -150,6 +159,13 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
     for page, guard in opened:
         guard.check(page)
         page.close()
+
+
+def forget(page: Page, url: str) -> None:
+    """What the page of an earlier test kept in the browser."""
+    session = page.context.new_cdp_session(page)
+    session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "local_storage"})
+    session.detach()
 
 
 @pytest.fixture
@@ -168,21 +184,14 @@ def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Pag
 
 
 @pytest.fixture
-def on_wednesday(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[OpenPage]:
-    """Opens the page in Paris on Wednesday, 18 November 2026, 11:00; the date stands still, timers run."""
-    contexts: list[BrowserContext] = []
+def on_wednesday(far: FakeDaemon, open_at: OpenPage) -> OpenPage:
+    """Opens the page in Paris; by the clock of its daemon it is Wednesday, 18 November 2026, 11:00."""
+    far.publishing.stands_at = datetime(2026, 11, 18, 10, tzinfo=UTC)
 
     def open_page(view: str = "calendar", *, size: dict[str, int] = DESK, **options: Any) -> Page:
-        window: Any = {"viewport": size, "timezone_id": "Europe/Paris", "locale": "en-GB", **options}
-        context = chromium.new_context(**window)
-        contexts.append(context)
-        context.set_default_timeout(8_000)
-        context.clock.set_fixed_time(datetime(2026, 11, 18, 10, tzinfo=UTC))
-        return open_at(far.url, view=view, context=context)
+        return open_at(far.url, view=view, size=size, timezone_id="Europe/Paris", locale="en-GB", **options)
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 @pytest.fixture

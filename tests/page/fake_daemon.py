@@ -56,7 +56,7 @@ class Seen:
 
 
 class FakeDaemon:
-    """`with FakeDaemon(media).serve() as daemon: page.goto(daemon.url)`."""
+    """What one test's far end knows and does; `Server` gives it a port."""
 
     def __init__(self, *, clip: bytes, poster: bytes, sprite: bytes, compare: bytes, sprite_facts: Json) -> None:
         self.clip, self.poster, self.sprite, self.sprite_facts = clip, poster, sprite, sprite_facts
@@ -72,6 +72,8 @@ class FakeDaemon:
         self.mute = False  # no event reaches the page
         self.status_goes = threading.Event()  # clear: the next status is looked up now and answered when it is set
         self.status_goes.set()
+        self.accounts_go = threading.Event()  # clear: what is asked of accounts is answered when it is set
+        self.accounts_go.set()
         self.stopping = threading.Event()
         self.url = ""
         self.publishing = Publishing(lambda event, data: self.emit(event, None, data), lambda: self.jobs)
@@ -79,22 +81,6 @@ class FakeDaemon:
         self._numbers = count(1)
         self._events = count(1)
         self._lock = threading.Lock()
-
-    @contextmanager
-    def serve(self) -> Iterator["FakeDaemon"]:
-        server = _Server(("127.0.0.1", 0), _handler(self))
-        server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.stopping.set()
-            self.drop_streams()
-            server.shutdown()
-            server.server_close()
-            thread.join()
 
     # What the test does to the jobs.
 
@@ -317,22 +303,9 @@ def _step(name: str) -> Json:
     }
 
 
-class _Server(ThreadingHTTPServer):
-    request_queue_size = 64  # a browser opens six at once; a full queue would cost it a second
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no error here."""
-
-
-def _handler(daemon: FakeDaemon) -> type[BaseHTTPRequestHandler]:
-    class Bound(_Handler):
-        far = daemon
-
-    return Bound
-
-
 class _Handler(BaseHTTPRequestHandler):
-    far: FakeDaemon
+    server: "Server"
+    far: FakeDaemon  # of the test that the request came in
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # an answer is two writes: the second would wait for the first to be acknowledged
 
@@ -391,6 +364,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _publish(self, parts: Any) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if parts.path == "/v1/accounts":
+            self.far.accounts_go.wait(10)
         try:
             with self.far._lock:
                 status, answer = self.far.publishing.answer(
@@ -457,6 +432,7 @@ class _Handler(BaseHTTPRequestHandler):
         """The tests look at `seen`."""
 
     def _remember(self) -> Any:
+        self.far = self.server.far
         parts = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(parse_qsl(parts.query))
@@ -564,7 +540,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._problem(404, "Not found", "", "")
             return
         kind = TYPES.get(path.suffix, "application/manifest+json")
-        self._answer(200, path.read_bytes(), f"{kind}; charset=utf-8", {"Content-Security-Policy": POLICY})
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "Cache-Control": "max-age=3600",
+        }  # nothing changes while tests run
+        self._answer(200, path.read_bytes(), f"{kind}; charset=utf-8", headers)
 
     def _problem(self, status: int, title: str, detail: str, hint: str) -> None:
         body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "hint": hint}
@@ -580,9 +560,8 @@ class _Handler(BaseHTTPRequestHandler):
         if kind:
             self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
-        for name, value in headers.items():
+        for name, value in {"Cache-Control": "no-store", **headers}.items():
             self.send_header(name, value)
         # One request a connection: on a used one the browser itself repeats a request whose line was cut.
         self.send_header("Connection", "close")
@@ -593,3 +572,38 @@ class _Handler(BaseHTTPRequestHandler):
         """Ends the line without a word, at once: what is unread makes it a reset."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+class Server(ThreadingHTTPServer):
+    """One port for the far ends of many tests: what the page is made of stays in the browser's cache."""
+
+    request_queue_size = 64  # a browser opens six at once; a full queue would cost it a second
+    daemon_threads = True
+    far: FakeDaemon
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["Server"]:
+        server = cls(("127.0.0.1", 0), _Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+    @contextmanager
+    def plays(self, far: FakeDaemon) -> Iterator[FakeDaemon]:
+        """Requests go to this far end now."""
+        self.far = far
+        far.url = f"http://127.0.0.1:{self.server_address[1]}"
+        try:
+            yield far
+        finally:
+            far.stopping.set()
+            far.drop_streams()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away is no error here."""

@@ -90,7 +90,7 @@ def test_what_the_server_refuses_goes_back_to_where_it_was(
     page = on_wednesday()
     far.publishing.refusals[f"/{one}"] = Refused(409, "It is on its way already")
     plan(page, one).drag_to(cell(page, 20, 18))
-    expect(page.get_by_text("It is on its way already")).to_be_visible()
+    expect(page.get_by_text("It is on its way already", exact=True)).to_be_visible()
     expect(cell(page, 19, 12).locator(".plan")).to_be_visible()
 
 
@@ -231,6 +231,7 @@ def test_the_calendar_is_for_everyone(
     controls = [one for one in spoken(page) if one[0] in {"button", "link"}]
     assert [name for _, name in controls if not name] == []
     page.locator("#week [data-publication]").last.click()
+    expect(sheet(page)).to_be_visible()
     page.keyboard.press("Escape")
     page.locator("#needs .line-main").first.click()
     expect(sheet(page).locator(".count").first).not_to_be_empty()
