@@ -338,7 +338,16 @@ async def test_failure_7_a_container_that_failed_says_why(stage: Callable[..., S
     on.world.order("instagram.processing", number)
     reading = await on.read(await on.ready())
     assert (reading.state, reading.kind, reading.code) == ("rejected", kind, number)
-    assert reading.said == f"Error: Media upload has failed with error code {number}"
+    assert reading.said.startswith(f"Error: Media upload has failed with error code {number}")
+
+
+async def test_failure_8_a_fetch_that_failed_later_is_said_with_what_to_look_at(stage: Callable[..., Stage]) -> None:
+    on = stage("instagram_login")
+    on.world.order("instagram.processing", "2207052")
+    reading = await on.read(await on.ready())
+    assert (reading.state, reading.kind, reading.code) == ("rejected", "NEWHANDLE", "2207052")
+    for word in ("error code 2207052", "public_url", "redirect", "login page", "robots.txt"):
+        assert word in reading.said
 
 
 async def test_a_container_may_be_unknown_at_first_and_is_gone_only_later(stage: Callable[..., Stage]) -> None:

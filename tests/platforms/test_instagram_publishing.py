@@ -51,7 +51,9 @@ async def test_a_post_that_was_blocked_and_went_live_all_the_same_is_seen(stage:
     on = stage()
     handle = await on.ready()
     on.world.order("instagram.publish", "blocked_but_live")
-    handle = await on.publish(handle)
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == ("RECONCILE", "4/2207051")  # live or not, the account is to rest
     reading = await on.read(handle)
     assert (reading.state, reading.remote_id) == ("live", on.sim.posts()[0].remote_id)
 
@@ -78,6 +80,37 @@ async def test_a_publish_that_broke_on_their_side_is_ambiguous(stage: Callable[.
     with pytest.raises(PlatformError) as caught:
         await on.publish(handle)
     assert caught.value.kind == "RECONCILE"
+
+
+@pytest.mark.parametrize("fault", ["368", "25/2207050", "506", "24/2207008"])
+async def test_a_refusal_of_what_is_live_already_is_none(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    handle = await on.ready()
+    await on.publish(handle)
+    on.world.order("instagram.publish", fault)
+    again = await on.publish(handle)  # as after a crash before the first answer was stored
+    assert (await on.read(again)).state == "live"
+    assert len(on.sim.posts()) == 1
+
+
+async def test_a_container_that_expired_before_it_was_published_is_replaced(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.wall.pass_s(DAY_S)
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.code) == ("NEWHANDLE", "24/2207008")
+
+
+async def test_a_container_that_is_not_known_yet_is_tried_again(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    handle = await on.ready()
+    on.world.order("instagram.publish", "24/2207008")
+    on.world.order("instagram.status", "24/2207008")
+    with pytest.raises(PlatformError) as caught:
+        await on.publish(handle)
+    assert (caught.value.kind, caught.value.retry_after_s) == ("RETRY", 60)
+    assert (await on.publish(handle))["media_id"]
 
 
 async def test_a_container_is_not_published_twice(stage: Callable[..., Stage]) -> None:
@@ -176,6 +209,13 @@ async def test_where_the_quota_cannot_be_read_nothing_is_published(stage: Callab
     assert caught.value.kind == "RETRY"
     assert not isinstance(caught.value, Unanswered)
     assert not [path for path in on.gate.paths() if path.endswith("media_publish")]
+
+
+async def test_an_application_that_is_not_shown_the_quota_publishes_all_the_same(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    on.grant.page_token = ""
+    on.world.order("instagram.limit", "100/33")
+    assert (await on.walk())["media_id"]
 
 
 async def test_too_many_containers_park_as_well(stage: Callable[..., Stage]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.publishing.real import RealStage
-from tests.publishing.stage import HOUR_MS, START
+from tests.publishing.stage import DAY_MS, HOUR_MS, START
 from tests.publishing.storm import faults, storm, told
 from vidprod.domain.account import Platform
 from vidprod.domain.publication import Publication
@@ -73,6 +73,8 @@ async def test_instagram_says_blocked_and_it_is_live_all_the_same(tmp_path: Path
         await stage.settle()
         live = await stage.get(publication)
         assert (live.state, stage.posted(live)) == ("published", 1)
+        account = await stage.store.read(lambda db: db.accounts.get(live.account_id))
+        assert (account.parked_until or 0) - START >= DAY_MS  # to be left alone, says Meta
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "reset", "500", "503", "html"])

@@ -147,16 +147,16 @@ def error_of(answer: Answer) -> PlatformError:
     )
 
 
-def of_container(words: str) -> tuple[ErrorKind, str]:
-    """Class and code of a container that failed, by the number in what it says.
+def of_container(words: str) -> tuple[ErrorKind, str, str]:
+    """Class and code of a container that failed, by the number in what it says, and what a person can do about it.
 
     Nothing comes of such a container any more: what would be tried again is tried with a new one.
     """
     found = _CODE_IN_WORDS.search(words)
     if found is None:
-        return "NEWHANDLE", "container_error"
-    kind, _ = _BY_SUBCODE.get(int(found[1]), ("NEWHANDLE", ""))
-    return ("NEWHANDLE" if kind in ("RETRY", "RECONCILE") else kind), found[1]
+        return "NEWHANDLE", "container_error", ""
+    kind, hint = _BY_SUBCODE.get(int(found[1]), ("NEWHANDLE", ""))
+    return ("NEWHANDLE" if kind in ("RETRY", "RECONCILE") else kind), found[1], hint
 
 
 def plain(words: str) -> str:

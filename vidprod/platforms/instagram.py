@@ -148,6 +148,10 @@ class Instagram:
             return {**handle, "media_id": str(media_id)}
         return await self._refused(grant, handle, answer)
 
+    async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
+        """Nothing: Instagram is handed no time."""
+        return handle
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         self._check(grant)
         if handle.get("media_id"):
@@ -166,8 +170,8 @@ class Instagram:
             case "PUBLISHED":
                 return await self._found(grant, handle, said)
             case "ERROR":
-                kind, code = graph.of_container(str(told.get("status") or ""))
-                return Reading(state="rejected", kind=kind, code=code, said=said)
+                kind, code, hint = graph.of_container(str(told.get("status") or ""))
+                return Reading(state="rejected", kind=kind, code=code, said=f"{said}. {hint}" if hint else said)
             case "EXPIRED":
                 return Reading(state="absent", kind="NEWHANDLE", code="EXPIRED", said=said)
             case other:
@@ -212,11 +216,12 @@ class Instagram:
         """Raises PlatformError: QUOTA; RETRY where it cannot be known now, as nothing was published yet."""
         try:
             answer = await self._get(grant, f"{grant.external_id}/content_publishing_limit", _LIMIT)
-            told = graph.taken(answer)
         except Unanswered as error:
             raise PlatformError(str(error), kind="RETRY", code="not_asked") from None
+        try:
+            told = graph.taken(answer)
         except PlatformError as error:
-            if error.kind in ("REAUTH", "RETRY", "POLICY"):
+            if error.kind in ("REAUTH", "RETRY", "POLICY") and graph.numbers(answer) != graph.NOT_TO_BE_SEEN:
                 raise
             return  # not every application is told: media_publish itself says it as well
         limit = next(iter(_list(told.get("data"))), {})
@@ -268,15 +273,19 @@ class Instagram:
         code, subcode = graph.numbers(answer)
         if error.kind == "QUOTA":
             raise await self._parked(grant, error, answer)
-        if subcode == graph.ACTION_BLOCKED or error.kind in ("FIX", "NEWHANDLE", "RECONCILE"):
-            # blocked, and live all the same; published before; not known: the container tells
+        if subcode == graph.ACTION_BLOCKED:
+            error.kind = "RECONCILE"  # it may be live all the same; whether or not, the account is to rest
+        elif error.kind in ("FIX", "POLICY", "NEWHANDLE", "RECONCILE") or subcode == graph.NO_SUCH_CONTAINER:
+            # published before, or not at all: after these nobody would look again, so the container is asked now
             try:
                 seen = await self._status_code(grant, handle)
             except PlatformError:
                 seen = ""
             if seen == "PUBLISHED":
                 return handle
-            if subcode == graph.ACTION_BLOCKED or seen not in ("FINISHED", "ERROR", "EXPIRED"):
+            if seen == "EXPIRED":
+                error.kind = "NEWHANDLE"
+            elif seen not in ("FINISHED", "ERROR") and subcode != graph.NO_SUCH_CONTAINER:
                 error.kind = "RECONCILE"
         elif answer.status >= 500 or code in (0, 1, 2, -1, -2):
             error.kind = "RECONCILE"  # it broke on their side: before or after, nobody says
