@@ -210,6 +210,15 @@ async def test_an_endpoint_takes_its_deliveries_and_their_log_along(store: Store
         await store.write(lambda db: db.endpoints.delete(endpoint.id))
 
 
+async def test_deliveries_of_an_endpoint_are_forgotten_some_at_a_time(store: Store) -> None:
+    endpoint, other = await add(store), await add(store)
+    for _ in range(3):
+        await happens(store)
+    taken = [await store.write(lambda db: db.deliveries.forget(endpoint.id, limit=2)) for _ in range(3)]
+    assert taken == [2, 1, 0]
+    assert len(await store.read(lambda db: db.deliveries.list(other.id, limit=10))) == 3
+
+
 NONSENSE = [
     ("endpoint", "state = 'paused'"),
     ("endpoint", "state = 'disabled'"),  # without a reason
@@ -247,6 +256,7 @@ HOT: dict[str, Callable[[Tables], object]] = {
     "over_between": lambda db: db.deliveries.over_between(END, since=0, until=NOW, states=["failed"]),
     "prune": lambda db: db.deliveries.prune(before_ms=NOW, limit=100),
     "prune_unheard": lambda db: db.deliveries.prune_unheard(before_ms=NOW, limit=100),
+    "forget": lambda db: db.deliveries.forget(END, limit=100),
     "endpoints prune": lambda db: db.endpoints.prune(limit=100),
     "endpoint delete": lambda db: db.endpoints.delete(END),
 }

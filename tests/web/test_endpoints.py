@@ -18,7 +18,9 @@ from tests.webhooks.receiver import Receiver, Request, answer, receiving, well
 from vidprod.domain.ids import new_id
 from vidprod.services.clock import Clock
 from vidprod.services.deliverer import Deliverer
+from vidprod.store.sqlite.deliveries import Deliveries
 from vidprod.vault import open_vault
+from vidprod.web import endpoints
 from vidprod.webhooks.signing import new_secret
 
 STRANGER = new_id("end", now=1)
@@ -226,6 +228,27 @@ async def test_deleted_it_is_gone_with_what_waited(hooked: Hooked) -> None:
     assert (await hooked.ask("GET", "/v1/endpoints"))["endpoints"] == []
     for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/rotate"), ("POST", "/enable"), ("GET", "/deliveries")):
         await hooked.ask(method, f"/v1/endpoints/{made['id']}{path}", status=404)
+
+
+async def test_one_with_a_long_log_goes_in_parts_that_hold_up_no_other_write(
+    hooked: Hooked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "_AT_ONCE", 2)
+    made = await hooked.add()
+    for _ in range(5):
+        await hooked.happens()
+    await hooked.delivered(made, 5)
+    forgotten: list[int] = []
+    forget = Deliveries.forget
+
+    def counted(deliveries: Deliveries, endpoint_id: str, *, limit: int) -> int:
+        forgotten.append(forget(deliveries, endpoint_id, limit=limit))
+        return forgotten[-1]
+
+    monkeypatch.setattr(Deliveries, "forget", counted)
+    await hooked.ask("DELETE", f"/v1/endpoints/{made['id']}", status=204)
+    assert forgotten == [2, 2, 1]
+    await hooked.ask("GET", f"/v1/endpoints/{made['id']}", status=404)
 
 
 async def test_what_is_not_there_is_not_found(hooked: Hooked) -> None:

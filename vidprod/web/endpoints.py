@@ -35,7 +35,7 @@ from vidprod.web.views import moment
 from vidprod.webhooks.egress import Egress
 from vidprod.webhooks.signing import key_of, new_secret
 
-_REPLAYED_AT_ONCE = 500  # rows of one transaction
+_AT_ONCE = 500  # deliveries in one transaction: others wait for the writer
 _secrets = msgspec.json.Decoder(list[Secret])
 
 _Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
@@ -213,11 +213,16 @@ async def delete_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str
     """Forget an endpoint, what waits for it, and the log of what was delivered to it."""
     checked(endpoint_id, "end")
 
+    def forget_some(db: Tables) -> int:
+        return db.deliveries.forget(db.endpoints.get(endpoint_id).id, limit=_AT_ONCE)
+
     def forget(db: Tables) -> None:
         endpoint = db.endpoints.get(endpoint_id)
         db.endpoints.delete(endpoint_id)
         _tell(db, "endpoint.deleted", endpoint, now=desk.clock())
 
+    while await desk.store.write(forget_some, urgent=True) == _AT_ONCE:
+        pass
     await desk.store.write(forget, urgent=True)
     return Response(None, status_code=204)
 
@@ -348,8 +353,8 @@ async def replay_span(request: HttpRequest, desk: NamedDependency[Desk], endpoin
         lambda db: db.deliveries.over_between(endpoint_id, since=since, until=until, states=states)
     )
     replayed = 0
-    for start in range(0, len(found), _REPLAYED_AT_ONCE):
-        some = found[start : start + _REPLAYED_AT_ONCE]
+    for start in range(0, len(found), _AT_ONCE):
+        some = found[start : start + _AT_ONCE]
         replayed += await desk.store.write(lambda db: db.deliveries.replay_over(some, now=desk.clock()))  # noqa: B023
     return Replayed(replayed=replayed)
 

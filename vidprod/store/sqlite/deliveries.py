@@ -336,6 +336,17 @@ class Deliveries(Table):
                 f"the endpoint {endpoint_id} is disabled: {endpoint.disabled_reason}", hint="Enable it first."
             )
 
+    def forget(self, endpoint_id: str, *, limit: int) -> int:
+        """Whatever there is of an endpoint, with its log. How many."""
+        return self._run(
+            """
+            delete from delivery
+            where id in (select id from delivery where endpoint_id = :endpoint_id limit :limit)
+            """,
+            endpoint_id=endpoint_id,
+            limit=limit,
+        )
+
     def prune(self, *, before_ms: int, limit: int) -> int:
         """Forget what was over before `before_ms`, the oldest first, with its log. How many."""
         return self._run(
