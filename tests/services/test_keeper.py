@@ -16,7 +16,7 @@ import pytest
 from vidprod.domain.account import Account, Flavour, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, PlatformError, Unanswered
-from vidprod.platforms.base import App, Asked, Identity, Tokens
+from vidprod.platforms.base import App, Tokens
 from vidprod.services.clock import Clock
 from vidprod.services.keeper import Keeper, ends, seal
 from vidprod.store.sqlite import Store, Tables
@@ -32,7 +32,6 @@ class Rotating:
     """A platform's token endpoint, and the ways there. Each refresh token is good once."""
 
     platform: Platform = "tiktok"
-    flavour: Flavour = ""
     rotates: bool = True
     good: str = "refresh-0"
     number: int = 0
@@ -74,18 +73,6 @@ class Rotating:
             expires_in_s=7200,
             refresh_expires_in_s=180 * 86400 if self.rotates else None,
         )
-
-    def ask(self, app: App, *, redirect_uri: str, state: str, direct: bool) -> Asked:
-        raise NotImplementedError
-
-    async def exchange(self, app: App, *, code: str, redirect_uri: str, verifier: str) -> Tokens:
-        raise NotImplementedError
-
-    async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
-        raise NotImplementedError
-
-    async def revoke(self, app: App, tokens: Tokens) -> None:
-        raise NotImplementedError
 
 
 @dataclass

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -15,10 +16,10 @@ from vidprod.config import PREFIX, Config
 from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Flavour, LoginWay, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import BadRequest, Conflict, PlatformError, SealBroken
-from vidprod.platforms.base import App, Identity, Tokens
+from vidprod.platforms.base import App, Identity, Login, Tokens
 from vidprod.platforms.registry import WAYS, settings_of
 from vidprod.services.clock import Clock
-from vidprod.services.keeper import NAMES, Keeper, Ways, ends, opened, seal
+from vidprod.services.keeper import NAMES, Keeper, ends, opened, seal
 from vidprod.services.rotation import Rotated, rotate_keys
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
@@ -54,6 +55,14 @@ _WHERE_TO_SET_UP: Mapping[tuple[Platform, Flavour], str] = {
 }
 
 _logger = log.get(__name__)
+
+
+class Ways(Protocol):
+    """How accounts are connected, and as whom: `platforms/registry.py`."""
+
+    def login(self, platform: Platform, flavour: Flavour) -> Login: ...
+
+    def app(self, platform: Platform, flavour: Flavour) -> App | None: ...
 
 
 class NotConnected(BadRequest):

@@ -24,7 +24,7 @@ import msgspec
 
 from vidprod.domain.account import Account, AccountSettings, Flavour, Platform
 from vidprod.errors import Conflict, PlatformError, SealBroken, VidProdError
-from vidprod.platforms.base import App, Grant, Login, Tokens
+from vidprod.platforms.base import App, Grant, Tokens
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import SAME_END_MS
@@ -47,10 +47,17 @@ _CLOSES_WITHIN_S = 1.5  # after the drain, within the 10 s that a stop may take
 _logger = log.get(__name__)
 
 
-class Ways(Protocol):
-    """How accounts are connected, and as whom: `platforms/registry.py`."""
+class Renewer(Protocol):
+    """Of a login what the keeper needs of it."""
 
-    def login(self, platform: Platform, flavour: Flavour) -> Login: ...
+    async def refresh(self, app: App, tokens: Tokens) -> Tokens:
+        """As `platforms.base.Login`. Raises PlatformError (REAUTH, RETRY)."""
+
+
+class Renewers(Protocol):
+    """Who renews tokens, and as whom: `platforms/registry.py`."""
+
+    def login(self, platform: Platform, flavour: Flavour) -> Renewer: ...
 
     def app(self, platform: Platform, flavour: Flavour) -> App | None: ...
 
@@ -122,10 +129,10 @@ class Granted:
 class Keeper:
     """One for the daemon: two would spend each other's refresh tokens."""
 
-    def __init__(self, store: Store, vault: Vault, ways: Ways, clock: Clock) -> None:
+    def __init__(self, store: Store, vault: Vault, renewers: Renewers, clock: Clock) -> None:
         self._store = store
         self._vault = vault
-        self._ways = ways
+        self._renewers = renewers
         self._clock = clock
         self._locks: dict[str, asyncio.Lock] = {}
         self._renewing: set[asyncio.Task[str]] = set()
@@ -225,12 +232,12 @@ class Keeper:
             return await self._ask(account, tokens)
 
     async def _ask(self, account: Account, tokens: Tokens) -> str:
-        app = self._ways.app(account.platform, account.flavour)
+        app = self._renewers.app(account.platform, account.flavour)
         if app is None:
             raise PlatformError(f"the settings name no app for {account.platform}", kind="RETRY", code="no_app")
         earlier, mark = await self._store.write(lambda db: _begin(db, account.id, now=self._clock.now()))
         try:
-            answer = await self._ways.login(account.platform, account.flavour).refresh(app, tokens)
+            answer = await self._renewers.login(account.platform, account.flavour).refresh(app, tokens)
         except PlatformError as error:
             raise await self._not_renewed(account, error, earlier=earlier, mark=mark) from None
         if not answer.access_token:
