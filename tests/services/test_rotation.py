@@ -4,10 +4,12 @@ import asyncio
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from tests.services.test_keeper import NOW, Rotating, connected
 from vidprod.config import Config
 from vidprod.platforms.base import Tokens
+from vidprod.services import rotation
 from vidprod.services.clock import Clock
 from vidprod.services.keeper import Keeper
 from vidprod.services.rotation import rotate_keys
@@ -67,6 +69,35 @@ async def test_what_cannot_be_opened_stays_and_is_named(tmp_path: Path) -> None:
         rotated = await rotate_keys(store, vault, config)
         assert (rotated.resealed, rotated.unused, rotated.broken) == (1, [], [f"account|{account_id}|tokens"])
         assert await store.read(lambda db: db.accounts.tokens(account_id)) == before
+
+
+async def test_a_rotation_that_ends_half_way_loses_nothing_and_is_finished_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "BATCH", 2)
+    config = Config(data_dir=str(tmp_path))
+    async with await Store.open(tmp_path / "vidprod.db", now=NOW, reserve_bytes=1 << 16) as store:
+        vault = open_vault(tmp_path, ())
+        accounts = [await connected(store, vault, TOKENS, NOW, external_id=f"open-{n}") for n in range(5)]
+        write, batches = store.write, iter((True, False))
+
+        async def ends(fn, *, urgent=False):  # type: ignore[no-untyped-def]
+            if not next(batches):
+                raise asyncio.CancelledError
+            return await write(fn, urgent=urgent)
+
+        monkeypatch.setattr(store, "write", ends)
+        with pytest.raises(asyncio.CancelledError):
+            await rotate_keys(store, vault, config)
+        monkeypatch.setattr(store, "write", write)
+
+        again = open_vault(tmp_path, ())  # as the next start reads it
+        sealed = [await store.read(lambda db, one=one: db.accounts.tokens(one)) for one in accounts]  # type: ignore[misc]
+        assert len({again.sealed_with(one) for one in sealed}) == 2
+        keeper = Keeper(store, again, Rotating(), Clock(wall=lambda: NOW))
+        assert {await keeper.token(account_id) for account_id in accounts} == {"access-0"}
+        rotated = await rotate_keys(store, again, config)
+        assert (rotated.resealed, len(rotated.unused), rotated.broken) == (5, 2, [])
 
 
 async def test_a_token_renewed_meanwhile_is_not_lost(tmp_path: Path) -> None:
