@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,7 +19,8 @@ from tests.acceptance import takes
 from tests.acceptance.house import Daemon
 from vidprod.blobs.disk import SEGMENT_SUFFIXES
 
-RECIPE = {"segment_s": "3", "frame": "original", "loudness": "off", "snap": "none"}
+RECIPE = {"segment_s": "3", "frame": "original", "loudness": "off", "snap": "none", "gaze": "off"}
+WITH_FACES = RECIPE | {"gaze": "on"}  # a step more, which takes longer than all others of so small a take
 
 
 @dataclass
@@ -59,16 +60,27 @@ class History:
 class Clients:
     """Threads that upload until they are told to stop, and one that looks."""
 
-    def __init__(self, daemon: Daemon, *, seed: int, clients: int, each: int | None, take: bytes | None = None) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        *,
+        seed: int,
+        clients: int,
+        each: int | None,
+        take: bytes | None = None,
+        recipes: Sequence[dict[str, str]] = (RECIPE,),
+    ) -> None:
         """
         Args:
             each: uploads of each client; None for as many as there is time for.
+            recipes: of a client's uploads, in turn.
         """
         self.history = History()
         self._daemon = daemon
         self._seed = seed
         self._each = each
         self._take = take or takes.take()
+        self._recipes = recipes
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
@@ -106,18 +118,18 @@ class Clients:
     def _upload_all(self, client: int) -> None:
         n = 0
         while not self._stop.is_set() and (self._each is None or n < self._each):
-            self._upload(f"{self._seed}-{client}-{n}")
+            self._upload(f"{self._seed}-{client}-{n}", self._recipes[n % len(self._recipes)])
             n += 1
             if self._each is None:
                 self._stop.wait(1.0)  # a backlog without end would prove nothing more
 
-    def _upload(self, key: str) -> None:
+    def _upload(self, key: str, recipe: dict[str, str]) -> None:
         """Until it is acknowledged."""
         chance = random.Random(key)
         data = takes.unique(self._take, seed=key, padding=chance.randrange(1 << 20))
         while True:
             try:
-                answer = self._send(data, key, chance)
+                answer = self._send(data, key, recipe, chance)
             except httpx.HTTPError:
                 self.history.unknown += 1
                 time.sleep(0.05)
@@ -131,7 +143,7 @@ class Clients:
             assert answer.status_code in (409, 503), (answer.status_code, answer.text, self._daemon.last_log())
             time.sleep(0.1)
 
-    def _send(self, data: bytes, key: str, chance: random.Random) -> httpx.Response:
+    def _send(self, data: bytes, key: str, recipe: dict[str, str], chance: random.Random) -> httpx.Response:
         pieces = chance.choice((1, 4, 16))
 
         def body() -> Iterator[bytes]:
@@ -141,16 +153,16 @@ class Clients:
                 time.sleep(chance.random() * 0.02)
 
         if key[-1] in "13579":
-            return httpx.post(
-                f"{self._daemon.url}/upload",
+            return self._daemon.http.post(
+                "/upload",
                 files={"file": ("take.mp4", data)},
-                data=RECIPE,
+                data=recipe,
                 headers={"Idempotency-Key": key},
                 timeout=20,
             )
-        return httpx.put(
-            f"{self._daemon.url}/upload",
-            params={"filename": "take.mp4", **RECIPE},
+        return self._daemon.http.put(
+            "/upload",
+            params={"filename": "take.mp4", **recipe},
             content=body(),
             headers={"Idempotency-Key": key, "Content-Length": str(len(data))},
             timeout=20,

@@ -5,7 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -62,7 +61,7 @@ def test_a_child_that_is_killed_costs_one_attempt_and_no_finished_segment(daemon
 def test_a_child_over_its_memory_is_ended_with_the_figures(make: Make) -> None:
     daemon = make(child_memory_bytes=128 << 20, child_threads=2)
     daemon.start()
-    job_id = submit(daemon, take(3.2, size=(3840, 2160)), frame="blur", gaze="off")
+    job_id = submit(daemon, take(1.2, size=(3840, 2160)), frame="blur")
     job = daemon.wait_for(job_id, within_s=90)
     assert job["state"] == "failed"
     assert job["error"]["code"] == "poison"
@@ -91,20 +90,20 @@ def test_a_silent_child_is_ended_as_stalled(make: Make) -> None:
 def test_a_cancelled_job_ends_its_child_and_keeps_its_segments(daemon: Daemon) -> None:
     job_id = submit(daemon, take(9.2, **SLOW))
     worker = rendering(daemon, job_id)
-    httpx.post(f"{daemon.url}/v1/jobs/{job_id}/cancel").raise_for_status()
+    daemon.http.post(f"/v1/jobs/{job_id}/cancel").raise_for_status()
     worker.wait(2)
     job = daemon.job(job_id)
     assert job["state"] == "cancelled"
     assert {segment["state"] for segment in job["segments"]} == {"ready", "failed"}
     eventually(lambda: daemon.files("work") == [])
-    assert httpx.post(f"{daemon.url}/v1/jobs/{job_id}/retry").status_code == 202
+    assert daemon.http.post(f"/v1/jobs/{job_id}/retry").status_code == 202
     assert daemon.wait_for(job_id)["state"] == "completed"
 
 
 def test_a_running_job_that_is_deleted_leaves_nothing(daemon: Daemon) -> None:
     job_id = submit(daemon, take(9.2, **SLOW))
     worker = rendering(daemon, job_id)
-    assert httpx.delete(f"{daemon.url}/v1/jobs/{job_id}").status_code == 204
+    assert daemon.http.delete(f"/v1/jobs/{job_id}").status_code == 204
     worker.wait(2)
     eventually(lambda: daemon.files("media") == daemon.files("work") == [])
 
@@ -132,8 +131,8 @@ def test_two_jobs_at_once_stay_within_the_memory_for_all(make: Make) -> None:
     budget = 1 << 30
     daemon = make(media_memory_bytes=budget, child_memory_bytes=budget // 2)
     daemon.start()
-    data = take(4.0, size=(1920, 1080))
-    jobs = [submit(daemon, data, frame="auto", segment_s="60") for _n in range(3)]
+    data = take(2.0, size=(1920, 1080))
+    jobs = [submit(daemon, data, frame="auto", segment_s="60", gaze="on") for _n in range(3)]
     held, at_once = [0], [0]
 
     def over() -> bool:

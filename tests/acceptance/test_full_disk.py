@@ -74,7 +74,7 @@ def test_an_upload_that_meets_the_end_of_the_disk_is_refused(small: Daemon) -> N
             yield bytes(1 << 20)
 
     with contextlib.suppress(httpx.WriteError):  # answered before all was sent
-        answer = httpx.put(f"{small.url}/upload", params={"filename": "a.mp4"}, content=endless(), timeout=60)
+        answer = small.http.put("/upload", params={"filename": "a.mp4"}, content=endless(), timeout=60)
         assert answer.status_code == 507
     eventually(lambda: small.files("incoming") == [])
     assert small.files("media") == []
@@ -89,7 +89,7 @@ def test_an_encode_that_meets_a_full_disk_fails_with_the_reason_and_recovers(sma
         assert {error["code"] for error in errors} == {"no_space"}
         assert small.job(job_id)["state"] == "processing"  # reads go on
         ready = [segment for segment in small.job(job_id)["segments"] if segment["state"] == "ready"]
-        assert httpx.get(small.url + ready[0]["video_url"]).status_code == 200
+        assert small.http.get(ready[0]["video_url"]).status_code == 200
         assert _upload_status(small) == 507
     job = small.wait_for(job_id, within_s=120)
     assert job["state"] == "completed"
@@ -100,7 +100,7 @@ def test_a_job_can_be_deleted_on_a_full_disk(small: Daemon) -> None:
     job_id = submit(small, unique(take(), seed="first", padding=10 << 20))
     small.wait_for(job_id)
     with filled(small):
-        assert httpx.delete(f"{small.url}/v1/jobs/{job_id}", timeout=20).status_code == 204
+        assert small.http.delete(f"/v1/jobs/{job_id}").status_code == 204
         assert small.files("media") == []
 
 

@@ -3,8 +3,6 @@
 import hashlib
 from typing import Any
 
-import httpx
-
 from tests.acceptance.conftest import Make
 from tests.acceptance.house import Daemon, eventually
 from tests.acceptance.takes import take
@@ -17,18 +15,18 @@ def segment_of(daemon: Daemon, job_id: str) -> dict[str, Any]:
 
 
 def is_what_its_row_says(daemon: Daemon, segment: dict[str, Any]) -> bool:
-    content = httpx.get(daemon.url + segment["video_url"], timeout=20).content
+    content = daemon.http.get(segment["video_url"]).content
     return hashlib.sha256(content).hexdigest() == str(segment["sha256"])
 
 
 def test_a_kill_while_a_segment_is_made_again_loses_neither_file(make: Make) -> None:
     daemon = make(max_crashes=100, lease_s=2.0)
     daemon.start()
-    answer = daemon.upload(take(6.4, size=(848, 480)), segment_s="6", frame="blur", snap="none", gaze="off")
+    answer = daemon.upload(take(4.0, size=(848, 480)), segment_s="4", frame="blur", snap="none", gaze="off")
     job_id = answer.json()["job_id"]
     daemon.wait_for(job_id)
     before = segment_of(daemon, job_id)
-    asked = httpx.post(f"{daemon.url}/v1/segments/{before['segment_id']}/render", json={"look_away_deg": 1}, timeout=20)
+    asked = daemon.http.post(f"/v1/segments/{before['segment_id']}/render", json={"look_away_deg": 1})
     assert asked.status_code == 202, asked.text
     eventually(daemon.workers, every_s=0.005)
     daemon.kill()
@@ -43,5 +41,5 @@ def test_a_kill_while_a_segment_is_made_again_loses_neither_file(make: Make) -> 
     after = segment_of(daemon, job_id)
     assert after["video_url"] != before["video_url"]
     assert is_what_its_row_says(daemon, after)
-    assert httpx.get(daemon.url + before["video_url"]).json()["code"] == "replaced"
+    assert daemon.http.get(before["video_url"]).json()["code"] == "replaced"
     assert [event["type"] for event in daemon.events()].count("segment.remade") == 1
