@@ -131,6 +131,7 @@ export class AccountSettings {
       platform,
       templates: true,
       preview: (wording) => publications.preview({ account_id: id, wording }),
+      direct: () => this.delivery?.value === "direct",
     });
     this.trouble = h("div", { class: "trouble" });
     this.saved = h("p", { class: "help" });
@@ -146,6 +147,7 @@ export class AccountSettings {
           this.#touched = true;
           setText(this.saved, "");
           this.#read();
+          this.wording.agree();
         },
         onsubmit: (event) => {
           event.preventDefault();

@@ -173,6 +173,7 @@ class PublicationSheet {
       templates: false,
       preview: (values) => this.#preview(values),
       onInput: () => this.#touch(),
+      direct: () => accounts.get(publication.account_id)?.settings.delivery === "direct",
     });
     this.save = h("span", {});
     const save = h("button", { class: "button primary", type: "submit" }, this.save);

@@ -100,7 +100,7 @@ export function storyOf(publication) {
   if (state === "rejected") return errors.at(-1)?.message || said;
   if (wait && !isOver(publication)) return `${wait.message}${until}`;
   if (state === "unknown") return "Whether it was posted is not known. It is asked of the platform, never posted again blindly.";
-  if (isDraft(publication)) return "A draft in TikTok's inbox: finish it in the app.";
+  if (isDraft(publication)) return `A draft in TikTok's inbox: finish it in the app${publication.post.synthetic ? ", and say there that AI altered it" : ""}.`;
   if (state === "published") return lockedWords(publication);
   return isOver(publication) ? "" : said;
 }

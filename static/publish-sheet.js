@@ -85,7 +85,13 @@ class PublishSheet {
   #choose() {
     const account = this.#account;
     if (!account) return;
-    this.wording = new WordingForm({ id: `${this.id}-post`, platform: account.platform, templates: false, preview: (wording) => this.#preview(wording) });
+    this.wording = new WordingForm({
+      id: `${this.id}-post`,
+      platform: account.platform,
+      templates: false,
+      preview: (wording) => this.#preview(wording),
+      direct: () => account.settings.delivery === "direct",
+    });
     this.words.replaceChildren(this.wording.element);
     this.moment.set(Math.ceil((now() + HOUR_MS / 2) / HOUR_MS) * HOUR_MS, account.settings.zone);
     setAttribute(this.when.options[0], "disabled", account.settings.slots.length === 0 && "");

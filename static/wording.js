@@ -25,6 +25,8 @@ const USUAL = {
   instagram: { privacy: "public", share_to_feed: true },
 };
 const CAPTION = { youtube: "Description", tiktok: "Caption", instagram: "Caption" };
+const MUSIC = ["Music Usage Confirmation", "https://www.tiktok.com/legal/page/global/music-usage-confirmation/en"];
+const BRANDED = ["Branded Content Policy", "https://www.tiktok.com/legal/page/global/bc-policy/en"];
 const JUDGE_AFTER_MS = 250; // of silence while typing
 const COUNTED = { title: "title", caption: "caption", hashtags: "hashtags", tags: "hashtags", mentions: "caption" };
 
@@ -35,10 +37,10 @@ export class WordingForm {
   /**
    * `templates`: of an account, where {title} stands for what each segment has; else of one post.
    * `preview(values)` asks the server what comes of it: {counts, faults}; null: it is not asked.
-   * `onInput` hears of each change by hand.
+   * `onInput` hears of each change by hand; `direct()`: TikTok posts it, and does not leave a draft.
    */
-  constructor({ id, platform, templates, preview, onInput = () => {} }) {
-    Object.assign(this, { id, platform, templates, preview, onInput });
+  constructor({ id, platform, templates, preview, onInput = () => {}, direct = () => false }) {
+    Object.assign(this, { id, platform, templates, preview, onInput, direct });
     this.element = this.#build();
   }
 
@@ -53,6 +55,7 @@ export class WordingForm {
     this.synthetic.value = values.synthetic === null || values.synthetic === undefined ? "" : String(values.synthetic);
     if (this.cover) this.cover.value = String((values.cover_ms ?? 0) / 1000);
     setText(this.syntheticWhy, values.synthetic_reason ?? "");
+    this.agree();
     this.#before = this.values();
     this.#judgeSoon();
   }
@@ -72,6 +75,16 @@ export class WordingForm {
   changes() {
     const now = Object.entries(this.values());
     return Object.fromEntries(now.filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(this.#before[name])));
+  }
+
+  /** What a direct post agrees to, as TikTok wants it said; of a draft, that all but its text is chosen in the app. */
+  agree() {
+    if (!this.terms) return;
+    if (!this.direct()) return setText(this.terms, "A draft takes the text along. All else is chosen in the app, and whether it was made by AI is said there.");
+    const paid = this.switches.some(([name, box]) => name === "brand_content" && box.checked);
+    const [first, ...others] = (paid ? [BRANDED, MUSIC] : [MUSIC]).map(([words, href]) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, words));
+    const parts = ["By posting, you agree to TikTok\u2019s ", first, ...others.flatMap((link) => [" and ", link]), ". It may take minutes until it can be seen."];
+    this.terms.replaceChildren(...parts);
   }
 
   /** Counts of the server, and what the platform would refuse. Counts are null where the text cannot be made. */
@@ -105,6 +118,7 @@ export class WordingForm {
   }
 
   #typed() {
+    this.agree();
     this.#judgeSoon();
     this.onInput();
   }
@@ -118,6 +132,7 @@ export class WordingForm {
     const text = (control, what, words) => this.#field(control, what, words, this.counts[what]);
     const titleHelp = this.platform === "youtube" ? "" : ", if there is no caption";
     this.faults = h("ul", { class: "faults", hidden: true, "aria-label": `What ${name} would refuse` });
+    this.terms = this.platform === "tiktok" ? h("p", { class: "help", id: `${this.id}-terms` }) : null;
     this.switches = SWITCHES[this.platform].map(([what]) => [what, h("input", { type: "checkbox", id: `${this.id}-${what}` })]);
     const element = h(
       "div",
@@ -136,6 +151,7 @@ export class WordingForm {
       ),
       this.#buildSynthetic(),
       this.#buildCover(),
+      this.terms,
     );
     element.addEventListener("input", () => this.#typed());
     return element;
@@ -155,7 +171,7 @@ export class WordingForm {
     if (!known.length) return null;
     const choose = this.platform === "tiktok" ? [["", "Choose…"]] : [];
     this.privacy = h("select", {}, ...[...choose, ...known].map(([value, words]) => h("option", { value }, words)));
-    const help = this.platform === "tiktok" ? h("p", { class: "help" }, "TikTok wants a person to choose; a draft asks in the app.") : null;
+    const help = this.platform === "tiktok" ? h("p", { class: "help" }, "TikTok wants a person to choose, out of what the account offers.") : null;
     return this.#field(this.privacy, "privacy", "Who sees it", null, help);
   }
 

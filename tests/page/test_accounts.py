@@ -99,7 +99,12 @@ def test_tiktok_is_asked_for_by_a_person_alone(far: FakeDaemon, open_at: OpenPag
     expect(form.get_by_label("Who sees it")).to_have_value("")
     for switch in ("Comments allowed", "Duets allowed", "Stitches allowed", "Paid partnership"):
         expect(form.get_by_label(switch)).not_to_be_checked()
+    expect(form.get_by_text("A draft takes the text along.")).to_be_visible()
     form.get_by_label("How TikTok gets it").select_option("direct")
+    expect(form.get_by_text("you agree to TikTok\u2019s Music Usage Confirmation.")).to_be_visible()
+    form.get_by_label("Paid partnership").check()
+    expect(form.get_by_text("Branded Content Policy and Music Usage Confirmation.")).to_be_visible()
+    form.get_by_label("Paid partnership").uncheck()
     form.get_by_role("button", name="Save the settings").click()
     expect(form.get_by_text("Saved.", exact=True)).to_be_visible()
     assert far.publishing.sent[-1][2] == {"delivery": "direct"}

@@ -89,6 +89,7 @@ def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, s
     expect(sheet.get_by_text("privacy: TikTok wants a person to choose who sees it")).to_be_visible()
     sheet.get_by_label("Who sees it").select_option("public")
     expect(sheet.get_by_text("privacy: TikTok wants a person")).to_be_hidden()
+    expect(sheet.get_by_text("you agree to TikTok\u2019s Music Usage Confirmation.")).to_be_visible()
     sheet.get_by_label("When").select_option("at")
     sheet.get_by_label("Date and time").fill("2026-12-01T18:00")
     far.publishing.refusals["/v1/publications"] = Refused(409, "It goes there already")
@@ -103,6 +104,11 @@ def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, s
         {"segment_id": segments[1], "account_id": channel, **at_slot},
         *[{"segment_id": segments[1], "account_id": dance, **at_time}] * 2,
     ]
+    [planned] = [one["id"] for one in far.publishing.publications.values() if one["account_id"] == dance]
+    altered = far.publishing.publications[planned]["post"] | {"synthetic": True}
+    draft = {"state": "published", "said": "SEND_TO_USER_INBOX", "published_at": "2026-12-01T18:00:30.000Z"}
+    far.publishing.move(planned, "publication.published", post=altered, **draft)
+    expect(outlets(page, 1).locator(".line", has_text="Dance")).to_contain_text("say there that AI altered it")
 
 
 def test_an_upload_says_where_its_segments_go(far: FakeDaemon, open_at: OpenPage, take: Take) -> None:

@@ -37,7 +37,10 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     approve: Annotated[bool, msgspec.Meta(description="publications wait until somebody approves them")] = False
     delivery: Annotated[
         Literal["draft", "direct"],
-        msgspec.Meta(description="TikTok: draft: to the inbox, finished in the app; direct: posted"),
+        msgspec.Meta(
+            description="TikTok: draft: to the inbox, finished in the app; direct: posted, which agrees to TikTok's "
+            "Music Usage Confirmation, and with a paid partnership to its Branded Content Policy"
+        ),
     ] = "draft"
     hands_over_time: Annotated[
         bool, msgspec.Meta(description="YouTube: uploaded early as private with the time at which it goes public")
