@@ -6,7 +6,7 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from vidprod.domain.endpoint import ROTATION_S, Secret, rotated, signing
+from vidprod.domain.endpoint import MOST_SECRETS, ROTATION_S, Secret, rotated, signing
 from vidprod.errors import BadRequest
 from vidprod.webhooks.signing import key_of, new_secret, signed
 
@@ -81,3 +81,10 @@ def test_after_a_rotation_both_secrets_sign_for_a_day() -> None:
     assert [one.secret for one in third] == ["c", "b", "a"]
     assert [one.secret for one in signing(third, now=NOW + ROTATION_S * 1000)] == ["c", "b"]
     assert [one.secret for one in rotated(third, "d", now=NOW + 2 * ROTATION_S * 1000)] == ["d", "c"]
+
+
+def test_who_rotates_all_day_has_no_endless_header() -> None:
+    secrets = [Secret(secret="0")]
+    for number in range(1, 100):
+        secrets = rotated(secrets, str(number), now=NOW + number)
+    assert [one.secret for one in signing(secrets, now=NOW + 100)] == [str(99 - n) for n in range(MOST_SECRETS)]

@@ -27,6 +27,7 @@ LONGEST_HOLD_S = 3600.0  # for which a `Retry-After` holds up what else is for t
 GIVE_UP_S = 120 * 3600  # of nothing but failures: then the endpoint is disabled
 SILENCE_S = 48 * 3600  # twice the longest gap: who was not tried for so long was not failing meanwhile
 ROTATION_S = 86_400  # for which the secret before signs, too
+MOST_SECRETS = 8  # that sign at once: receivers take headers of a few kilobytes
 
 MAX_BODY_BYTES = 20_000
 MAX_URL = 2000  # characters
@@ -102,10 +103,11 @@ def place_of(endpoint_id: str) -> str:
 
 
 def rotated(secrets: Iterable[Secret], new: str, *, now: int) -> list[Secret]:
-    """`new`, and before it what still signs: the present one for a day, older ones as long as they had."""
+    """`new`, and after it what still signs: the present one for a day, older ones as long as they had; of many, the
+    newest."""
     until = now + ROTATION_S * 1000
     older = [Secret(secret=one.secret, until=until if one.until is None else one.until) for one in secrets]
-    return [Secret(secret=new), *signing(older, now=now)]
+    return [Secret(secret=new), *signing(older, now=now)[: MOST_SECRETS - 1]]
 
 
 def signing(secrets: Iterable[Secret], *, now: int) -> list[Secret]:
