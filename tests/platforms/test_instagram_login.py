@@ -138,7 +138,10 @@ async def test_what_was_not_granted_is_said(desk: Callable[..., Desk]) -> None:
     tokens = await at.tokens(scopes=["instagram_basic", "pages_show_list"])
     assert tokens.scopes == ("instagram_basic", "pages_show_list")
     identity, _ = await at.login.identify(APP, tokens)
-    assert identity.notices[0] == "Not granted: instagram_content_publish. Nothing can be published without."
+    assert identity.notices[:2] == (
+        "Not granted: instagram_content_publish. Nothing can be published without.",
+        "Not granted: instagram_manage_comments. Comments cannot be turned off without.",
+    )
 
 
 async def test_a_person_without_a_linked_account_is_told_what_to_do(desk: Callable[..., Desk]) -> None:
@@ -200,7 +203,10 @@ async def test_what_stands_behind_the_redirect_is_no_part_of_the_code(desk: Call
 async def test_what_was_not_granted_to_instagram_is_said(desk: Callable[..., Desk]) -> None:
     at = desk("instagram_login")
     (identity,) = await at.login.identify(APP, await at.tokens(scopes=["instagram_business_basic"]))
-    assert identity.notices == ("Not granted: instagram_business_content_publish. Nothing can be published without.",)
+    assert identity.notices == (
+        "Not granted: instagram_business_content_publish. Nothing can be published without.",
+        "Not granted: instagram_business_manage_comments. Comments cannot be turned off without.",
+    )
 
 
 async def test_a_personal_account_is_told_what_to_become(desk: Callable[..., Desk]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from tests.platforms.instagram_stage import POST, Stage
 from vidprod.domain.account import Flavour
@@ -162,6 +163,62 @@ async def test_a_refusal_that_cannot_be_checked_is_ambiguous(stage: Callable[...
     with pytest.raises(PlatformError) as caught:
         await on.publish(handle)
     assert caught.value.kind == "RECONCILE"
+
+
+# what can only be done afterwards
+
+
+SILENT = Post(caption="No comment", comments=False)
+
+
+async def finished(on: Stage, post: Post) -> Reading:
+    return await on.instagram.finish(on.grant, post, await on.read(await on.walk(post)))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_comments_are_turned_off_as_soon_as_it_is_public(stage: Callable[..., Stage], flavour: Flavour) -> None:
+    on = stage(flavour)
+    reading = await finished(on, SILENT)
+    assert (reading.state, reading.settled, reading.said) == ("live", True, "")
+    assert [reel.comments for reel in on.sim.reels.values()] == [False]
+
+
+async def test_where_comments_are_wanted_nothing_is_asked_for(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    await finished(on, POST)
+    assert on.sim.calls[-1][0] == "GET"
+    assert [reel.comments for reel in on.sim.reels.values()] == [True]
+
+
+@pytest.mark.parametrize("fault", ["500", "reset", "lost_answer", "80002", "100/33"])
+async def test_comments_that_cannot_be_turned_off_now_are_tried_again(stage: Callable[..., Stage], fault: str) -> None:
+    on = stage()
+    on.grant.page_token = ""
+    on.world.order("instagram.comments", fault)
+    reading = await finished(on, SILENT)
+    assert (reading.state, reading.settled) == ("live", False)
+    assert reading.said.startswith("Comments could not be turned off: ")
+    again = await on.instagram.finish(on.grant, SILENT, structs.replace(reading, settled=True, said=""))
+    assert (again.settled, again.said) == (True, "")
+    assert [reel.comments for reel in on.sim.reels.values()] == [False]
+
+
+@pytest.mark.parametrize("fault", ["10", "200", "100"])
+async def test_comments_that_may_not_be_turned_off_are_said_and_fail_nothing(
+    stage: Callable[..., Stage], fault: str
+) -> None:
+    on = stage()
+    on.world.order("instagram.comments", fault)
+    reading = await finished(on, SILENT)
+    assert (reading.state, reading.settled) == ("live", True)
+    assert reading.said.startswith("Comments could not be turned off: ")
+
+
+async def test_comments_of_a_post_that_is_not_found_stay_on_and_it_is_said(stage: Callable[..., Stage]) -> None:
+    on = stage()
+    post = Post(comments=False)  # without a caption it cannot be told from others
+    reading = await on.instagram.finish(on.grant, post, await on.read(await lost(on, post)))
+    assert reading.said == "Comments could not be turned off: it is not known which post it is."
 
 
 # quota

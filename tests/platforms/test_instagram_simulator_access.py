@@ -51,6 +51,18 @@ async def test_a_link_can_fail_after_the_post_is_public(caller: Callable[..., Ca
     assert "permalink" in (await by.get(f"{V}/{reel}", fields="permalink")).json()
 
 
+async def test_comments_are_turned_off_of_what_is_public(caller: Callable[..., Caller]) -> None:
+    by = caller()
+    reel = (await by.publish(await by.finished())).json()["id"]
+    told = {"fields": "is_comment_enabled"}
+    assert (await by.get(f"{V}/{reel}", **told)).json()["is_comment_enabled"] is True
+    assert numbers(await by.post(f"{V}/{reel}", {})) == "100"
+    assert (await by.post(f"{V}/{reel}", {"comment_enabled": "false"})).json() == {"success": True}
+    assert (await by.get(f"{V}/{reel}", **told)).json()["is_comment_enabled"] is False
+    by.token = by.on.sim.logins.long_token("facebook", PERSON, SCOPES["facebook"][:2])
+    assert numbers(await by.post(f"{V}/{reel}", {"comment_enabled": "true"})) == "10"
+
+
 # who may
 
 
@@ -156,6 +168,8 @@ async def test_every_fault_can_be_ordered_and_happens(caller: Callable[..., Call
                     return await by.get(f"{V}/{by.me}/content_publishing_limit")
                 case "instagram.publish":
                     return await by.publish(container)
+                case "instagram.comments":
+                    return await by.post(f"{V}/{reel}", {"comment_enabled": "false"})
                 case "instagram.media":
                     return await by.get(f"{V}/{by.me}/media")
             return await by.get(f"{V}/{reel}")

@@ -9,6 +9,7 @@ from tests.publishing.real import RealStage
 from tests.publishing.stage import DAY_MS, HOUR_MS, START
 from tests.publishing.storm import faults, storm, told
 from vidprod.domain.account import Platform
+from vidprod.domain.post import Post
 from vidprod.domain.publication import Publication
 from vidprod.domain.receipt import faults as faults_of_receipts
 
@@ -85,6 +86,32 @@ async def test_instagrams_answer_to_making_it_public_is_lost(tmp_path: Path, fau
         await stage.settle()
         live = await stage.get(publication)
         assert (live.state, stage.posted(live)) == ("published", 1)
+
+
+@pytest.mark.parametrize(
+    ("faults", "comments", "word"),
+    [
+        (["503", "lost_answer"], False, ""),
+        (["10"], True, "Comments could not be turned off"),
+        (["2"] * 99, True, "Comments could not be turned off"),
+    ],
+)
+async def test_instagrams_comments_are_turned_off_after_it_is_public_and_that_fails_nothing(
+    tmp_path: Path, faults: list[str], comments: bool, word: str
+) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        account = await stage.connect("instagram")
+        (publication,) = await stage.plan(account, post=Post(caption="No comment", comments=False))
+        stage.world.order("instagram.publish", "lost_answer")
+        stage.world.order("instagram.comments", *faults)
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, stage.posted(live), live.url is not None) == ("published", 1, True)
+        assert [reel.comments for reel in stage.sims.instagram.reels.values()] == [comments]
+        assert word in live.said
+        assert (await stage.store.read(lambda db: db.accounts.get(account.id))).state == "connected"
+        (event,) = [one for one in await stage.events() if one.type == "publication.published"]
+        assert word in event.data["message"]
 
 
 @pytest.mark.parametrize("fault", ["lost_answer", "reset", "500", "html", "truncated"])

@@ -4,11 +4,13 @@ begin     POST /<account>/media                 a container: lives 24 hours, is 
 send      POST <the uri that came with it>      the file, from where it broke off; Facebook Login only
 read      GET  /<container>                     IN_PROGRESS, FINISHED, ERROR, EXPIRED, PUBLISHED
 publish   POST /<account>/media_publish         never twice without a reading in between
+finish    POST /<media>                         comments are turned off, which a container cannot be told
 
 Of Facebook Login there are two tokens. The page's is asked with; where it is shown nothing (100/33, as for weeks in
 2026) or is dead, the person's is.
 
-Sources: Meta, "Content publishing", "Resumable uploads" and "Error codes" of the Instagram platform.
+Sources: Meta, "Content publishing", "Resumable uploads", "Comment moderation" and "Error codes" of the Instagram
+platform.
 """
 
 import asyncio
@@ -17,6 +19,8 @@ from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import structs
 
 from vidprod.domain import post as wording
 from vidprod.domain.account import AccountSettings, Flavour, Platform
@@ -87,7 +91,7 @@ class Instagram:
         else:
             form["video_url"] = media.public_url or ""
         answer, by = await self._call(
-            grant, "POST", f"{grant.external_id}/media", form=form, timeout_s=_CONTAINER_S, gets_a_container=True
+            grant, "POST", f"{grant.external_id}/media", form=form, timeout_s=_CONTAINER_S, looks_twice=True
         )
         told = await self._taken(grant, answer)
         if not told.get("id"):
@@ -151,6 +155,24 @@ class Instagram:
     async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
         """Nothing: Instagram is handed no time."""
         return handle
+
+    async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:
+        if post.comments:
+            return reading
+        if reading.remote_id is None:
+            why = "it is not known which post it is."
+            return structs.replace(reading, said=_comments_stay_on(why)) if reading.settled else reading
+        try:
+            off = {"comment_enabled": "false"}
+            answer, _ = await self._call(
+                grant, "POST", reading.remote_id, form=off, timeout_s=_READ_S, looks_twice=True
+            )
+            graph.taken(answer)
+        except PlatformError as error:
+            said = _comments_stay_on(f"{error} {error.hint}".strip())
+            settled = reading.settled and error.kind not in ("RETRY", "RECONCILE")
+            return structs.replace(reading, said=said, settled=settled)
+        return reading
 
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         self._check(grant)
@@ -362,7 +384,7 @@ class Instagram:
         form: Mapping[str, str] | None = None,
         timeout_s: float,
         by: By = "page",
-        gets_a_container: bool = False,
+        looks_twice: bool = False,
     ) -> tuple[Answer, By]:
         """One request; again with the other token only where asking twice does no harm."""
 
@@ -378,7 +400,7 @@ class Instagram:
             self._note(grant, answer)
             return answer
 
-        return await self._with_tokens(grant, ask, by=by, looks_twice=method == "GET" or gets_a_container)
+        return await self._with_tokens(grant, ask, by=by, looks_twice=method == "GET" or looks_twice)
 
     async def _with_tokens(
         self, grant: Grant, ask: Callable[[str], Awaitable[Answer]], *, by: By, looks_twice: bool = False
@@ -420,6 +442,10 @@ def _form(post: Post) -> dict[str, str]:
     if post.synthetic:
         form["is_ai_generated"] = "true"
     return form
+
+
+def _comments_stay_on(why: str) -> str:
+    return f"Comments could not be turned off: {why}"
 
 
 async def _pieces(path: Path, offset: int, size: int, sent: Callable[[int], None]) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ Sources: Meta, "Get long-lived access tokens", "Business login for Instagram".
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -26,12 +26,21 @@ FACEBOOK_SCOPES = (
     "pages_show_list",
     "pages_read_engagement",
     "business_management",
+    "instagram_manage_comments",
 )
-INSTAGRAM_SCOPES = ("instagram_business_basic", "instagram_business_content_publish")
+INSTAGRAM_SCOPES = (
+    "instagram_business_basic",
+    "instagram_business_content_publish",
+    "instagram_business_manage_comments",
+)
 
 _NEEDED = {
     "facebook_login": ("instagram_basic", "instagram_content_publish", "pages_show_list"),
-    "instagram_login": INSTAGRAM_SCOPES,
+    "instagram_login": ("instagram_business_basic", "instagram_business_content_publish"),
+}
+_OF_COMMENTS = {
+    "facebook_login": "instagram_manage_comments",
+    "instagram_login": "instagram_business_manage_comments",
 }
 _PAGE_FIELDS = "id,name,access_token,instagram_business_account{id,username,name}"
 _MOST_PAGES = 50  # of lists, so that one that has no end comes to an end
@@ -278,9 +287,13 @@ def _scopes(told: object) -> tuple[str, ...]:
     return tuple(str(one).strip() for one in told if str(one).strip()) if isinstance(told, list) else ()
 
 
-def _missing(flavour: Flavour, scopes: Iterable[str]) -> tuple[str, ...]:
-    missing = [scope for scope in _NEEDED[flavour] if scope not in scopes]
-    return (f"Not granted: {', '.join(missing)}. Nothing can be published without.",) if missing else ()
+def _missing(flavour: Flavour, scopes: Collection[str]) -> tuple[str, ...]:
+    missing, found = [scope for scope in _NEEDED[flavour] if scope not in scopes], []
+    if missing:
+        found.append(f"Not granted: {', '.join(missing)}. Nothing can be published without.")
+    if _OF_COMMENTS[flavour] not in scopes:
+        found.append(f"Not granted: {_OF_COMMENTS[flavour]}. Comments cannot be turned off without.")
+    return tuple(found)
 
 
 def _without_page_token(page: Mapping[str, Any]) -> tuple[str, ...]:

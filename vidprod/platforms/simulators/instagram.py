@@ -15,7 +15,7 @@ Not known of the real one, so chosen here: what a second media_publish and a 401
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -73,6 +73,7 @@ class Reel:
     sha256: str
     shortcode: str
     container: str
+    comments: bool = True
 
 
 class InstagramSim:
@@ -199,6 +200,8 @@ class InstagramSim:
                 return await self._container(host, caller, self.containers[node], given)
             case "GET", [node] if node in self.reels:
                 return await self._reel(host, caller, self.reels[node], given)
+            case "POST", [node] if node in self.reels:
+                return await self._switch(host, caller, self.reels[node], given)
         raise unseen(parts[0], method)
 
     async def _create(self, host: Host, caller: Caller, account: str, given: Mapping[str, str]) -> Response[Any]:
@@ -339,6 +342,21 @@ class InstagramSim:
         lose(fault)
         return self.answers.good(chosen(self._told(reel), given) | {"id": reel.id}, account=reel.account)
 
+    async def _switch(self, host: Host, caller: Caller, reel: Reel, given: Mapping[str, str]) -> Response[Any]:
+        """Comments on or off: all that can be changed of what is public."""
+        fault = await self.answers.fault("instagram.comments")
+        if fault is not None and (answer := self.answers.ended(fault)) is not None:
+            return answer
+        self._seen(caller, reel.id)
+        needs(caller, SCOPES[host][2])
+        if reel.account not in caller.accounts:
+            raise unseen(reel.id, "POST")
+        if given.get("comment_enabled") not in ("true", "false"):
+            raise Refused("100", "The parameter comment_enabled is required")
+        self.reels[reel.id] = replace(reel, comments=given["comment_enabled"] == "true")
+        lose(fault)
+        return self.answers.good({"success": True}, account=reel.account)
+
     def _told(self, reel: Reel) -> dict[str, Any]:
         told = {
             "id": reel.id,
@@ -348,6 +366,7 @@ class InstagramSim:
             "shortcode": reel.shortcode,
             "media_type": "VIDEO",
             "media_product_type": "REELS",
+            "is_comment_enabled": reel.comments,
         }
         return told if reel.caption else {name: value for name, value in told.items() if name != "caption"}
 

@@ -42,6 +42,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "instagram.publish": (*_COMMON, *CODES, "-1/2207085", "blocked_but_live"),
     "instagram.media": (*_COMMON, *CODES),
     "instagram.permalink": (*_COMMON, *CODES),
+    "instagram.comments": (*_COMMON, *CODES),
 }
 # what dice may choose: nothing after which a post or an account needs a person
 BY_CHANCE: dict[str, tuple[str, ...]] = {
@@ -54,6 +55,7 @@ BY_CHANCE: dict[str, tuple[str, ...]] = {
     "instagram.publish": (*_COMMON, "2", "9007/2207027", "blocked_but_live"),
     "instagram.media": _COMMON,
     "instagram.permalink": (*_COMMON, "100/33"),
+    "instagram.comments": (*_COMMON, "2"),
 }
 
 _SAID: Mapping[str, str] = {

@@ -36,9 +36,14 @@ TokenKind = Literal["page", "user"]
 DAY_MS = 86_400_000
 SHORT_S, LONG_S = 3600, 5_183_944
 
-SCOPES: Mapping[Host, tuple[str, str]] = {
-    "facebook": ("instagram_basic", "instagram_content_publish"),
-    "instagram": ("instagram_business_basic", "instagram_business_content_publish"),
+# to read, to publish, to turn comments off
+SCOPES: Mapping[Host, tuple[str, str, str]] = {
+    "facebook": ("instagram_basic", "instagram_content_publish", "instagram_manage_comments"),
+    "instagram": (
+        "instagram_business_basic",
+        "instagram_business_content_publish",
+        "instagram_business_manage_comments",
+    ),
 }
 
 
