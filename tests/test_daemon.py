@@ -14,8 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from vidprod.daemon import address
 from vidprod.domain.ids import new_id
+from vidprod.place import address
 
 START = """
 import asyncio, json, sys

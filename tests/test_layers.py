@@ -21,14 +21,15 @@ ROOMS: dict[str, set[str]] = {
     "telemetry": {"errors", "domain"},
     "config": {"errors", "domain"},
     "vault": {"errors"},
+    "place": {"errors", "config"},
     "store": BASE,
     "blobs": BASE,
     "platforms": BASE,
     "webhooks": BASE,
     "services": BASE | {"store", "blobs", "platforms", "webhooks", "vault"},
     "web": BASE | {"store", "blobs", "platforms", "webhooks", "vault"},
-    "daemon": BASE | {"web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
-    "cli": BASE | {"daemon", "web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
+    "daemon": BASE | {"place", "web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
+    "cli": BASE | {"daemon", "place", "web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
     "__main__": {"cli"},
     "media": BASE,
     "vision": BASE,
@@ -210,6 +211,13 @@ def test_the_daemon_carries_no_progress_bar_no_client_and_no_cipher() -> None:
     code = f"import vidprod.cli.serve, vidprod.daemon, sys\nprint(*[m for m in {later} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_a_command_beside_the_daemon_does_not_load_it() -> None:
+    commands = ", ".join(f"vidprod.cli.{name}" for name in ("accounts", "dead", "demo", "publications", "webhooks"))
+    code = f"import sys, {commands}\nprint('vidprod.daemon' in sys.modules, 'litestar' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
 
 
 def test_nothing_starts_the_media_child_by_importing_it() -> None:

@@ -6,10 +6,7 @@ closed within 10 s. Raises what stops it; the command line turns that into an ex
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import signal
-import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +15,8 @@ from typing import Any
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.ids import new_id
-from vidprod.errors import ForeignVolume, Unavailable
+from vidprod.errors import ForeignVolume
+from vidprod.place import DATABASE, address, database_path, now_ms, only_daemon
 from vidprod.platforms.registry import Platforms
 from vidprod.services.child import ChildHost
 from vidprod.services.clock import Clock
@@ -37,15 +35,7 @@ from vidprod.vault import open_vault
 from vidprod.web.app import create_app
 from vidprod.web.server import serve
 
-DATABASE = "vidprod.db"
-LOCK = "daemon.lock"
-
 _logger = log.get(__name__)
-
-
-def now_ms() -> int:
-    """The wall clock, unix milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> None:
@@ -143,38 +133,6 @@ async def _cancel_at(stop: asyncio.Event, working: list[asyncio.Task[None]]) -> 
     await stop.wait()
     for task in working:
         task.cancel()
-
-
-def address(host: str, port: int) -> str:
-    """Where a browser on this machine finds the page."""
-    if host in ("", "0.0.0.0", "::"):  # noqa: S104  # not bound here, only named
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-@contextlib.contextmanager
-def only_daemon(root: Path) -> Iterator[None]:
-    """Hold the data directory's lock. The kernel lets go of it however this process ends."""
-    with open(root / LOCK, "a+b") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            pid = lock.read(20).decode(errors="replace").strip() or "unknown"
-            raise Unavailable(
-                f"another daemon (process {pid}) works on {root}",
-                code="already_running",
-                hint="Stop it first, or choose another --data-dir.",
-            ) from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n".encode())
-        lock.flush()
-        yield
-
-
-def database_path(config: Config) -> Path:
-    """Where the one database of a data directory is."""
-    return Path(config.database_dir or config.data_dir).absolute() / DATABASE
 
 
 def refuse_foreign_volume(root: Path, blobs: DiskBlobs, *, database: Path) -> None:

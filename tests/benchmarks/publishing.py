@@ -21,10 +21,10 @@ import msgspec
 from tests.store.given import a_job, a_rendition, a_segment, a_video
 from tests.web.conftest import Live, running
 from vidprod.config import Config
-from vidprod.daemon import now_ms
 from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.domain.target import Target
+from vidprod.place import now_ms
 from vidprod.services.clock import Clock
 from vidprod.services.scheduler import Scheduler
 from vidprod.store.sqlite import Store, Tables, planning

@@ -14,11 +14,11 @@ from click.testing import CliRunner, Result
 from tests.cli.running import serving
 from tests.store.given import a_job, a_rendition, a_segment, a_video
 from vidprod.cli import main
-from vidprod.daemon import now_ms
 from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.domain.post import Wording
 from vidprod.domain.publication import Publication, PublicationError
+from vidprod.place import now_ms
 from vidprod.store.sqlite import Store, Tables, planning
 
 T = TypeVar("T")

@@ -15,8 +15,8 @@ from vidprod.cli.beside import ask, database, no_daemon, read, write
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
-from vidprod.daemon import now_ms
 from vidprod.domain.account import PLATFORMS, Account
+from vidprod.place import now_ms
 from vidprod.platforms.registry import Platforms
 from vidprod.services import rotation
 from vidprod.services.clock import Clock

@@ -12,8 +12,8 @@ import msgspec
 
 from vidprod.cli.ending import UNUSABLE, Ending
 from vidprod.config import Config
-from vidprod.daemon import address, database_path, now_ms, only_daemon
 from vidprod.errors import Unavailable
+from vidprod.place import address, database_path, now_ms, only_daemon
 from vidprod.store.sqlite.store import Store
 from vidprod.store.sqlite.tables import Tables
 

@@ -16,12 +16,12 @@ from vidprod.cli.beside import ask, no_daemon, read, write
 from vidprod.cli.ending import REFUSED, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
-from vidprod.daemon import now_ms
 from vidprod.domain.ids import is_id
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.video import Video
 from vidprod.errors import Conflict, VidProdError
+from vidprod.place import now_ms
 from vidprod.store.sqlite.lifecycle import retry_job, retry_remake
 from vidprod.store.sqlite.tables import Tables
 

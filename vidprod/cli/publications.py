@@ -14,12 +14,12 @@ from vidprod.cli.beside import ask, no_daemon, read, write
 from vidprod.cli.ending import REFUSED, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
-from vidprod.daemon import now_ms
 from vidprod.domain.account import Account
 from vidprod.domain.ids import is_id
 from vidprod.domain.publication import STATES, Publication
 from vidprod.domain.schedule import zone_of
 from vidprod.errors import BadSlot, VidProdError
+from vidprod.place import now_ms
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import steering
 from vidprod.store.sqlite.journal import Entry

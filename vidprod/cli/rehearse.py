@@ -13,9 +13,9 @@ import msgspec
 from vidprod.cli.beside import database
 from vidprod.cli.ending import REFUSED
 from vidprod.cli.settings import load, settings_options
-from vidprod.daemon import now_ms
 from vidprod.domain.schedule import zone_of
 from vidprod.errors import BadSlot
+from vidprod.place import now_ms
 from vidprod.services.clock import Clock
 from vidprod.services.rehearsal import Rehearsed, rehearse
 from vidprod.telemetry import log

@@ -15,7 +15,6 @@ import uvloop
 from vidprod.cli.ending import UNUSABLE, Ending
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
-from vidprod.daemon import run
 from vidprod.telemetry import log
 
 SIMULATED = "Simulated platforms: "  # then their address, as `vidprod simulate` says it
@@ -40,6 +39,8 @@ def command(simulated: bool, config_file: Path | None, **flags: Any) -> None:
 
 
 def _serve(config: Config) -> None:
+    from vidprod.daemon import run  # here: other commands want to know only how this one says that it is ready
+
     try:
         uvloop.run(run(config, ready=_announce))
     except OSError as error:
