@@ -98,7 +98,7 @@ def daemon_that_answers(volume: Path, *statuses: int) -> Iterator[tuple[int, lis
 
     with (volume / "data/daemon.lock").open("ab") as lock, HTTPServer(("127.0.0.1", 0), Handler) as server:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # it looks whether to end
         thread.start()
         try:
             yield server.server_port, asked
@@ -212,7 +212,7 @@ def test_a_job_whose_take_is_gone_is_not_queued_and_its_task_stays_dead(volume: 
 def test_where_no_daemon_ever_ran_nothing_is_made(tmp_path: Path) -> None:
     done = vidprod("dead", "list", cwd=tmp_path)
     assert done.returncode == 3
-    assert "there is no database data/vidprod.db" in done.stderr
+    assert f"there is no database {tmp_path / 'data/vidprod.db'}" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -50,7 +50,7 @@ def listening(status: Callable[[], int] = lambda: 200) -> Iterator[tuple[str, He
             """Nothing to the terminal."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=(0.01,))  # it looks whether to end
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/hook", heard
