@@ -66,39 +66,39 @@ async def test_the_longest_due_come_first_a_few_of_each(store: Store) -> None:
 
     def due(**values: Any) -> Callable[[Tables], list[tuple[str, int]]]:
         asked = {"now": NOW + 50, "lanes": 2, "limit": 10, **values}
-        return lambda db: [(one.delivery.endpoint_id, one.delivery.run_at - NOW) for one in db.deliveries.due(**asked)]
+        return lambda db: [(one.delivery.endpoint_id, one.delivery.run_at - NOW) for one in db.outbox.due(**asked)]
 
     found = await store.read(due())
     assert sorted(found) == sorted((one.id, n) for one in (first, second) for n in (0, 1))
     assert [at for _, at in found] == [0, 0, 1, 1]
     assert await store.read(due(held=[first.id])) == [(second.id, 0), (second.id, 1)]
     assert len(await store.read(due(limit=3))) == 3
-    heads = await store.read(lambda db: db.deliveries.due(now=NOW, lanes=2, limit=10))
+    heads = await store.read(lambda db: db.outbox.due(now=NOW, lanes=2, limit=10))
     under_way = [one.delivery.id for one in heads]
     assert {at for _, at in await store.read(due(under_way=under_way))} == {1, 2}
-    assert await store.read(lambda db: db.deliveries.next_due_at(under_way=under_way)) == NOW + 1
-    assert await store.read(lambda db: db.deliveries.next_due_at(held=[first.id, second.id])) is None
+    assert await store.read(lambda db: db.outbox.next_due_at(under_way=under_way)) == NOW + 1
+    assert await store.read(lambda db: db.outbox.next_due_at(held=[first.id, second.id])) is None
 
 
 async def test_what_is_over_is_not_ended_twice(store: Store) -> None:
     await add(store)
     await happens(store)
-    [due] = await store.read(lambda db: db.deliveries.due(now=NOW, lanes=1, limit=1))
+    [due] = await store.read(lambda db: db.outbox.due(now=NOW, lanes=1, limit=1))
     delivery = due.delivery
-    assert await store.write(lambda db: db.deliveries.delivered(delivery, an_attempt(delivery.id), now=NOW))
-    assert not await store.write(lambda db: db.deliveries.fail(delivery, an_attempt(delivery.id, 2), now=NOW))
-    assert not await store.write(lambda db: db.deliveries.retry(delivery, an_attempt(delivery.id, 2), run_at=NOW))
+    assert await store.write(lambda db: db.outbox.delivered(delivery, an_attempt(delivery.id), now=NOW))
+    assert not await store.write(lambda db: db.outbox.fail(delivery, an_attempt(delivery.id, 2), now=NOW))
+    assert not await store.write(lambda db: db.outbox.retry(delivery, an_attempt(delivery.id, 2), run_at=NOW))
     assert len(await store.read(lambda db: db.deliveries.attempts(delivery.id))) == 1
 
 
 async def test_what_is_replayed_keeps_its_id_and_starts_its_schedule_anew(store: Store) -> None:
     endpoint = await add(store)
     await happens(store)
-    [due] = await store.read(lambda db: db.deliveries.due(now=NOW, lanes=1, limit=1))
+    [due] = await store.read(lambda db: db.outbox.due(now=NOW, lanes=1, limit=1))
     delivery = due.delivery
     waits = await store.write(lambda db: db.deliveries.replay(delivery.id, now=NOW + 5))
     assert (waits.state, waits.run_at, waits.earlier) == ("pending", NOW + 5, 0)
-    await store.write(lambda db: db.deliveries.fail(delivery, an_attempt(delivery.id), now=NOW))
+    await store.write(lambda db: db.outbox.fail(delivery, an_attempt(delivery.id), now=NOW))
     again = await store.write(lambda db: db.deliveries.replay(delivery.id, now=NOW + 9))
     assert (again.id, again.state, again.run_at, again.attempt, again.earlier) == (
         delivery.id,
@@ -179,11 +179,9 @@ async def test_the_endpoint_of_a_job_goes_after_the_job_and_its_log(store: Store
     await store.write(lambda db: db.jobs.delete(job.id))
     assert await prune(NOW + 1) == 0  # what waits is still to be told
     [due] = await store.read(
-        lambda db: [
-            one for one in db.deliveries.due(now=NOW, lanes=1, limit=9) if one.delivery.endpoint_id == endpoint.id
-        ]
+        lambda db: [one for one in db.outbox.due(now=NOW, lanes=1, limit=9) if one.delivery.endpoint_id == endpoint.id]
     )
-    await store.write(lambda db: db.deliveries.delivered(due.delivery, an_attempt(due.delivery.id), now=NOW))
+    await store.write(lambda db: db.outbox.delivered(due.delivery, an_attempt(due.delivery.id), now=NOW))
     assert await prune(NOW) == 0
     assert await prune(NOW + 1) == 1
     assert len(await store.read(lambda db: db.endpoints.list())) == 1
@@ -201,8 +199,8 @@ async def test_what_waits_for_who_is_disabled_is_forgotten_in_the_end(store: Sto
 async def test_an_endpoint_takes_its_deliveries_and_their_log_along(store: Store) -> None:
     endpoint = await add(store)
     await happens(store)
-    [due] = await store.read(lambda db: db.deliveries.due(now=NOW, lanes=1, limit=1))
-    await store.write(lambda db: db.deliveries.retry(due.delivery, an_attempt(due.delivery.id), run_at=NOW + 5))
+    [due] = await store.read(lambda db: db.outbox.due(now=NOW, lanes=1, limit=1))
+    await store.write(lambda db: db.outbox.retry(due.delivery, an_attempt(due.delivery.id), run_at=NOW + 5))
     await store.write(lambda db: db.endpoints.delete(endpoint.id))
     for table in ("delivery", "delivery_attempt"):
         assert await store.read(lambda db, table=table: db.jobs._value(f"select count(*) from {table}")) == 0  # type: ignore[misc]
@@ -248,8 +246,8 @@ async def test_nonsense_is_refused(store: Store, table: str, nonsense: str) -> N
 
 SMALL = ("SCAN step", "SCAN holder", "SCAN json_each", "SCAN wanted", "SCAN endpoint", "SEARCH holder")
 HOT: dict[str, Callable[[Tables], object]] = {
-    "due": lambda db: db.deliveries.due(now=NOW, lanes=2, limit=32),
-    "next_due_at": lambda db: db.deliveries.next_due_at(),
+    "due": lambda db: db.outbox.due(now=NOW, lanes=2, limit=32),
+    "next_due_at": lambda db: db.outbox.next_due_at(),
     "record": lambda db: db.events.record("job.completed", job_id="job_" + "0" * 26, now=NOW),
     "list": lambda db: db.deliveries.list(END, limit=50),
     "waiting": lambda db: db.deliveries.waiting(END),
@@ -286,8 +284,8 @@ async def test_what_is_due_costs_the_same_however_much_waits(store: Store) -> No
 
             connection.set_progress_handler(step, 1)
             try:
-                db.deliveries.due(now=NOW, lanes=2, limit=32)
-                db.deliveries.next_due_at()
+                db.outbox.due(now=NOW, lanes=2, limit=32)
+                db.outbox.next_due_at()
             finally:
                 connection.set_progress_handler(None)
             return taken

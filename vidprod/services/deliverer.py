@@ -37,7 +37,7 @@ from vidprod.domain.endpoint import (
 from vidprod.errors import NoSpace, SealBroken, Unavailable, VidProdError
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
-from vidprod.store.sqlite.deliveries import Due
+from vidprod.store.sqlite.outbox import Due
 from vidprod.telemetry import log, metrics
 from vidprod.vault import Vault
 
@@ -112,7 +112,7 @@ class Deliverer:
             return None
         under_way, closed, failing = list(self._under_way), self._closed(), self._free(failing=True) > 0
         next_at = await self._store.read(
-            lambda db: db.deliveries.next_due_at(failing=failing, under_way=under_way, held=closed)
+            lambda db: db.outbox.next_due_at(failing=failing, under_way=under_way, held=closed)
         )
         return min([at for at in (next_at, *self._held.values()) if at is not None], default=None)
 
@@ -123,7 +123,7 @@ class Deliverer:
             return
         lanes = 1 if failing else LANES
         for due in await self._store.read(
-            lambda db: db.deliveries.due(
+            lambda db: db.outbox.due(
                 now=now, lanes=lanes, limit=free, working=not failing, failing=failing, under_way=under_way, held=closed
             )
         ):
@@ -218,14 +218,14 @@ class Deliverer:
         """What the attempt came to, with all that follows from it. Returns delivered, retried or failed."""
         delivery, now = due.delivery, self._clock.now()
         if attempt.status is not None and 200 <= attempt.status < 300:
-            db.deliveries.delivered(delivery, attempt, now=now)
+            db.outbox.delivered(delivery, attempt, now=now)
             db.endpoints.works(delivery.endpoint_id)
             return "delivered"
         gap = gap_s(attempt.number - delivery.earlier, spread=spread, retry_after_s=retry_after_s)
         if gap is None or attempt.status == 410:
-            db.deliveries.fail(delivery, attempt, now=now)
+            db.outbox.fail(delivery, attempt, now=now)
         else:
-            db.deliveries.retry(delivery, attempt, run_at=now + round(gap * 1000))
+            db.outbox.retry(delivery, attempt, run_at=now + round(gap * 1000))
         if retry_after_s:
             db.endpoints.hold(delivery.endpoint_id, until=self._after(min(retry_after_s, LONGEST_HOLD_S)))
         endpoint = db.endpoints.fails(delivery.endpoint_id, now=now)

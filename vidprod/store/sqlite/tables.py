@@ -10,6 +10,7 @@ from vidprod.store.sqlite.events import Events
 from vidprod.store.sqlite.facts import Facts
 from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
+from vidprod.store.sqlite.outbox import Outbox
 from vidprod.store.sqlite.plans import Plans
 from vidprod.store.sqlite.publications import Publications
 from vidprod.store.sqlite.receipts import Receipts
@@ -34,6 +35,7 @@ class Tables:
         self.accounts = Accounts(connection, outcome)
         self.endpoints = Endpoints(connection, outcome)
         self.deliveries = Deliveries(connection, outcome)
+        self.outbox = Outbox(connection, outcome)
         self.publications = Publications(connection, outcome)
         self.plans = Plans(connection, outcome)
         self.journal = Journal(connection, outcome)
