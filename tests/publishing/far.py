@@ -207,6 +207,9 @@ class FakePlatform:
     async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
         return handle
 
+    async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:
+        return reading
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         await self._far.before(self.platform, "read", grant.account_id)
         held, now = self._far.held[handle["name"]], self._far.now()

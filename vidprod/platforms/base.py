@@ -176,5 +176,11 @@ class Publisher(Protocol):
             PlatformError; Unanswered: it may be public: read first.
         """
 
+    async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:
+        """Of what is live, do what was asked with it and can only be done then; asked again it does the same again.
+
+        That it cannot be done is said in the reading and fails nothing; unsettled, it is tried again for a while.
+        """
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         """What became of the handle. Raises PlatformError, Unanswered: nothing is known, ask again later."""

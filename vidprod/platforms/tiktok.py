@@ -117,6 +117,10 @@ class TikTok:
         """Nothing: TikTok is handed no time."""
         return handle
 
+    async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:
+        """Nothing: TikTok was told all of it before."""
+        return reading
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         try:
             data = await self._status(grant, handle)

@@ -105,6 +105,10 @@ class YouTube:
         """Nothing: the last byte made it as public as was asked."""
         return handle
 
+    async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:
+        """Nothing: YouTube was told all of it before."""
+        return reading
+
     async def read(self, grant: Grant, handle: Handle, media: Media) -> Reading:
         """The session until it is complete, then the video. Of a session that is gone: the channel's newest uploads."""
         try:

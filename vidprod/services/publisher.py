@@ -296,7 +296,7 @@ class _Attempt:
         if handle is None:
             return
         media = await self._media_as_sent()
-        reading = await self._ask("state", lambda grant: self._publisher.read(grant, handle, media))
+        reading = await self._ask("state", lambda grant: self._read(grant, handle, media))
         if reading is not None and await self.write(lambda verdict: verdict.read(reading, handle)):
             await self._publish(handle)
 
@@ -337,6 +337,12 @@ class _Attempt:
         if media.public_url is not None and self._owner._public is not None:
             await self._owner._public.check(media.public_url, size=media.size)
         return await self._publisher.begin(grant, asked.post, media, publish_at=self._publish_at)
+
+    async def _read(self, grant: Grant, handle: Handle, media: Media) -> base.Reading:
+        reading = await self._publisher.read(grant, handle, media)
+        if reading.state == "live":
+            return await self._publisher.finish(grant, self._publication.post, reading)
+        return reading
 
     async def _send(self, grant: Grant, handle: Handle, media: Media) -> Handle:
         """It can be stopped from outside, by a pause."""

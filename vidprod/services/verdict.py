@@ -147,7 +147,8 @@ class Verdict:
         announce(self._db, "published", live, code=reading.code, message=said, now=self._now)
 
     def _address_to_come(self, reading: Reading, handle: Handle) -> None:
-        wait = Wait(code="processing", message="It is published; its address is not known yet.")
+        what = reading.said if reading.url else "its address is not known yet."
+        wait = Wait(code="processing", message=f"It is published; {what}")
         if self._publication.state == "processing":
             self._db.publications.wait(
                 self._publication, wait, run_at=self._next_poll(), said=reading.said, privacy=reading.privacy
