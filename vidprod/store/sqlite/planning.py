@@ -261,7 +261,8 @@ def _moment(
     Args:
         alone: the time was named for this segment; else for its job, whose later segments follow.
     """
-    before = db.plans.before(account.id, segment.job_id, segment.index)
+    by_hand = alone and asked.when == "now"  # whoever sends the second part now does not mean "after the first one"
+    before = None if by_hand else db.plans.before(account.id, segment.job_id, segment.index)
     if asked.at is not None and (alone or before is None):
         return "at", max(now, asked.at)
     earliest = max(now, before or 0, asked.at or 0)
