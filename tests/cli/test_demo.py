@@ -20,7 +20,7 @@ from vidprod.cli import demo
 
 
 def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) -> None:
-    done = vidprod("demo", "--exit", "--seconds", "8", "--dir", "kept", "--port", "0", cwd=tmp_path, timeout_s=120)
+    done = vidprod("demo", "--exit", "--seconds", "4", "--dir", "kept", "--port", "0", cwd=tmp_path, timeout_s=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "The page: http://127.0.0.1:" in done.stdout
     segments = list((tmp_path / "kept/segments").glob("*.mp4"))
@@ -33,7 +33,13 @@ def test_it_ends_with_0_when_every_segment_was_downloaded_whole(tmp_path: Path) 
 @pytest.fixture(scope="module")
 def take(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small: done within a second."""
-    return numbered(tmp_path_factory.mktemp("take") / "take.mp4", 90, size=(90, 160))
+    return numbered(tmp_path_factory.mktemp("take") / "take.mp4", 30, size=(90, 160))
+
+
+@pytest.fixture(scope="module")
+def long_take(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Segments of it take seconds."""
+    return numbered(tmp_path_factory.mktemp("take") / "long.mp4", 300, size=(848, 480), sound=None)
 
 
 @contextmanager
@@ -84,11 +90,11 @@ def test_it_serves_until_it_is_ended_and_leaves_nothing_behind(end: signal.Signa
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.name)
 @pytest.mark.parametrize("phase", ["making the take", "making segments"])
 def test_it_is_ended_before_it_serves_and_leaves_nothing_behind(
-    end: signal.Signals, phase: str, tmp_path: Path
+    end: signal.Signals, phase: str, long_take: Path, tmp_path: Path
 ) -> None:
     """Once only Ctrl-C ended the daemon too; the others left it behind with its port and its directory."""
-    seconds = "600" if phase == "making the take" else "4"
-    with demonstrating("--seconds", seconds, cwd=tmp_path) as (process, said):
+    source = ("--seconds", "600") if phase == "making the take" else ("--take", long_take)
+    with demonstrating(*source, cwd=tmp_path) as (process, said):
         if phase == "making the take":
             wait_until(lambda: any("vidprod.media.sample" in p.cmdline() for p in daemons_of(tmp_path)))
         else:
@@ -133,8 +139,8 @@ def test_a_file_name_is_said_as_it_is(take: Path, tmp_path: Path) -> None:
     assert "take [final] :smile: [b]-01.mp4" in done.stdout
 
 
-def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(tmp_path: Path) -> None:
-    with demonstrating("--exit", "--seconds", "4", cwd=tmp_path) as (process, said):
+def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(long_take: Path, tmp_path: Path) -> None:
+    with demonstrating("--exit", "--take", long_take, cwd=tmp_path) as (process, said):
         assert any(line.startswith("The page: ") for line in said)
         (daemon,) = [p for p in daemons_of(tmp_path) if "serve" in p.cmdline()]
         daemon.kill()
