@@ -11,6 +11,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tests.media.measure import loudness
@@ -93,13 +94,14 @@ def _audio(container: av.container.OutputContainer, recipe: Recipe) -> AudioStre
 
 def _pictures(stream: VideoStream, recipe: Recipe) -> Iterable[Any]:
     random = np.random.default_rng(5)
+    reformat = VideoReformatter().reformat  # a frame's own makes its tables anew for each
     width, height = recipe.size
     for n in range(round(recipe.seconds * recipe.rate)):
         picture = np.full((height, width, 3), (3 * n) % 200 + 20, np.uint8)
         picture[: height // 2] = 90
         if recipe.noisy:
             picture = random.integers(0, 255, picture.shape, dtype=np.uint8)
-        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=recipe.pix_fmt)
+        frame = reformat(VideoFrame.from_ndarray(picture, format="rgb24"), format=recipe.pix_fmt)
         frame.pts, frame.time_base = recipe.ticks(n), 1 / recipe.rate
         yield from stream.encode(frame)
     yield from stream.encode(None)
