@@ -22,6 +22,7 @@ from vidprod.platforms.simulators.youtube_faults import FAILURES, REJECTIONS
 from vidprod.platforms.simulators.youtube_session import GRAIN
 from vidprod.platforms.wire import Wire
 from vidprod.platforms.youtube import YouTube
+from vidprod.platforms.youtube_login import READ, UPLOAD
 from vidprod.platforms.youtube_video import LOCKED
 
 SETTINGS = AccountSettings()
@@ -309,12 +310,90 @@ async def test_a_time_that_was_handed_over_is_kept_by_youtube(tube: Tube) -> Non
     assert (video.status["privacyStatus"], video.status["publishAt"]) == ("private", "2026-11-18T12:06:40Z")
     tube.wall.at += HOUR_MS - 1
     reading = await tube.youtube.read(tube.grant, handle, media)
-    assert (reading.state, reading.code, reading.privacy) == ("processing", "scheduled", "private")
+    assert (reading.state, reading.public_at, reading.privacy) == ("handed", START + HOUR_MS, "private")
     assert reading.said == "YouTube makes it public at 2026-11-18T12:06:40Z."
     tube.wall.at += 1
     tube.grant = Right(tube.sim.auth)
     reading = await tube.youtube.read(tube.grant, handle, media)
     assert (reading.state, reading.privacy) == ("live", "public")
+
+
+async def handed(tube: Tube, at: int = START + HOUR_MS) -> tuple[Handle, Media]:
+    """A video that YouTube makes public at a time, and that is known of its handle."""
+    media = tube.media()
+    handle = await tube.upload(media, post(made_for_kids=True, synthetic=True), publish_at=at)
+    tube.wall.at += 20_000
+    return handle | {"handed": True}, media
+
+
+async def test_a_time_that_was_handed_over_can_be_moved_with_all_else_as_it_was(tube: Tube) -> None:
+    """What `videos.update` is not told is set to its default; what somebody changed at YouTube stays."""
+    handle, media = await handed(tube)
+    (video,) = tube.sim.videos.values()
+    video.status = {**video.status, "embeddable": False, "license": "creativeCommon"}
+    before = video.status_at(tube.world.now())
+    await tube.youtube.move(tube.grant, handle, publish_at=START + 3 * HOUR_MS)
+    assert video.status_at(tube.world.now()) == before | {"publishAt": "2026-11-18T14:06:40Z"}
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.public_at) == ("handed", START + 3 * HOUR_MS)
+
+
+async def test_a_time_can_be_taken_back_and_given_again(tube: Tube) -> None:
+    handle, media = await handed(tube)
+    await tube.youtube.move(tube.grant, handle, publish_at=None)
+    tube.wall.at += 2 * HOUR_MS
+    tube.grant = Right(tube.sim.auth)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.public_at, reading.privacy) == ("handed", None, "private")
+    assert [one.privacy for one in tube.sim.posts()] == ["private"]
+    await tube.youtube.move(tube.grant, handle, publish_at=tube.wall.at)
+    reading = await tube.youtube.read(tube.grant, handle, media)
+    assert (reading.state, reading.privacy) == ("live", "public")
+
+
+async def test_what_is_public_is_not_moved(tube: Tube) -> None:
+    handle, media = await handed(tube)
+    tube.wall.at += 2 * HOUR_MS
+    tube.grant = Right(tube.sim.auth)
+    for publish_at in (None, tube.wall.at + HOUR_MS):
+        await tube.youtube.move(tube.grant, handle, publish_at=publish_at)
+    assert tube.sim.requests["youtube.update"] == 0
+    assert (await tube.youtube.read(tube.grant, handle, media)).state == "live"
+
+
+async def test_who_may_not_manage_videos_moves_nothing_and_is_not_disconnected(tube: Tube) -> None:
+    handle, _ = await handed(tube)
+    tube.grant = Right(tube.sim.auth, scopes=(UPLOAD, READ))
+    with pytest.raises(PlatformError, match="permission to manage videos") as raised:
+        await tube.youtube.move(tube.grant, handle, publish_at=None)
+    assert (raised.value.kind, raised.value.code) == ("FIX", "insufficientPermissions")
+
+
+async def test_a_move_whose_answer_was_lost_may_be_asked_for_again(tube: Tube) -> None:
+    handle, media = await handed(tube)
+    tube.world.order("youtube.update", "lost_answer")
+    with pytest.raises(Unanswered):
+        await tube.youtube.move(tube.grant, handle, publish_at=None)
+    await tube.youtube.move(tube.grant, handle, publish_at=None)
+    assert (await tube.youtube.read(tube.grant, handle, media)).public_at is None
+
+
+async def test_each_call_waits_as_long_as_its_step_may_take(tmp_path: Path) -> None:
+    waited: dict[str, float] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = request.headers.get("content-range", request.url.path)
+        waited[asked] = request.extensions["timeout"]["read"]
+        if request.method == "POST":
+            return httpx.Response(200, headers={"Location": "https://www.googleapis.com/upload/x"})
+        return httpx.Response(308) if asked.startswith("bytes */") else httpx.Response(200, json={"id": "v"})
+
+    tube = Tube(tmp_path)
+    media = tube.file(b"12345")
+    youtube = YouTube(Wire(transport=httpx.MockTransport(answer)))
+    handle = await youtube.begin(tube.grant, POST, media)
+    await youtube.send(tube.grant, handle, media, sent=lambda _: None)
+    assert waited == {"/upload/youtube/v3/videos": 60.0, "bytes */5": 30.0, "bytes 0-4/5": 300.0}
 
 
 @pytest.mark.parametrize("privacy", ["unlisted", "private"])

@@ -98,6 +98,7 @@ async def test_a_channel_is_connected_and_shown_with_what_was_granted(browser: B
     assert account["scopes"] == [
         "https://www.googleapis.com/auth/youtube.upload",
         "https://www.googleapis.com/auth/youtube.readonly",
+        "https://www.googleapis.com/auth/youtube",
     ]
     assert account["access_expires_at"].endswith("Z")
     assert account["refresh_expires_at"] is None

@@ -28,13 +28,15 @@ OVER: frozenset[str] = frozenset({"published", "rejected", "cancelled"})
 ACTIVE: frozenset[str] = frozenset({"uploading", "processing", "unknown"})  # something of it is at the platform
 
 
-_BEFORE_PUBLIC = frozenset({"paused", "quota", "retry"})  # what processing waits for so is to be made public yet
+_BEFORE_PUBLIC = frozenset({"paused", "quota", "retry", "missed"})  # what processing waits for so is not public yet
+_AT_ITS_TIME = frozenset({"handed", "moving"})  # the platform keeps its time
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True):
     """Why a publication does not move: a code for programs, a sentence, and until when.
 
-    Codes: approval, paused, reauth, missed, quota, cap, gap, retry, processing, unknown, hold.
+    Codes: approval, paused, reauth, missed, quota, cap, gap, retry, processing, unknown, hold; and of
+    what a platform was handed with its time (`handed.py`): handed, moving, withdrawing.
     """
 
     code: str
@@ -46,7 +48,7 @@ class PublicationError(msgspec.Struct, frozen=True, kw_only=True):
     """How one attempt ended: in our class, the platform's code and the platform's own words."""
 
     at: int  # unix ms
-    step: str  # begin, send, publish, state, refresh
+    step: str  # begin, send, publish, state, move, refresh
     kind: ErrorKind
     code: str
     message: str
@@ -99,6 +101,19 @@ def why_not_cancel(publication: Publication) -> str | None:
     if publication.state == "unknown":
         return "it may be public: have it looked at again, or look yourself"
     return "the platform has all of it: take it down there"
+
+
+def is_handed_over(publication: Publication) -> bool:
+    """Whether its platform was handed it with its time, and is told of another, or of none."""
+    return publication.state == "processing" and publication.wait is not None and publication.wait.code in _AT_ITS_TIME
+
+
+def lies_there(publication: Publication) -> bool:
+    """Whether it was handed over and goes public at a time that can still be chosen here."""
+    if is_handed_over(publication):
+        return True
+    code = publication.wait.code if publication.wait is not None else ""
+    return publication.platform == "youtube" and publication.state == "processing" and code in ("paused", "missed")
 
 
 def why_not_check(publication: Publication) -> str | None:

@@ -23,7 +23,7 @@ from vidprod.domain.account import AccountSettings, Flavour, Platform
 from vidprod.domain.post import Post
 
 Handle = dict[str, Any]
-ReadState = Literal["absent", "uploading", "ready", "processing", "live", "rejected", "gone", "unknown"]
+ReadState = Literal["absent", "uploading", "ready", "processing", "handed", "live", "rejected", "gone", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +45,16 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """What a platform says of a handle. Reading never changes anything there.
 
     absent: nothing came of the handle, and nothing will; uploading: `stored` bytes are there, more are wanted; ready:
-    all is there and it can be published; processing: nothing is to be done but wait; live: published, or a draft
-    delivered; rejected: the platform will not publish it; gone: the platform does not know the handle; unknown: it does
-    not tell.
+    all is there and it can be published; processing: nothing is to be done but wait; handed: it keeps it private until
+    `public_at`, or for good where that is None; live: published, or a draft delivered; rejected: the platform will not
+    publish it; gone: the platform does not know the handle; unknown: it does not tell.
     """
 
     state: ReadState
     stored: int = 0
     remote_id: str | None = None
     url: str | None = None
+    public_at: int | None = None  # of what was handed over: unix ms
     privacy: str = ""
     said: str = ""  # in the platform's words
     kind: str = ""  # of a rejection
@@ -174,6 +175,16 @@ class Publisher(Protocol):
 
         Raises:
             PlatformError; Unanswered: it may be public: read first.
+        """
+
+    async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
+        """Have the platform keep another time for what it was handed; only where the reading was "handed". Asked again
+        it does the same again, and what is public already stays so.
+
+        Args:
+            publish_at: unix ms; a time that has come makes it public. None: it stays private.
+        Raises:
+            PlatformError, Unanswered.
         """
 
     async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:

@@ -26,6 +26,7 @@ _UPLOADS = "https://www.googleapis.com/upload/youtube/v3/videos"
 _CHUNK = 8 << 20  # a multiple of 262,144, as all but the last must be; what is lost at most when a connection breaks
 _PIECE = 512 << 10
 _STALLS = 3  # answers in a row that took nothing of what was sent
+_SESSION_S = 60.0
 _CHUNK_S = 300.0
 _POLL_S = 30.0
 _LONGEST_US = 180_000_000  # of a Short
@@ -37,7 +38,8 @@ class YouTube:
     """Uploads, and what became of them.
 
     A handle: `session` (its address, a secret), `size`, `stored`, `title`, `privacy` as asked, `publish_at` (RFC 3339,
-    or None), `began_at` (unix ms by YouTube's clock, or None), and `video_id` once it is known.
+    or None), `began_at` (unix ms by YouTube's clock, or None), `video_id` once it is known, and `handed` once YouTube
+    has said that it keeps the time.
     """
 
     platform: Platform = "youtube"
@@ -70,6 +72,7 @@ class YouTube:
             f"{_UPLOADS}?{urlencode(_session_query(post))}",
             headers={"X-Upload-Content-Length": str(media.size), "X-Upload-Content-Type": media.mime},
             body=metadata,
+            timeout_s=_SESSION_S,
         )
         session = answer.headers.get("Location", "")
         if not self._wire.is_of(session, "googleapis.com"):
@@ -103,6 +106,36 @@ class YouTube:
 
     async def publish(self, grant: Grant, handle: Handle) -> Handle:
         """Nothing: the last byte made it as public as was asked."""
+        return handle
+
+    async def move(self, grant: Grant, handle: Handle, *, publish_at: int | None) -> Handle:
+        """By `videos.update`, with all of its status as it is now: somebody may have changed it at YouTube."""
+        video = handle.get("video_id") or handle["remote_id"]
+        found = await self._call(grant, "GET", f"{API}/videos", params={"part": "status", "id": video})
+        status = next((part_of(item, "status") for item in items_of(found)), None)
+        if status is None:
+            raise PlatformError("YouTube does not list the video.", kind="RECONCILE", code="videoNotFound")
+        if status.get("privacyStatus") != "private":
+            return handle
+        changed = youtube_video.moved(status, publish_at, now=said_at(found) or 0)
+        try:
+            await self._call(
+                grant,
+                "PUT",
+                f"{API}/videos",
+                params={"part": "status"},
+                body={"id": video, "status": changed},
+            )
+        except PlatformError as error:
+            if error.code != "insufficientPermissions":
+                raise
+            raise PlatformError(
+                "the permission to manage videos was not granted",
+                kind="FIX",  # all else still goes
+                code=error.code,
+                hint=error.hint,
+                http_status=error.http_status,
+            ) from None
         return handle
 
     async def finish(self, grant: Grant, post: Post, reading: Reading) -> Reading:

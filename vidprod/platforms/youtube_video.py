@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import msgspec
+
 from vidprod.domain import post as wording
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError
@@ -15,6 +17,13 @@ from vidprod.platforms.youtube_api import part_of, unix_ms, whole
 
 LOCKED = "YouTube keeps it private: this Google project is not audited, and making it public by hand is undone."
 
+_MUTABLE = (  # of a status, what `videos.update` takes
+    "license",
+    "embeddable",
+    "publicStatsViewable",
+    "selfDeclaredMadeForKids",
+    "containsSyntheticMedia",
+)
 _FAILURES = {  # `failureReason` and `rejectionReason` in words
     "conversion": "YouTube could not convert the file.",
     "invalidFile": "YouTube does not know the format of the file.",
@@ -55,8 +64,7 @@ def metadata(post: Post, publish_at: int | None) -> dict[str, dict[str, Any]]:
                 kind="FIX",
                 code="invalidPublishAt",
             )
-        moment = datetime.fromtimestamp(publish_at / 1000, UTC).isoformat(timespec="seconds")
-        status |= {"privacyStatus": "private", "publishAt": moment.replace("+00:00", "Z")}
+        status |= {"privacyStatus": "private", "publishAt": _rfc3339(publish_at)}
     snippet: dict[str, Any] = {
         "title": post.title,
         "description": wording.text_of(post, "youtube"),
@@ -67,9 +75,28 @@ def metadata(post: Post, publish_at: int | None) -> dict[str, dict[str, Any]]:
     return {"snippet": snippet, "status": status}
 
 
+def moved(status: Mapping[str, Any], publish_at: int | None, *, now: int) -> dict[str, Any]:
+    """The whole status for `videos.update`, where a private video shall go public at another time: what it does not
+    name is set to its default.
+
+    Args:
+        status: as the API told it.
+        publish_at, now: unix ms. A time that has come makes it public; None: it stays private.
+    """
+    kept = {name: status[name] for name in _MUTABLE if name in status}
+    if publish_at is None:
+        return {**kept, "privacyStatus": "private"}
+    if publish_at <= now:
+        return {**kept, "privacyStatus": "public"}
+    return {**kept, "privacyStatus": "private", "publishAt": _rfc3339(publish_at)}
+
+
 def reading(item: Mapping[str, Any], handle: Handle) -> Reading:
     """What a video resource says of what `handle` brought."""
     status = part_of(item, "status")
+    uploads = status.get("uploadStatus") in ("uploaded", "processed")
+    if uploads and status.get("privacyStatus") == "private" and (status.get("publishAt") or handle.get("handed")):
+        return _handed(status, handle)
     match status.get("uploadStatus"):
         case "processed":
             return _processed(status, handle)
@@ -92,12 +119,18 @@ def reading(item: Mapping[str, Any], handle: Handle) -> Reading:
 def _processed(status: Mapping[str, Any], handle: Handle) -> Reading:
     privacy = str(status.get("privacyStatus") or "")
     asked = "public" if handle.get("publish_at") else handle.get("privacy")
-    if privacy == "private" and status.get("publishAt"):
-        said = f"YouTube makes it public at {status['publishAt']}."
-        return told(handle, "processing", said=said, privacy=privacy, code="scheduled")
     if privacy != asked and privacy == "private":
         return told(handle, "live", said=LOCKED, privacy=privacy, code="locked_private")
     return told(handle, "live", said="processed", privacy=privacy)
+
+
+def _handed(status: Mapping[str, Any], handle: Handle) -> Reading:
+    """Of a private video that YouTube keeps the time of, or kept it before."""
+    public_at = unix_ms(str(status.get("publishAt") or ""))
+    if public_at is None:
+        return told(handle, "handed", said="It is private, and YouTube was given no time for it.", privacy="private")
+    said = f"YouTube makes it public at {status['publishAt']}."
+    return msgspec.structs.replace(told(handle, "handed", said=said, privacy="private"), public_at=public_at)
 
 
 def _refused(handle: Handle, reason: str, *, kind: str) -> Reading:
@@ -107,7 +140,7 @@ def _refused(handle: Handle, reason: str, *, kind: str) -> Reading:
 
 def told(
     handle: Handle,
-    state: Literal["processing", "live", "rejected", "gone"],
+    state: Literal["processing", "handed", "live", "rejected", "gone"],
     *,
     said: str,
     privacy: str = "",
@@ -126,6 +159,10 @@ def told(
         kind=kind,
         code=code,
     )
+
+
+def _rfc3339(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def is_of(item: Mapping[str, Any], handle: Handle) -> bool:

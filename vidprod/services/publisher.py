@@ -26,7 +26,8 @@ to a new handle but the platform's word that nothing came of the old one; or its
 sent there.
 
 A pause, of an account or of all, holds whatever was not begun and stops what is being sent within a second; what is at
-the platform is read on. What came due so long ago that it would be late is not sent: somebody is asked.
+the platform is read on, and what it was handed with its time it is told to keep private (`handed.py`). What came due so
+long ago that it would be late is not sent: somebody is asked.
 """
 
 import asyncio
@@ -42,21 +43,23 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain import patience, quota
 from vidprod.domain.account import Account, Flavour, Platform
+from vidprod.domain.handed import HAND_OVER_MS
 from vidprod.domain.publication import Publication, Wait
 from vidprod.domain.segment import Segment
 from vidprod.errors import BadSlot, Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
 from vidprod.platforms import base
-from vidprod.platforms.base import Grant, Handle, Media
+from vidprod.platforms.base import Grant, Handle, Media, Reading
 from vidprod.services.clock import Clock
+from vidprod.services.handed import Handed
 from vidprod.services.verdict import Terms, Verdict, put_off
 from vidprod.store.sqlite import Store, Tables, planning
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
+from vidprod.store.sqlite.standing import PAUSED_AT
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
 LETS_FINISH_S = 3.0
-HAND_OVER_MS = 15 * 60_000  # a platform is handed a time that is at least so far away
 
 _FETCHES: frozenset[Flavour] = frozenset({"instagram_login"})  # takes no file: it is told where to fetch it
 _RESTS_S = 5.0  # of the wall: after an error of our own
@@ -164,7 +167,7 @@ class Publisher:
         if not self._sending:
             return
         sending = list(self._sending)
-        for account_id in await self._store.read(lambda db: [one for one in sending if _is_paused(db, one)]):
+        for account_id in await self._store.read(lambda db: [one for one in sending if _pause(db, one)]):
             if account_id in self._sending:
                 self._sending[account_id].cancel()
 
@@ -297,8 +300,24 @@ class _Attempt:
             return
         media = await self._media_as_sent()
         reading = await self._ask("state", lambda grant: self._read(grant, handle, media))
-        if reading is not None and await self.write(lambda verdict: verdict.read(reading, handle)):
+        if reading is None:
+            return
+        if reading.state == "handed":
+            await self._steer(reading, handle)
+        elif await self.write(lambda verdict: verdict.read(reading, handle)):
             await self._publish(handle)
+
+    async def _steer(self, reading: Reading, handle: Handle) -> None:
+        """Have the platform keep the time that is wanted of what it was handed."""
+        order = await self._handed(lambda db, handed: handed.read(reading, handle, held=_pause(db, self._account.id)))
+        if order is None:
+            return
+        done = await self._asked("move", lambda grant: self._publisher.move(grant, handle, publish_at=order.publish_at))
+        if isinstance(done, PlatformError):
+            failed = done
+            await self._handed(lambda _, handed: handed.not_moved(reading, failed))
+        else:
+            await self._handed(lambda _, handed: handed.moved())
 
     async def _publish(self, handle: Handle) -> None:
         """The one call that makes it public."""
@@ -362,6 +381,17 @@ class _Attempt:
 
     async def _ask(self, step: Step, call: Callable[[Grant], Coroutine[Any, Any, T] | Awaitable[T]]) -> T | None:
         """What the platform answers; None: it did not, and that is written down."""
+        answer = await self._asked(step, call)
+        if not isinstance(answer, PlatformError):
+            return answer
+        failed = answer
+        await self.write(lambda verdict: verdict.failed(step, failed))
+        return None
+
+    async def _asked(
+        self, step: str, call: Callable[[Grant], Coroutine[Any, Any, T] | Awaitable[T]]
+    ) -> T | PlatformError:
+        """What the platform answers, or why it did not."""
         try:
             grant = await self._owner._keeper.grant(self._account.id)
             return await call(grant)
@@ -373,8 +403,7 @@ class _Attempt:
             _logger.error("a platform's answer was not understood", step=step, exc_info=error)
             failed = Unanswered(f"the answer was not understood: {type(error).__name__}")
         _logger.warning("a platform refused", step=step, kind=failed.kind, code=failed.code, error=str(failed))
-        await self.write(lambda verdict: verdict.failed(step, failed))
-        return None
+        return failed
 
     # what lies here
 
@@ -452,15 +481,7 @@ class _Attempt:
 
     async def write(self, fn: Callable[[Verdict], T]) -> T:
         """One transaction about it. Raises Conflict: somebody moved it meanwhile."""
-        terms = Terms(
-            begins_once=self._publisher.begins_once,
-            publishes=self._publisher.publishes,
-            bytes_per_s=self._config.publish_bytes_per_s,
-            late_ms=self._config.publish_late_s * 1000,
-            seal=self._seal,
-            jitter=self._owner._dice(),
-            now=self._clock.now(),
-        )
+        terms = self._terms()
 
         def decide(db: Tables) -> tuple[T, Publication | None]:
             verdict = Verdict(db, self._publication, terms)
@@ -470,6 +491,28 @@ class _Attempt:
         if over is not None:
             _logger.info(over.state, platform=over.platform, segment=over.segment_id, url=over.url)
         return result
+
+    async def _handed(self, fn: Callable[[Tables, Handed], T]) -> T:
+        """The same about what the platform was handed with its time."""
+        terms = self._terms()
+
+        def decide(db: Tables) -> tuple[T, Publication]:
+            handed = Handed(db, self._publication, terms)
+            return fn(db, handed), handed.publication
+
+        result, self._publication = await self._store.write(decide, urgent=True)
+        return result
+
+    def _terms(self) -> Terms:
+        return Terms(
+            begins_once=self._publisher.begins_once,
+            publishes=self._publisher.publishes,
+            bytes_per_s=self._config.publish_bytes_per_s,
+            late_ms=self._config.publish_late_s * 1000,
+            seal=self._seal,
+            jitter=self._owner._dice(),
+            now=self._clock.now(),
+        )
 
     async def _refuse(self, code: str, message: str) -> None:
         await self.write(lambda verdict: verdict.refused_here(code, message))
@@ -508,8 +551,7 @@ class _Attempt:
         if account.state != "connected":
             wait = Wait(code="reauth", message="The account has to be connected again.")
             put_off(db, publication, wait, run_at=publication.run_at, now=now)
-        elif _is_paused(db, account.id):
-            what = "The account is paused." if account.paused_at is not None else "Publishing is paused."
+        elif what := _pause(db, account.id):
             put_off(db, publication, Wait(code="paused", message=what), run_at=publication.run_at, now=now)
         elif account.parked_until is not None and account.parked_until > now:
             wait = Wait(
@@ -557,8 +599,11 @@ def _waits_for(publication: Publication, code: str) -> bool:
     return publication.wait is not None and publication.wait.code == code
 
 
-def _is_paused(db: Tables, account_id: str) -> bool:
-    return db.accounts.get(account_id).paused_at is not None or db.facts.get("publishing_paused_at") is not None
+def _pause(db: Tables, account_id: str) -> str:
+    """Which pause holds the account, in words; empty: none."""
+    if db.accounts.get(account_id).paused_at is not None:
+        return "The account is paused."
+    return "Publishing is paused." if db.facts.get(PAUSED_AT) is not None else ""
 
 
 def _is_handed_over(account: Account, publication: Publication, now: int) -> bool:

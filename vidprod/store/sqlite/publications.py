@@ -511,6 +511,85 @@ class Publications(Table):
             run_at=due_at if run_at is None else run_at,
         )
 
+    def steer(
+        self,
+        publication: Publication,
+        wait: Wait | None,
+        *,
+        due_at: int,
+        run_at: int,
+        deadline_at: int | None,
+        when: When | None = None,
+        missed_at: int | None = None,
+        sealed_handle: bytes | None = None,
+        said: str | None = None,
+        privacy: str | None = None,
+        error: PublicationError | None = None,
+    ) -> Publication:
+        """Of what the platform was handed with its time: what is wanted of it, and what is known of it there.
+
+        Args:
+            error: why, where the platform could not be told.
+        """
+        return self._moved(
+            """
+            update publication
+            set wait = :wait, due_at = :due_at, "when" = coalesce(:when, "when"), run_at = :run_at,
+                deadline_at = :deadline_at, missed_at = :missed_at, handle = coalesce(:handle, handle),
+                said = coalesce(:said, said), privacy_seen = coalesce(:privacy, privacy_seen), errors = :errors,
+                failures = case when :failed then failures + 1 else 0 end
+            where id = :id and state = :state and state = 'processing' and attempt = :attempt and phase is null
+            returning *
+            """,
+            publication,
+            "put to another time",
+            wait=_waiting(wait),
+            due_at=due_at,
+            when=when,
+            run_at=run_at,
+            deadline_at=deadline_at,
+            missed_at=missed_at,
+            handle=sealed_handle,
+            said=said,
+            privacy=privacy,
+            errors=_with(publication, error),
+            failed=error is not None,
+        )
+
+    def withdrawn(self, publication: Publication, *, now: int) -> Publication:
+        """→ cancelled: it was handed to the platform with its time, which it has given up."""
+        return self._moved(
+            """
+            update publication
+            set state = 'cancelled', handle = null, wait = null, deadline_at = null, finalized_at = :now,
+                said = 'It lies there as a private video, which can be deleted there.'
+            where id = :id and state = :state and state = 'processing' and attempt = :attempt and phase is null
+                and wait ->> '$.code' = 'withdrawing'
+            returning *
+            """,
+            publication,
+            "cancelled",
+            now=now,
+        )
+
+    def look_at_handed(self, *, account_id: str | None = None, now: int) -> None:
+        """A pause has come: the platform is to be told not to keep the times it was handed.
+
+        Args:
+            account_id: None: of all.
+        """
+        self._run(
+            """
+            update publication
+            set run_at = :now
+            where state = 'processing' and wait ->> '$.code' in ('handed', 'moving')
+                and (:account_id is null or account_id = :account_id)
+            """,
+            account_id=account_id,
+            now=now,
+        )
+        self._outcome.publishing = True
+
     def edit(self, publication: Publication, post: Post) -> Publication:
         """Other words. An approval counts for what was approved."""
         return self._moved(

@@ -22,10 +22,11 @@ def need_reauth(db: Tables, account_id: str, fault: str, *, now: int) -> Account
 
 
 def pause_account(db: Tables, account_id: str, *, now: int) -> Account:
-    """Nothing of it goes out until it is resumed."""
+    """Nothing of it goes out until it is resumed; what a platform was handed with its time is asked back."""
     if (account := db.accounts.get(account_id)).paused_at is not None:
         return account
     account = db.accounts.pause(account_id, now=now)
+    db.publications.look_at_handed(account_id=account_id, now=now)
     db.events.record("account.paused", data=about(account), now=now)
     return account
 
@@ -52,6 +53,7 @@ def pause_publishing(db: Tables, *, now: int) -> int:
     if paused_at is not None:
         return int(paused_at)
     db.facts.set(PAUSED_AT, now)
+    db.publications.look_at_handed(now=now)
     db.events.record("publishing.paused", now=now)
     return now
 

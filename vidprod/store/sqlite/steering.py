@@ -1,8 +1,9 @@
 """What people ask of a publication: each is one move with its event, inside one transaction. Times are unix ms of
 publishing's clock. What is not possible any more raises Conflict and says why."""
 
+from vidprod.domain.patience import processing_deadline
 from vidprod.domain.post import Post, Wording, reword
-from vidprod.domain.publication import OVER, Publication, why_not_cancel
+from vidprod.domain.publication import OVER, Publication, Wait, When, is_handed_over, lies_there, why_not_cancel
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadSlot, Conflict
 from vidprod.store.sqlite.announce import announce
@@ -20,8 +21,12 @@ def approve(db: Tables, publication_id: str, *, now: int) -> Publication:
 
 
 def cancel(db: Tables, publication_id: str, *, now: int) -> Publication:
-    """It does not go out. Raises Conflict where something of it may be public."""
-    cancelled = db.publications.cancel(db.publications.get(publication_id), now=now)
+    """It does not go out. What its platform was handed with its time is cancelled once the platform was told. Raises
+    Conflict where something of it may be public."""
+    publication = db.publications.get(publication_id)
+    if is_handed_over(publication):
+        return _withdrawing(db, publication, now=now)
+    cancelled = db.publications.cancel(publication, now=now)
     announce(db, "cancelled", cancelled, now=now)
     return cancelled
 
@@ -47,7 +52,7 @@ def publish(db: Tables, publication_id: str, *, now: int) -> Publication:
     publication = db.publications.get(publication_id)
     if publication.needs_approval and publication.approved_at is None and publication.state == "scheduled":
         publication = db.publications.approve(publication, now=now)
-    publication = db.publications.reschedule(publication, due_at=now, when="now")
+    publication = _put(db, publication, due_at=now, when="now", now=now)
     announce(db, "changed", publication, now=now)
     return publication
 
@@ -88,8 +93,28 @@ def _moved(db: Tables, publication: Publication, when: str, *, now: int) -> Publ
         due_at = next_free_slot(db, publication, now=now)
     if due_at is None:
         raise BadSlot("the account has no slots", hint='Name a time, or "now".')
-    run_at = runs_at(db.accounts.get(publication.account_id), due_at, now=now)
-    return keep_faults(db, db.publications.reschedule(publication, due_at=due_at, when=asked.when, run_at=run_at))
+    return keep_faults(db, _put(db, publication, due_at=due_at, when=asked.when, now=now))
+
+
+def _put(db: Tables, publication: Publication, *, due_at: int, when: When, now: int) -> Publication:
+    """To another time: here, or where it lies."""
+    if not lies_there(publication):
+        run_at = runs_at(db.accounts.get(publication.account_id), due_at, now=now)
+        return db.publications.reschedule(publication, due_at=due_at, when=when, run_at=run_at)
+    wait = Wait(code="moving", message="The platform is told of its new time.", until=due_at)
+    return _steered(db, publication, wait, due_at=due_at, when=when, now=now)
+
+
+def _withdrawing(db: Tables, publication: Publication, *, now: int) -> Publication:
+    wait = Wait(code="withdrawing", message="The platform is told not to make it public; then it is cancelled.")
+    withdrawing = _steered(db, publication, wait, due_at=publication.due_at, when=publication.when, now=now)
+    announce(db, "changed", withdrawing, code=wait.code, message=wait.message, now=now)
+    return withdrawing
+
+
+def _steered(db: Tables, publication: Publication, wait: Wait, *, due_at: int, when: When, now: int) -> Publication:
+    deadline_at = processing_deadline(publication.platform, due_at=due_at, now=now)
+    return db.publications.steer(publication, wait, due_at=due_at, when=when, run_at=now, deadline_at=deadline_at)
 
 
 def _reworded(db: Tables, publication: Publication, wording: Wording | None, post: Post | None) -> Publication:
