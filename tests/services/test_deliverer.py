@@ -287,6 +287,23 @@ async def test_what_waits_for_a_disabled_endpoint_comes_when_it_is_enabled(
     assert [json.loads(request.body)["type"] for request in receiver.requests] == ["job.created"]
 
 
+@pytest.mark.parametrize("in_between", ["a start", "nothing"])
+async def test_what_a_clock_that_was_ahead_put_off_is_tried_when_it_is_right_again(
+    office: PostOffice, in_between: str
+) -> None:
+    async with receiving(in_turn(answer(503, retry_after="3600"), OK)) as receiver:
+        endpoint, _ = await office.endpoint(receiver.url())
+        office.clock.at = NOW + 400 * DAY_MS
+        await office.happens()
+        await office.settled(to=office.clock.at)
+        office.clock.at = NOW
+        if in_between == "a start":
+            await office.stop()
+            office.start()
+        await office.settled(to=NOW)
+    assert [one.state for one in await office.deliveries(endpoint)] == ["delivered"]
+
+
 async def test_an_endpoint_that_hangs_holds_up_no_other(tmp_path: Path) -> None:
     async with post_office(tmp_path) as office, receiving(lambda request: "hang") as hangs, receiving() as well:
         for _ in range(3):

@@ -247,6 +247,7 @@ async def test_nonsense_is_refused(store: Store, table: str, nonsense: str) -> N
 SMALL = ("SCAN step", "SCAN holder", "SCAN json_each", "SCAN wanted", "SCAN endpoint", "SEARCH holder")
 HOT: dict[str, Callable[[Tables], object]] = {
     "due": lambda db: db.outbox.due(now=NOW, lanes=2, limit=32),
+    "bring_back": lambda db: db.outbox.bring_back(now=NOW),
     "next_due_at": lambda db: db.outbox.next_due_at(),
     "record": lambda db: db.events.record("job.completed", job_id="job_" + "0" * 26, now=NOW),
     "list": lambda db: db.deliveries.list(END, limit=50),

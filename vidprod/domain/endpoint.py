@@ -22,6 +22,7 @@ DELIVERY_STATES: tuple[DeliveryState, ...] = get_args(DeliveryState)
 GAPS_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)  # from the end of an attempt to the next one
 MAX_ATTEMPTS = 1 + len(GAPS_S)
 JITTER = 0.1  # of a gap, either way: what failed together does not come back together
+LONGEST_GAP_S = GAPS_S[-1] * (1 + JITTER)
 LONGEST_RETRY_AFTER_S = 86_400.0
 LONGEST_HOLD_S = 3600.0  # for which a `Retry-After` holds up what else is for that endpoint
 GIVE_UP_S = 120 * 3600  # of nothing but failures: then the endpoint is disabled

@@ -81,6 +81,7 @@ class Deliverer:
         self._sender = sender
         self._spread = spread
         self._wall_s = wall_s
+        self._looked_at: int | None = None  # unix ms: a clock that is before it was set back
         self._under_way: dict[str, str] = {}  # deliveries and their endpoints
         self._lanes: dict[str, int] = {}  # of endpoints, as they were last seen
         self._held: dict[str, int] = {}  # endpoints that are left alone after a fault of ours, until then, unix ms
@@ -105,6 +106,9 @@ class Deliverer:
     async def _begin_what_is_due(self, group: asyncio.TaskGroup) -> int | None:
         """When to look again, unix ms; None: when an attempt has ended, or something new comes."""
         now = self._clock.now()
+        if self._looked_at is None or now < self._looked_at:
+            await self._store.write(lambda db: db.outbox.bring_back(now=now), urgent=True)
+        self._looked_at = now
         self._held = {endpoint_id: until for endpoint_id, until in self._held.items() if until > now}
         for failing in (False, True):
             await self._begin_those_of(group, now=now, failing=failing)

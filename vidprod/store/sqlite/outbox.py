@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from vidprod.domain.endpoint import Delivery, DeliveryAttempt
+from vidprod.domain.endpoint import LONGEST_GAP_S, LONGEST_HOLD_S, Delivery, DeliveryAttempt
 from vidprod.store.sqlite.deliveries import read_delivery
 from vidprod.store.sqlite.table import Table, to_json
 
@@ -113,6 +113,21 @@ class Outbox(Table):
         )
         return None if at is None else int(at)
 
+    def bring_back(self, *, now: int) -> int:
+        """Make due what a clock that was ahead put further off than anything can be, and end what it held. How many."""
+        self._run(
+            "update endpoint set held_until = null where held_until > :latest", latest=_later(now, LONGEST_HOLD_S)
+        )
+        return self._run(
+            """
+            update delivery
+            set run_at = :now
+            where endpoint_id in (select id from endpoint) and state = 'pending' and run_at > :latest
+            """,
+            now=now,
+            latest=_later(now, LONGEST_GAP_S),
+        )
+
     def delivered(self, delivery: Delivery, attempt: DeliveryAttempt, *, now: int) -> bool:
         """pending → delivered. False when it is gone meanwhile."""
         return self._attempted(
@@ -159,3 +174,7 @@ class Outbox(Table):
             **msgspec.structs.asdict(attempt),
         )
         return True
+
+
+def _later(now: int, seconds: float) -> int:
+    return now + round(seconds * 1000) + 1
