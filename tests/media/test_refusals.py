@@ -125,6 +125,15 @@ def test_one_picture_and_a_second_of_sound_end_cleanly(tmp_path: Path, make_segm
     ended_well(damage.one_picture(tmp_path / "take.mp4"), make_segments)
 
 
+def test_the_end_of_a_data_track_is_not_taken_for_a_picture(tmp_path: Path) -> None:
+    """The empty packets at the end all say that they belong to the first track; phones write tracks of data."""
+    source = synth.numbered(tmp_path / "take.mp4", 2)
+    data = source.read_bytes()
+    assert (data.count(b"soun"), data.count(b"mp4a")) == (1, 1)
+    source.write_bytes(data.replace(b"soun", b"meta").replace(b"mp4a", b"mett"))
+    assert probe(source, tmp_path).video.frames == 2
+
+
 def test_a_cut_off_transport_stream_gives_what_there_is(tmp_path: Path, make_segments: MakeSegments) -> None:
     """Such a stream has no header that could say how much is missing."""
     source = synth.numbered(tmp_path / "take.ts", 240, style=replace(PLAIN, gop=30))

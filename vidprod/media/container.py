@@ -131,7 +131,7 @@ def packets_of(container: Any, streams: Collection[int], *, tell: Callable[[int]
         if monotonic() >= due:
             tell(read)
             due = monotonic() + TELL_EVERY_S
-        if packet.stream_index in streams:
+        if packet.stream.index in streams:  # `stream_index` of the empty packets at the end is 0, whosever they are
             yield packet
 
 
