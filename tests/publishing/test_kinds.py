@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.publishing.far import FakePlatform
 from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, Stage
 from vidprod.domain.account import Platform
 from vidprod.domain.publication import Publication, Wait
 from vidprod.errors import Conflict, PlatformError
+from vidprod.platforms.base import Grant, Handle
 
 PLATFORMS: list[Platform] = ["youtube", "tiktok", "instagram"]
 SOON = START + 2000
@@ -362,6 +364,25 @@ async def test_a_lost_answer_to_making_it_public_is_never_answered_by_asking_aga
         at = points.index("publish")
         assert points[at : at + 4] == ["publish", "read", "read", "read"]  # twice it says no, then it is ready
         assert "publication.unknown" in [event.type for event in await stage.events()]
+
+
+async def test_what_said_that_it_is_public_is_not_asked_again_though_it_does_not_show_it(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        publish = FakePlatform.publish
+
+        class Forgetful(FakePlatform):
+            """Its answer has no number."""
+
+            async def publish(self, grant: Grant, handle: Handle) -> Handle:
+                await publish(self, grant, handle)
+                self._far.held[handle["name"]].shown_at = self._far.now() + MINUTE_MS
+                return handle
+
+        stage.platforms._all["instagram"] = Forgetful("instagram", stage.far)
+        await stage.settle()
+        live = await stage.get(publication)
+        assert (live.state, stage.far.calls["instagram.publish"]) == ("published", 1)
 
 
 async def test_what_is_never_made_public_is_asked_for_three_times(tmp_path: Path) -> None:

@@ -180,6 +180,9 @@ class Verdict:
             self._reject("state", error)
 
     def _ready(self, reading: Reading, handle: Handle) -> bool:
+        if self._db.journal.count_of_handle(self._publication.id, "publish", "done"):
+            self._look_again(reading)  # it said that it is: it will show it
+            return False
         if self._publication.state == "processing":
             return True
         if self._publication.phase != "publish":
@@ -210,7 +213,7 @@ class Verdict:
     def _gone(self, reading: Reading) -> None:
         """The platform does not know the handle: what nobody asked to be public is not; else that is no proof."""
         final: Step = "publish" if self._terms.publishes else "send"
-        if not self._db.journal.count_of_handle(self._publication.id, final):
+        if not self._db.journal.count_of_handle(self._publication.id, final, "asked"):
             self._anew("state", _error(reading, "NEWHANDLE"))
         elif self._publication.state == "unknown":
             self._look_again(reading)

@@ -88,18 +88,19 @@ class Journal(Table):
             )
         )
 
-    def count_of_handle(self, publication_id: str, step: Step) -> int:
-        """How often `step` was asked for with the handle that the publication has now."""
+    def count_of_handle(self, publication_id: str, step: Step, what: str) -> int:
+        """How often it came to that with the handle that the publication has now."""
         return int(
             self._value(
                 """
                 select count(*) from journal
-                where publication_id = :id and step = :step and what = 'asked'
+                where publication_id = :id and step = :step and what = :what
                     and number > coalesce(
                         (select max(number) from journal where publication_id = :id and step = 'begin'), 0)
                 """,
                 id=publication_id,
                 step=step,
+                what=what,
             )
         )
 
