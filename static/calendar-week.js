@@ -3,7 +3,7 @@
 import { h, setAttribute, setText, whileBusy } from "./dom.js";
 import { now } from "./now.js";
 import { nameOf } from "./publication-actions.js";
-import { isOpen, platformName, segmentWords, stateWord, tone } from "./publication-words.js";
+import { isMovable, platformName, segmentWords, stateWord, tone } from "./publication-words.js";
 import { addDays, dayOf, dayWords, instant, momentWords, timeWords, wall } from "./zones.js";
 
 const HOURS = Array.from({ length: 14 }, (_, n) => n + 8); // those that are there also when nothing is in them
@@ -107,7 +107,7 @@ export class WeekTable {
     setText(time, timeWords(at, this.zone));
     setText(name, `${platformName(publication.platform)} · ${segmentWords(publication)}`);
     setText(state, stateWord(publication));
-    setAttribute(chip, "draggable", isOpen(publication) && "true");
+    setAttribute(chip, "draggable", isMovable(publication) && "true");
     setAttribute(chip, "data-tone", tone(publication));
     chip.setAttribute("aria-label", `${nameOf(publication)}, ${momentWords(at, this.zone)}: ${stateWord(publication)}`);
     chip.dataset.at = String(at);

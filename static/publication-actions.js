@@ -4,7 +4,7 @@ import { announce } from "./announce.js";
 import { accounts } from "./accounts.js";
 import { confirm } from "./confirm.js";
 import { h, icon, named, whileBusy } from "./dom.js";
-import { accountWords, isMissed, needsApproval, platformName, segmentWords } from "./publication-words.js";
+import { accountWords, isHanded, isMissed, isMovable, needsApproval, platformName, segmentWords } from "./publication-words.js";
 import { publications } from "./publications.js";
 
 /** Buttons for what can be done now. `refused(problem)` hears why something was not; `null` when something is tried anew. */
@@ -42,7 +42,7 @@ function actionsOf(publication) {
   const missed = isMissed(publication);
   const actions = [];
   if (needsApproval(publication) && !missed) actions.push({ what: "approve", words: "Approve", look: "primary", drawing: "done" });
-  if (state === "scheduled") {
+  if (isMovable(publication)) {
     actions.push({ what: "publish", words: "Publish now", look: missed ? "primary" : "", drawing: "send", ask: () => agreeToPublish(publication) });
   }
   if (state === "unknown") actions.push({ what: "check", words: "Check again", look: "primary", drawing: "again" });
@@ -52,8 +52,9 @@ function actionsOf(publication) {
 }
 
 /** Whether nothing of it can be public yet; the server knows best, and says why when it cannot. */
-function canBeCancelled({ state, phase, wait }) {
-  return state === "scheduled" || (state === "uploading" && phase === null) || (state === "processing" && wait?.code === "paused");
+function canBeCancelled(publication) {
+  const { state, phase, wait } = publication;
+  return isMovable(publication) || (state === "uploading" && phase === null) || (state === "processing" && wait?.code === "paused");
 }
 
 function agreeToPublish(publication) {

@@ -6,7 +6,7 @@ import { h, icon, named, setAttribute, setHidden, setText, whileBusy } from "./d
 import { MomentField } from "./moment-field.js";
 import { problemBox } from "./problem.js";
 import { actionButtons, nameOf } from "./publication-actions.js";
-import { isMissed, isOpen, platformName, segmentWords, stateWord, storyOf, tone } from "./publication-words.js";
+import { isMissed, isMovable, isOpen, platformName, segmentWords, stateWord, storyOf, tone } from "./publication-words.js";
 import { publications } from "./publications.js";
 import { Sheet } from "./sheet.js";
 import { count } from "./words.js";
@@ -53,9 +53,10 @@ class PublicationSheet {
     this.#links(publication);
     this.#act(publication);
     if (!this.#touched) this.#fill(publication);
-    setHidden(this.form, !this.#rewords, this.sheet.title);
-    setHidden(this.moment.element, !isOpen(publication), this.sheet.title);
-    setText(this.save, isOpen(publication) ? "Save changes" : "Try again with these words");
+    setHidden(this.form, !this.#rewords && !isMovable(publication), this.sheet.title);
+    setHidden(this.moment.element, !isMovable(publication), this.sheet.title);
+    setHidden(this.wording.element, !this.#rewords, this.sheet.title);
+    setText(this.save, isMovable(publication) ? "Save changes" : "Try again with these words");
   }
 
   /** Whether other words can be chosen: it is planned, or was rejected, perhaps for its words. */
@@ -125,15 +126,15 @@ class PublicationSheet {
 
   async #save() {
     const changes = {};
-    const wording = this.wording.changes();
-    if (this.moment.changed && isOpen(this.publication)) changes.when = this.moment.value;
+    const wording = this.#rewords ? this.wording.changes() : {};
+    if (this.moment.changed && isMovable(this.publication)) changes.when = this.moment.value;
     if (Object.keys(wording).length) changes.wording = wording;
     this.#refused(null);
     if (changes.when === "") return this.#refused({ title: "Choose a date and a time" });
-    if (!Object.keys(changes).length && isOpen(this.publication)) return this.sheet.close();
+    if (!Object.keys(changes).length && isMovable(this.publication)) return this.sheet.close();
     try {
       this.#touched = false;
-      if (isOpen(this.publication)) await publications.change(this.id, changes);
+      if (isMovable(this.publication)) await publications.change(this.id, changes);
       else await publications.ask(this.id, "retry", changes);
       announce(`${nameOf(this.publication)}: saved, due ${momentWords(Date.parse(this.publication.due_at))}.`);
       this.sheet.close();
@@ -174,6 +175,7 @@ class PublicationSheet {
       preview: (values) => this.#preview(values),
       onInput: () => this.#touch(),
       direct: () => accounts.get(publication.account_id)?.settings.delivery === "direct",
+      choices: () => accounts.choices(publication.account_id),
     });
     this.save = h("span", {});
     const save = h("button", { class: "button primary", type: "submit" }, this.save);

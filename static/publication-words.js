@@ -25,6 +25,7 @@ const WAIT = {
   retry: "Tried again",
   hold: "Waits",
 };
+const THERE = { handed: "Handed over", moving: "Being moved", withdrawing: "Being cancelled", paused: "Paused" };
 const NEWS_MS = 7 * 86_400_000;
 const OVER = new Set(["published", "rejected", "cancelled"]);
 
@@ -47,7 +48,12 @@ function isOver({ state }) {
 }
 
 export function isMissed({ state, missed_at: at }) {
-  return state === "scheduled" && Boolean(at);
+  return (state === "scheduled" || state === "processing") && Boolean(at);
+}
+
+/** Whether YouTube was handed it with its time, and can still be told of another, or of none. */
+export function isHanded({ state, platform, wait }) {
+  return state === "processing" && platform === "youtube" && ["handed", "moving", "paused", "missed"].includes(wait?.code);
 }
 
 export function needsApproval({ state, needs_approval: needs, approved_at: at }) {
@@ -64,12 +70,18 @@ export function isOpen({ state }) {
   return state === "scheduled";
 }
 
+/** Whether its time may still be changed. */
+export function isMovable(publication) {
+  return isOpen(publication) || isHanded(publication);
+}
+
 /** One word or two. */
 export function stateWord(publication) {
   if (isMissed(publication)) return "Missed";
   if (needsApproval(publication)) return "Needs approval";
   if (isDraft(publication)) return "In the inbox";
   if (publication.state === "scheduled" && publication.wait) return WAIT[publication.wait.code] ?? STATE.scheduled;
+  if (publication.state === "processing" && publication.wait) return THERE[publication.wait.code] ?? STATE.processing;
   return STATE[publication.state] ?? publication.state;
 }
 
@@ -78,6 +90,7 @@ export function tone(publication) {
   if (publication.state === "rejected") return "bad";
   if (needsYou(publication)) return "ask";
   if (publication.state === "published") return "good";
+  if (isHanded(publication)) return "";
   return publication.state === "uploading" || publication.state === "processing" ? "busy" : "";
 }
 
@@ -94,6 +107,7 @@ export function isNews(publication) {
 
 /** What is going on, in a sentence; "" when its state and time say it all. */
 export function storyOf(publication) {
+  if (isMissed(publication) && isHanded(publication)) return publication.wait.message;
   if (isMissed(publication)) return "It came due while the machine slept: publish now, choose a time, or drop it.";
   const { state, wait, said, errors } = publication;
   const until = wait?.until ? ` Until ${momentWords(Date.parse(wait.until))}.` : "";

@@ -145,6 +145,25 @@ def test_what_was_missed_is_asked_about(
     assert [path.rpartition("/")[2] for method, path, _ in far.publishing.sent if method == "POST"][-4:].count("cancel")
 
 
+def test_what_youtube_was_handed_with_its_time_can_still_be_moved(
+    far: FakeDaemon, on_wednesday: OpenPage, channel: str, segments: list[str]
+) -> None:
+    wait = {"code": "handed", "message": "YouTube makes it public at its time.", "until": None}
+    one = far.publishing.plan(segments[0], channel, due=november(19, 11, 15), state="processing", wait=wait)
+    page = on_wednesday()
+    chip = cell(page, 19, 12).locator(".plan")
+    expect(chip).to_contain_text("Handed over")
+    plan(page, one).drag_to(cell(page, 20, 18))
+    far.wait_for(lambda: bool(changed(far)))
+    assert changed(far) == [{"when": "2026-11-20T12:15:00-05:00"}]
+    plan(page, one).click()
+    expect(sheet(page).get_by_label("When")).to_be_visible()
+    expect(sheet(page).get_by_label("Title")).to_be_hidden()  # its words are there already
+    expect(sheet(page).get_by_role("button", name="Publish now")).to_be_visible()
+    sheet(page).get_by_role("button", name="Cancel it").click()
+    far.wait_for(lambda: any(path.endswith("/cancel") for _, path, _ in far.publishing.sent))
+
+
 def test_what_is_unclear_rejected_or_unapproved_waits_for_a_person(
     far: FakeDaemon, on_wednesday: OpenPage, channel: str, segments: list[str]
 ) -> None:
