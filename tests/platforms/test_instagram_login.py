@@ -172,6 +172,38 @@ async def test_an_expired_token_cannot_be_exchanged(desk: Callable[..., Desk]) -
     assert "has expired" in caught.value.hint
 
 
+async def test_a_grant_that_stands_is_said_with_its_end_as_it_is_now(desk: Callable[..., Desk]) -> None:
+    at = desk()
+    identity, _ = await at.login.identify(APP, await at.tokens())
+    assert identity.tokens is not None
+    (until,) = identity.notices
+    at.wall.pass_s(10 * DAY_S)
+    later, other = await at.login.inspect(APP, identity.tokens, [until, "It was to be public and is private."])
+    assert later > until
+    assert later.startswith("Facebook lets this be used until 2026-")
+    assert other == "It was to be public and is private."
+
+
+async def test_what_was_taken_back_at_facebook_is_noticed(desk: Callable[..., Desk]) -> None:
+    at = desk()
+    tokens = await at.tokens()
+    for issued in at.sim.logins.facebook.issued:
+        issued.scopes = tuple(one for one in issued.scopes if one != "instagram_content_publish")
+    with pytest.raises(PlatformError) as lost:
+        await at.login.inspect(APP, tokens, [])
+    assert (lost.value.kind, str(lost.value)) == ("REAUTH", "Not granted any more: instagram_content_publish.")
+    at.sim.logins.facebook.withdraw(PERSON)
+    with pytest.raises(PlatformError) as caught:
+        await at.login.inspect(APP, tokens, [])
+    assert (caught.value.kind, caught.value.code) == ("REAUTH", "invalid_token")
+
+
+async def test_where_facebook_does_not_tell_everything_stays_as_it_is(desk: Callable[..., Desk]) -> None:
+    at = desk()
+    stranger = App(client_id=APP.client_id, client_secret="wrong")
+    assert await at.login.inspect(stranger, await at.tokens(), ["as it was"]) == ["as it was"]
+
+
 # Instagram Login
 
 

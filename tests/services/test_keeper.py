@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +41,9 @@ class Rotating:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: asyncio.Event = field(default_factory=asyncio.Event)
     configured: bool = True
+    inspected: list[str] = field(default_factory=list)  # access tokens
+    taken_back: list[Exception] = field(default_factory=list)  # what inspecting tells instead
+    says: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -65,6 +68,12 @@ class Rotating:
         if self.answers:
             return self.answers.pop(0)()
         return self.brought()
+
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        self.inspected.append(tokens.access_token)
+        if self.taken_back:
+            raise self.taken_back.pop(0)
+        return [*notices[:0], *self.says]
 
     def brought(self) -> Tokens:
         return Tokens(
@@ -409,6 +418,35 @@ async def test_a_token_that_renews_itself_is_renewed_after_half_its_life(room: R
     await room.keeper.refresh_due()
     assert await room.keeper.token(account_id) == "next"
     assert (await room.account(account_id)).refresh_expires_at == room.at[0] + 60 * DAY
+
+
+async def test_whether_a_grant_still_stands_is_asked_daily(room: Room) -> None:
+    account_id = await room.connect()
+    room.platform.says.append("until tomorrow")
+    for _ in range(30):
+        await room.keeper.refresh_due()
+        room.at[0] += HOUR
+    assert room.platform.inspected == ["access-0"] * 2
+    assert (await room.account(account_id)).notices == ["until tomorrow"]
+
+
+async def test_what_was_taken_back_is_told_before_anything_is_to_be_published(room: Room) -> None:
+    account_id = await room.connect()
+    room.platform.taken_back.append(PlatformError("It is not granted any more.", kind="REAUTH", code="lost_scopes"))
+    await room.keeper.refresh_due()
+    account = await room.account(account_id)
+    assert (account.state, account.fault) == ("needs_reauth", "It is not granted any more. Connect the account again.")
+    assert [name for name, _ in await room.events()] == ["account.needs_reauth"]
+
+
+async def test_that_it_cannot_be_asked_now_takes_nothing_away(room: Room) -> None:
+    account_id = await room.connect()
+    room.platform.taken_back += [Unanswered("nobody answers"), PlatformError("later", kind="RETRY", code="2")]
+    for _ in range(3):
+        await room.keeper.refresh_due()
+        room.at[0] += DAY
+    assert (await room.account(account_id)).state == "connected"
+    assert len(room.platform.inspected) == 3
 
 
 async def test_one_that_cannot_be_renewed_holds_up_no_other(room: Room) -> None:

@@ -12,7 +12,7 @@ A handle is what a platform gave to send with: session address, publish id, cont
 lost answer was found by reading, `remote_id` is the one that the reading told.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -137,6 +137,13 @@ class Login(Protocol):
 
     async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
         """The accounts these tokens can publish to. Raises PlatformError."""
+
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        """What there is to say of an account now, instead of `notices`; as they are where the platform does not tell.
+
+        Raises:
+            PlatformError: REAUTH: the tokens are dead, or what publishing needs was taken back.
+        """
 
     async def revoke(self, app: App, tokens: Tokens) -> None:
         """Give the grant back, where the platform knows how. Raises PlatformError."""

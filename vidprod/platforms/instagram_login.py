@@ -9,7 +9,7 @@ Sources: Meta, "Get long-lived access tokens", "Business login for Instagram".
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -42,6 +42,7 @@ _OF_COMMENTS = {
     "facebook_login": "instagram_manage_comments",
     "instagram_login": "instagram_business_manage_comments",
 }
+_NOT_GRANTED, _UNTIL = "Not granted:", "Facebook lets this be used until"  # what is said anew each time begins so
 _PAGE_FIELDS = "id,name,access_token,instagram_business_account{id,username,name}"
 _MOST_PAGES = 50  # of lists, so that one that has no end comes to an end
 _TIMEOUT_S = 30.0
@@ -78,6 +79,9 @@ class InstagramLogin:
     async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
         return await self._way.identify(app, tokens)
 
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        return await self._way.inspect(app, tokens, notices)
+
     async def revoke(self, app: App, tokens: Tokens) -> None:
         """Nothing: Instagram Login has no call for it, and Facebook's takes back all the person ever granted, of every
         page and account. What is connected ends in the person's own settings."""
@@ -102,7 +106,8 @@ class _Facebook:
 
     async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
         scopes = await self._granted(tokens.access_token)
-        notices = (*_missing("facebook_login", scopes), *await self._inspected(app, tokens.access_token))
+        told = await self._inspected(app, tokens.access_token)
+        notices = (*_missing("facebook_login", scopes), *_until(told))
         found: dict[str, Identity] = {}
         async for page in self._pages(tokens.access_token):
             account = page.get("instagram_business_account")
@@ -136,19 +141,31 @@ class _Facebook:
         told = graph.taken(await self._get("me/permissions", token))
         return tuple(str(one.get("permission")) for one in _list(told.get("data")) if one.get("status") == "granted")
 
-    async def _inspected(self, app: App, token: str) -> tuple[str, ...]:
-        """What Facebook tells of the token. Raises PlatformError: it is not good."""
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        told = await self._inspected(app, tokens.access_token)
+        if not isinstance(told.get("scopes"), list):
+            return list(notices)
+        scopes = _scopes(told["scopes"])
+        lost = [one for one in _NEEDED["facebook_login"] if one in tokens.scopes and one not in scopes]
+        if lost:
+            raise PlatformError(
+                f"Not granted any more: {', '.join(lost)}.",
+                kind="REAUTH",
+                code="lost_scopes",
+                hint="Connect the account again and allow everything that is asked for.",
+            )
+        others = [one for one in notices if not one.startswith((_NOT_GRANTED, _UNTIL))]
+        return [*_missing("facebook_login", scopes), *_until(told), *others]
+
+    async def _inspected(self, app: App, token: str) -> dict[str, Any]:
+        """What Facebook tells of the token; {}: nothing. Raises PlatformError: it is not good."""
         answer = await self._get("debug_token", f"{app.client_id}|{app.client_secret}", {"input_token": token})
         data = answer.json().get("data")
         if not graph.ok(answer) or not isinstance(data, dict):
-            return ()  # it is only looked at
+            return {}  # it is only looked at
         if data.get("is_valid") is False:
             raise PlatformError("Facebook says that the token is not valid.", kind="REAUTH", code="invalid_token")
-        ends = data.get("data_access_expires_at")
-        if not isinstance(ends, int) or ends <= 0:
-            return ()
-        day = datetime.fromtimestamp(ends, UTC).date().isoformat()
-        return (f"Facebook lets this be used until {day}; connect the account again before.",)
+        return data
 
     async def _pages(self, token: str) -> AsyncIterator[dict[str, Any]]:
         """The person's pages, then those that are only seen through a business."""
@@ -233,6 +250,10 @@ class _Instagram:
         )
         return dataclasses.replace(tokens, access_token=newer.access_token, expires_in_s=newer.expires_in_s)
 
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        """There is no call for it; what ends is seen in 30 days, or when something is published."""
+        return list(notices)
+
     async def identify(self, app: App, tokens: Tokens) -> list[Identity]:
         answer = await self._wire.call(
             "GET",
@@ -287,12 +308,21 @@ def _scopes(told: object) -> tuple[str, ...]:
     return tuple(str(one).strip() for one in told if str(one).strip()) if isinstance(told, list) else ()
 
 
+def _until(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """When Facebook ends the access to data, which no renewal puts off."""
+    ends = told.get("data_access_expires_at")
+    if not isinstance(ends, int) or ends <= 0:
+        return ()
+    day = datetime.fromtimestamp(ends, UTC).date().isoformat()
+    return (f"{_UNTIL} {day}; connect the account again before.",)
+
+
 def _missing(flavour: Flavour, scopes: Collection[str]) -> tuple[str, ...]:
     missing, found = [scope for scope in _NEEDED[flavour] if scope not in scopes], []
     if missing:
-        found.append(f"Not granted: {', '.join(missing)}. Nothing can be published without.")
+        found.append(f"{_NOT_GRANTED} {', '.join(missing)}. Nothing can be published without.")
     if _OF_COMMENTS[flavour] not in scopes:
-        found.append(f"Not granted: {_OF_COMMENTS[flavour]}. Comments cannot be turned off without.")
+        found.append(f"{_NOT_GRANTED} {_OF_COMMENTS[flavour]}. Comments cannot be turned off without.")
     return tuple(found)
 
 

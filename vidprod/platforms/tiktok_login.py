@@ -5,6 +5,7 @@ Sources: developers.tiktok.com, "Login Kit for Desktop", "Manage User Access Tok
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from vidprod.domain.account import Flavour, Platform
@@ -82,6 +83,10 @@ class TikTokLogin:
                 notices=tuple(await self._notices(tokens)),
             )
         ]
+
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        """TikTok: what was taken back shows at the next renewal, within a week."""
+        return list(notices)
 
     async def revoke(self, app: App, tokens: Tokens) -> None:
         form = {"client_key": app.client_id, "client_secret": app.client_secret, "token": tokens.access_token}

@@ -6,7 +6,7 @@ Sources: developers.google.com/identity/protocols/oauth2, Google's API descripti
 import base64
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from vidprod.domain.account import Flavour, Platform
@@ -139,6 +139,10 @@ class YouTubeLogin:
             )
             for item in items
         ]
+
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        """YouTube: what was taken back shows at the next renewal, within a week."""
+        return list(notices)
 
     async def revoke(self, app: App, tokens: Tokens) -> None:
         """Give the grant back; one that is not there any more is given back already."""

@@ -10,11 +10,14 @@ When each is renewed (see `_is_due`):
 an access token     5 minutes before it ends, by whoever needs it
 a refresh token     weekly, so that an account at rest keeps it: TikTok's end after 180 days, Google's after 6 months
 Instagram's token   after 30 of its 60 days: there is nothing that renews it once it has ended
+
+Daily the platform is asked whether what was granted still stands, where it tells: what a person takes back at Facebook
+would else show only when something is to be published.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -52,6 +55,9 @@ class Renewer(Protocol):
 
     async def refresh(self, app: App, tokens: Tokens) -> Tokens:
         """As `platforms.base.Login`. Raises PlatformError (REAUTH, RETRY)."""
+
+    async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
+        """As `platforms.base.Login`. Raises PlatformError."""
 
 
 class Renewers(Protocol):
@@ -137,6 +143,7 @@ class Keeper:
         self._locks: dict[str, asyncio.Lock] = {}
         self._renewing: set[asyncio.Task[str]] = set()
         self._unsaved: dict[str, tuple[int, Tokens]] = {}  # answers that the volume did not take
+        self._inspected: dict[str, int] = {}  # by account: when it was last asked whether its grant stands
 
     def lock(self, account_id: str) -> AbstractAsyncContextManager[None]:
         """Held by whoever changes the tokens of an account."""
@@ -194,6 +201,9 @@ class Keeper:
                 _logger.error("tokens cannot be opened: their key is missing", account=account.id, sealed_with=key_id)
             elif mark is not None or _is_due(account, now=now):
                 await self._look_after(account)
+            elif now - self._inspected.get(account.id, 0) >= _DAY_MS:
+                self._inspected[account.id] = now
+                await self._inspect(account.id)
         await self._store.write(lambda db: _warn_all(db, now=self._clock.now()))
 
     async def close(self) -> None:
@@ -210,6 +220,26 @@ class Keeper:
             await self._renewed(account.id, refused=tokens.access_token)
         except VidProdError as error:  # the others have their turn
             _logger.warning("tokens were not renewed", account=account.id, platform=account.platform, why=str(error))
+
+    async def _inspect(self, account_id: str) -> None:
+        """Under the lock: what is told is told of the tokens that the account has now."""
+        async with self.lock(account_id):
+            try:
+                account, tokens = await self._open(account_id)
+                app = self._renewers.app(account.platform, account.flavour)
+                if app is None:
+                    return
+                login = self._renewers.login(account.platform, account.flavour)
+                notices = await login.inspect(app, tokens, account.notices)
+            except VidProdError as error:
+                if not isinstance(error, PlatformError) or error.kind != "REAUTH":
+                    _logger.warning("a grant was not inspected", account=account_id, why=str(error))
+                    return
+                fault = f"{error} {error.hint or 'Connect the account again.'}"
+                await self._store.write(lambda db: need_reauth(db, account_id, fault, now=self._clock.now()))
+                return
+            if notices != account.notices:
+                await self._store.write(lambda db: _set_notices(db, account, notices))
 
     async def _renewed(self, account_id: str, *, refused: str | None) -> str:
         """In a task of its own: who asked may be cancelled, what was asked of the platform goes on."""
@@ -310,6 +340,11 @@ class Keeper:
 def _row(db: Tables, account_id: str) -> tuple[Account, bytes | None]:
     account = db.accounts.get(account_id)
     return account, None if account.state == "disconnected" else db.accounts.tokens(account_id)
+
+
+def _set_notices(db: Tables, account: Account, notices: list[str]) -> None:
+    if db.accounts.get(account.id).notices == account.notices:  # else something was said meanwhile: another day
+        db.accounts.set_notices(account.id, notices)
 
 
 def _begin(db: Tables, account_id: str, *, now: int) -> tuple[int | None, int]:
