@@ -132,6 +132,7 @@ export class AccountSettings {
       templates: true,
       preview: (wording) => publications.preview({ account_id: id, wording }),
       direct: () => this.delivery?.value === "direct",
+      choices: () => accounts.choices(id),
     });
     this.trouble = h("div", { class: "trouble" });
     this.saved = h("p", { class: "help" });

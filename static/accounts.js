@@ -56,6 +56,11 @@ class Accounts {
     this.#soon();
   }
 
+  /** What TikTok lets posts of an account be at this moment. */
+  choices(id) {
+    return request("GET", `/v1/accounts/${id}/choices`);
+  }
+
   /** One account as an answer has it. */
   put(account) {
     const place = this.list.findIndex((one) => one.id === account.id);

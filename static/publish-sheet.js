@@ -91,6 +91,7 @@ class PublishSheet {
       templates: false,
       preview: (wording) => this.#preview(wording),
       direct: () => account.settings.delivery === "direct",
+      choices: () => accounts.choices(account.id),
     });
     this.words.replaceChildren(this.wording.element);
     this.moment.set(Math.ceil((now() + HOUR_MS / 2) / HOUR_MS) * HOUR_MS, account.settings.zone);

@@ -33,14 +33,16 @@ const COUNTED = { title: "title", caption: "caption", hashtags: "hashtags", tags
 export class WordingForm {
   #before = {};
   #judging = 0;
+  #asked = false;
 
   /**
    * `templates`: of an account, where {title} stands for what each segment has; else of one post.
    * `preview(values)` asks the server what comes of it: {counts, faults}; null: it is not asked.
-   * `onInput` hears of each change by hand; `direct()`: TikTok posts it, and does not leave a draft.
+   * `onInput` hears of each change by hand; `direct()`: TikTok posts it, and does not leave a draft; `choices()` then
+   * asks what the account offers.
    */
-  constructor({ id, platform, templates, preview, onInput = () => {}, direct = () => false }) {
-    Object.assign(this, { id, platform, templates, preview, onInput, direct });
+  constructor({ id, platform, templates, preview, onInput = () => {}, direct = () => false, choices = null }) {
+    Object.assign(this, { id, platform, templates, preview, onInput, direct, choices });
     this.element = this.#build();
   }
 
@@ -85,6 +87,24 @@ export class WordingForm {
     const [first, ...others] = (paid ? [BRANDED, MUSIC] : [MUSIC]).map(([words, href]) => h("a", { href, target: "_blank", rel: "noopener noreferrer" }, words));
     const parts = ["By posting, you agree to TikTok\u2019s ", first, ...others.flatMap((link) => [" and ", link]), ". It may take minutes until it can be seen."];
     this.terms.replaceChildren(...parts);
+    this.#ask();
+  }
+
+  /** Once, when it is to be posted directly: what the account offers at this moment. */
+  async #ask() {
+    if (this.#asked) return;
+    this.#asked = true;
+    try {
+      this.#offer(await this.choices());
+    } catch (problem) {
+      setText(this.offered, problem.words);
+    }
+  }
+
+  #offer({ name, username, privacy, ...offered }) {
+    for (const option of this.privacy.options) option.disabled = Boolean(option.value) && !privacy.includes(option.value);
+    const off = SWITCHES[this.platform].filter(([what], n) => (this.switches[n][1].disabled = offered[what] === false)).map(([, words]) => words.replace(" allowed", "").toLowerCase());
+    setText(this.offered, [`Posted as ${name}, @${username}.`, off.length && `Off in the TikTok app: ${off.join(", ")}.`].filter(Boolean).join(" "));
   }
 
   /** Counts of the server, and what the platform would refuse. Counts are null where the text cannot be made. */
@@ -171,8 +191,8 @@ export class WordingForm {
     if (!known.length) return null;
     const choose = this.platform === "tiktok" ? [["", "Choose…"]] : [];
     this.privacy = h("select", {}, ...[...choose, ...known].map(([value, words]) => h("option", { value }, words)));
-    const help = this.platform === "tiktok" ? h("p", { class: "help" }, "TikTok wants a person to choose, out of what the account offers.") : null;
-    return this.#field(this.privacy, "privacy", "Who sees it", null, help);
+    this.offered = this.platform === "tiktok" ? h("p", { class: "help" }, "TikTok wants a person to choose.") : null;
+    return this.#field(this.privacy, "privacy", "Who sees it", null, this.offered);
   }
 
   #buildSynthetic() {

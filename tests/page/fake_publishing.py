@@ -76,6 +76,8 @@ class Publishing:
         self.refusals: dict[str, Refused] = {}  # by the end of a path: the next change asked of it is refused so
         self.sent: list[tuple[str, str, Any]] = []  # method, path and body of what changed something
         self.test_status = 204
+        self.choices: Json = {"privacy": ["public", "friends", "private"], "comments": True, "duet": True}
+        self.choices |= {"stitch": True, "longest_s": 600}  # of every TikTok account
         self.away = ""  # where connecting leads
         self._emit, self._jobs = emit, jobs
         self._numbers = count(1)
@@ -209,6 +211,8 @@ class Publishing:
         if rest == ["connect"]:
             return 200, {"url": self.away}
         account = self._found(self.accounts, rest[0])
+        if rest[1:] == ["choices"]:
+            return 200, {"name": account["name"], "username": account["username"], **self.choices}
         if method == "PATCH":
             wording = given.get("wording", {})
             settings = {**account["settings"], **given, "wording": {**account["settings"]["wording"], **wording}}

@@ -75,6 +75,7 @@ def test_a_segment_says_where_it_goes_and_what_became_of_it(
 def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, segments: list[str]) -> None:
     channel = far.publishing.add_account("My channel", settings={"zone": "Europe/Paris", "slots": ["Mon-Fri 18:00"]})
     dance = far.publishing.add_account("Dance", "tiktok", settings={"delivery": "direct"})
+    far.publishing.choices["stitch"] = False
     page = on_wednesday("takes", size=PHONE)
     sheet = publish_sheet(page, 1)
     expect(sheet.get_by_text("The first free one from Wed 18 Nov, 18:00 on, Europe/Paris.")).to_be_visible()
@@ -87,6 +88,9 @@ def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, s
     expect(sheet.locator("option", has_text="My channel")).to_be_disabled()
     expect(sheet.get_by_label("Account")).to_have_value(dance)
     expect(sheet.get_by_text("privacy: TikTok wants a person to choose who sees it")).to_be_visible()
+    expect(sheet.get_by_text("Posted as Dance, @dance. Off in the TikTok app: stitches.")).to_be_visible()
+    expect(sheet.get_by_label("Stitches allowed")).to_be_disabled()
+    expect(sheet.locator("option", has_text="Followers")).to_be_disabled()
     sheet.get_by_label("Who sees it").select_option("public")
     expect(sheet.get_by_text("privacy: TikTok wants a person")).to_be_hidden()
     expect(sheet.get_by_text("you agree to TikTok\u2019s Music Usage Confirmation.")).to_be_visible()

@@ -129,6 +129,36 @@ async def test_instagram_is_connected_by_either_login(browser: Browser, flavour:
     assert account["refresh_expires_at"] == account["access_expires_at"] is not None
 
 
+async def test_what_a_post_may_be_is_asked_of_tiktok_at_that_moment(browser: Browser) -> None:
+    await browser.connect("tiktok", "-000private", direct=True)
+    await browser.connect("tiktok", "-000public")
+    await browser.connect("youtube", CHANNEL)
+    private, draft, channel = [
+        f"/v1/accounts/{one['id']}/choices"
+        for name in ("-000private", "-000public", CHANNEL)
+        for one in await browser.accounts()
+        if one["external_id"] == name
+    ]
+    get = browser.live.client.get
+    creator = browser.far.tiktok.creators["-000private"]
+    assert (await get(private)).json() == {
+        "name": creator.nickname,
+        "username": creator.username,
+        "privacy": ["friends", "followers", "private"],
+        "comments": True,
+        "duet": True,
+        "stitch": True,
+        "longest_s": 600,
+    }
+    creator.private, creator.duet_disabled = False, True
+    now = (await get(private)).json()
+    assert (now["privacy"], now["duet"]) == (["public", "friends", "private"], False)
+    creator.banned = True
+    refused = await get(private)
+    assert (refused.status_code, "banned" in refused.text) == (502, True)
+    assert [(await get(path)).status_code for path in (draft, channel)] == [409, 409]
+
+
 async def test_drafts_are_the_default_of_tiktok_and_direct_posts_are_asked_for(browser: Browser) -> None:
     await browser.connect("tiktok", "-000public")
     await browser.connect("tiktok", "-000private", direct=True)

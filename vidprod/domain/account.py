@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args
 
 import msgspec
 
-from vidprod.domain.post import Wording
+from vidprod.domain.post import Privacy, Wording
 
 Platform = Literal["youtube", "tiktok", "instagram"]
 AccountState = Literal["connected", "needs_reauth", "disconnected"]
@@ -78,3 +78,15 @@ class LoginWay(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     configured: bool
     hint: str = ""
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account lets its posts be at this moment, as its owner set it in the platform's own app."""
+
+    name: str
+    username: str
+    privacy: list[Privacy]
+    comments: bool
+    duet: bool
+    stitch: bool
+    longest_s: int

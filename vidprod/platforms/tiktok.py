@@ -15,13 +15,13 @@ from typing import Any
 from urllib.parse import quote
 
 from vidprod.domain import post as wording
-from vidprod.domain.account import AccountSettings, Platform
+from vidprod.domain.account import AccountSettings, Choices, Platform
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import Grant, Handle, Media, Reading
 from vidprod.platforms.tiktok_api import API, data_of, error_of, failure_of, is_ok, object_of, put_error, whole
 from vidprod.platforms.tiktok_chunks import Plan, pieces, plan, progress
-from vidprod.platforms.tiktok_creator import LONGEST_S, creator_info, post_info
+from vidprod.platforms.tiktok_creator import LONGEST_S, choices_of, creator_info, post_info
 from vidprod.platforms.wire import Answer, Wire
 
 UPLOAD_HOSTS = "tiktokapis.com"  # open-upload and upload.REGION below it
@@ -50,6 +50,10 @@ class TikTok:
         direct = settings.delivery == "direct"
         said = wording.faults(post, "tiktok", direct=direct, duration_us=media.duration_us)
         return said + _faults_of_file(media)
+
+    async def choices(self, grant: Grant) -> Choices:
+        """What its owner lets direct posts be at this moment. Raises PlatformError: nothing, and why."""
+        return choices_of(await self._creator(grant))
 
     async def begin(self, grant: Grant, post: Post, media: Media, *, publish_at: int | None = None) -> Handle:
         """TikTok takes no time: who calls, calls when it is due."""

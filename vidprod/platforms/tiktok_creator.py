@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vidprod.domain import post as wording
+from vidprod.domain.account import Choices
 from vidprod.domain.post import Post, Privacy
 from vidprod.errors import PlatformError
 from vidprod.platforms.base import Media
@@ -39,16 +40,30 @@ async def creator_info(wire: Wire, token: str) -> Answer:
     )
 
 
+def choices_of(creator: Mapping[str, Any]) -> Choices:
+    """What a person may choose from."""
+    options = _options(creator)
+    return Choices(
+        name=str(creator.get("creator_nickname") or ""),
+        username=str(creator.get("creator_username") or ""),
+        privacy=[privacy for privacy, option in PRIVACY.items() if option in options],
+        comments=not creator.get("comment_disabled"),
+        duet=not creator.get("duet_disabled"),
+        stitch=not creator.get("stitch_disabled"),
+        longest_s=_longest_s(creator),
+    )
+
+
 def post_info(creator: Mapping[str, Any], post: Post, media: Media) -> dict[str, Any]:
     """What a direct post says, within what the account may at this moment.
 
     Raises:
         PlatformError: FIX: it may not what was asked for.
     """
-    options = [str(option) for option in creator.get("privacy_level_options") or []]
+    options = _options(creator)
     if post.privacy is None or PRIVACY.get(post.privacy) not in options:
         raise _privacy_error(post.privacy, options)
-    longest_s = whole(creator.get("max_video_post_duration_sec")) or LONGEST_S
+    longest_s = _longest_s(creator)
     if media.duration_us > longest_s * 1_000_000:
         raise PlatformError(
             f"The clip has {media.duration_us / 1e6:.1f} s, and this account may post {longest_s} s.",
@@ -67,6 +82,14 @@ def post_info(creator: Mapping[str, Any], post: Post, media: Media) -> dict[str,
         "brand_organic_toggle": post.brand_organic,
         "is_aigc": post.synthetic,
     }
+
+
+def _options(creator: Mapping[str, Any]) -> list[str]:
+    return [str(option) for option in creator.get("privacy_level_options") or []]
+
+
+def _longest_s(creator: Mapping[str, Any]) -> int:
+    return whole(creator.get("max_video_post_duration_sec")) or LONGEST_S
 
 
 def _privacy_error(privacy: Privacy | None, options: list[str]) -> PlatformError:

@@ -8,15 +8,15 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from vidprod.config import PREFIX, Config
-from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Flavour, LoginWay, Platform
+from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import BadRequest, Conflict, PlatformError, SealBroken
-from vidprod.platforms.base import App, Identity, Login, Tokens
+from vidprod.platforms.base import App, Grant, Identity, Login, Publisher, Tokens
 from vidprod.platforms.registry import WAYS, settings_of
 from vidprod.services.clock import Clock
 from vidprod.services.keeper import NAMES, Keeper, ends, opened, seal
@@ -62,7 +62,16 @@ class Ways(Protocol):
 
     def login(self, platform: Platform, flavour: Flavour) -> Login: ...
 
+    def publisher(self, platform: Platform, flavour: Flavour) -> Publisher: ...
+
     def app(self, platform: Platform, flavour: Flavour) -> App | None: ...
+
+
+@runtime_checkable
+class Choosing(Protocol):
+    """A platform that says what a post may be: TikTok."""
+
+    async def choices(self, grant: Grant) -> Choices: ...
 
 
 class NotConnected(BadRequest):
@@ -183,6 +192,20 @@ class Connector:
         except PlatformError as error:  # it is forgotten here all the same
             _logger.warning("tokens were not revoked", account=account_id, platform=account.platform, why=str(error))
         return account
+
+    async def choices(self, account_id: str) -> Choices:
+        """What the account lets its posts be at this moment: asked of the platform.
+
+        Raises:
+            NotFound; Conflict: its platform has no such question, or has not granted it; PlatformError.
+        """
+        account = await self._store.read(lambda db: db.accounts.get(account_id))
+        publisher = self._ways.publisher(account.platform, account.flavour)
+        if not isinstance(publisher, Choosing):
+            raise Conflict(f"{NAMES[account.platform]} offers the same to every account.")
+        if account.state != "connected" or DIRECT_SCOPE not in account.scopes:
+            raise Conflict("Direct posts are not granted.", hint="Connect the account again and ask for them.")
+        return await publisher.choices(await self._keeper.grant(account_id))
 
     async def rotate_keys(self) -> Rotated:
         """Seal everything with the newest key: this process is the one whose vault seals."""

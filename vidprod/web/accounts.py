@@ -16,6 +16,7 @@ from vidprod.domain.account import (
     Account,
     AccountSettings,
     AccountState,
+    Choices,
     Flavour,
     LoginWay,
     Platform,
@@ -152,6 +153,14 @@ async def finish_connecting(
     told = [note for account in accounts for note in account.notices]
     names = ", ".join(account.name for account in accounts)
     return _page("Connected", f"{names}: ready to be published to.", notes=list(dict.fromkeys(told)))
+
+
+@read("/v1/accounts/{account_id:str}/choices")
+async def choices(desk: NamedDependency[Desk], account_id: FromPath[str]) -> Choices:
+    """Of TikTok, what the account lets direct posts be at this moment: who may see them, and which switches are not
+    off in the app. Asked of TikTok each time, 20 times a minute at most."""
+    checked(account_id, "acc")
+    return await desk.connects.choices(account_id)
 
 
 @patch("/v1/accounts/{account_id:str}")
@@ -324,6 +333,7 @@ HANDLERS = [
     list_accounts,
     connect,
     finish_connecting,
+    choices,
     set_account,
     pause,
     resume,

@@ -9,7 +9,7 @@ from litestar import Request
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
-from vidprod.domain.account import Account, Flavour, LoginWay, Platform
+from vidprod.domain.account import Account, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import is_id
 from vidprod.errors import NotFound
 from vidprod.store.sqlite import Store
@@ -29,6 +29,8 @@ class Connects(Protocol):
     async def finish(self, platform: str, answer: Mapping[str, str]) -> list[Account]: ...
 
     async def disconnect(self, account_id: str) -> Account: ...
+
+    async def choices(self, account_id: str) -> Choices: ...
 
     async def rotate_keys(self) -> object: ...
 
