@@ -5,7 +5,7 @@ import { announce } from "./announce.js";
 import { AccountSettings } from "./account-settings.js";
 import { accounts } from "./accounts.js";
 import { confirm } from "./confirm.js";
-import { h, icon, named, setHidden, setText, whileBusy } from "./dom.js";
+import { h, icon, named, redraw, setHidden, setText, whileBusy } from "./dom.js";
 import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { platformName } from "./publication-words.js";
@@ -39,6 +39,7 @@ export class AccountCard {
     this.settings.show(account);
     setHidden(this.pause, gone, this.title);
     setText(this.pauseWords, account.paused_at ? "Resume" : "Pause");
+    redraw(this.pause.firstChild, account.paused_at ? "play" : "pause");
     this.pause.setAttribute("aria-label", `${account.paused_at ? "Resume" : "Pause"} ${this.name}`);
     this.again.classList.toggle("primary", account.state !== "connected");
     setHidden(this.away, gone, this.title);

@@ -38,7 +38,7 @@ export class AccountSettings {
 
   #fill(settings) {
     this.automatic.checked = settings.automatic;
-    this.zone.value = settings.zone;
+    this.zone.value = this.#unset(settings) ? here() : settings.zone;
     this.slots.value = settings.slots.join("\n");
     this.gap.value = String(Math.round(settings.gap_s / 60));
     this.cap.value = settings.daily_cap === null ? "" : String(settings.daily_cap);
@@ -47,6 +47,11 @@ export class AccountSettings {
     if (this.hands) this.hands.checked = settings.hands_over_time;
     this.wording.show(settings.wording);
     this.#read();
+  }
+
+  /** Whether nobody has chosen when it goes out: the first slots that are typed are meant in the zone of who types them. */
+  #unset({ slots, zone }) {
+    return zone === "UTC" && slots.length === 0;
   }
 
   /** What the form says, as the server has it. */

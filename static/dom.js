@@ -27,6 +27,11 @@ export function icon(name) {
   return svg;
 }
 
+/** Another drawing in the same place. */
+export function redraw(svg, name) {
+  setAttribute(svg.firstChild, "href", `#i-${name}`);
+}
+
 /** A file's name: isolated, so that its direction does not turn the words around it. */
 export function named(filename) {
   return h("bdi", { dir: "auto", title: filename }, filename);

@@ -5,7 +5,7 @@ import { announce } from "./announce.js";
 import { confirm } from "./confirm.js";
 import { Deliveries, attemptWords } from "./deliveries.js";
 import { EndpointForm } from "./endpoint-form.js";
-import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
+import { h, icon, redraw, setHidden, setText, whileBusy } from "./dom.js";
 import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { count, when } from "./words.js";
@@ -37,6 +37,7 @@ export class EndpointCard {
     setText(this.story, storyOf(endpoint));
     setHidden(this.story, !this.story.textContent);
     setText(this.turnWords, off ? "Enable" : "Disable");
+    redraw(this.turn.firstChild, off ? "play" : "pause");
     this.turn.setAttribute("aria-label", `${off ? "Enable" : "Disable"}: ${this.name}`);
   }
 

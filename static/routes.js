@@ -16,6 +16,7 @@ turn(); // before anything is drawn: nothing of another view flashes up
 /** `onView(name)` hears of each view that comes, also of the first. */
 export function startRoutes({ onView }) {
   addEventListener("hashchange", () => {
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // on a phone "back" is how one closes it
     const before = shown;
     turn();
     if (shown === before) return;

@@ -1,4 +1,4 @@
-// A dialog over the page: at the bottom of a phone, in the middle of a desk. Escape and its cross close it.
+// A dialog over the page: at the bottom of a phone, in the middle of a desk. Escape, its cross and the way back close it.
 
 import { h, icon } from "./dom.js";
 

@@ -56,7 +56,9 @@ def test_an_account_says_in_words_how_it_is(far: FakeDaemon, open_at: OpenPage) 
 
 def test_slots_are_read_while_they_are_typed_and_only_changes_are_sent(far: FakeDaemon, on_wednesday: OpenPage) -> None:
     far.publishing.add_account("My channel", settings={"zone": "Europe/Paris", "gap_s": 600})
+    far.publishing.add_account("New", "instagram")
     page = on_wednesday("accounts")
+    expect(settings_of(page, "New").get_by_label("Time zone")).to_have_value("Europe/Paris")  # of who types slots
     form = settings_of(page, "My channel")
     slots, next_times = form.get_by_label("Weekly slots"), form.locator("[data-wrong]")
     expect(next_times).to_have_text("No slots: a segment goes out at once when it is ready.")
@@ -140,6 +142,7 @@ def test_an_account_is_paused_resumed_and_disconnected_after_a_question(far: Fak
     mine = card(page, "My channel")
     page.get_by_role("button", name="Pause My channel on YouTube").click()
     expect(mine.get_by_text("Paused", exact=True)).to_be_visible()
+    expect(mine.locator(".button use").first).to_have_attribute("href", "#i-play")
     page.get_by_role("button", name="Resume My channel on YouTube").click()
     expect(mine.get_by_text("Connected", exact=True)).to_be_visible()
     page.get_by_role("button", name="Disconnect My channel on YouTube").click()

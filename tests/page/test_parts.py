@@ -109,3 +109,19 @@ def test_it_is_as_late_as_the_daemon_says_whatever_this_device_believes(far: Fak
     page.locator("[data-account] .fold-summary").click()
     noon = there.replace(hour=12, minute=0) + timedelta(days=there.hour >= 12)
     expect(page.locator("[data-wrong]")).to_contain_text(f"Next: {noon:%a}")
+
+
+def test_the_way_back_closes_what_lies_over_the_page(far: FakeDaemon, open_at: OpenPage) -> None:
+    """Once a sheet stayed over the view that came; on a phone "back" is how one closes it."""
+    far.publishing.add_account("My channel")
+    finished(far, "talk.mov", segments=1)
+    page = open_at(far.url, view="calendar")
+    page.get_by_role("link", name="Takes").click()
+    for opener in ("Publish segment 1 of talk.mov", "Delete talk.mov"):
+        page.get_by_role("button", name=opener).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("dialog")).to_be_hidden()
+        expect(page.get_by_role("heading", name="Calendar", exact=True)).to_be_focused()
+        page.go_forward()
+    assert far.requests("DELETE", "/") == []
