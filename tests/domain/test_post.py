@@ -191,6 +191,7 @@ def test_a_paid_partnership_is_not_private_at_tiktok() -> None:
 
 
 def test_a_cover_lies_within_the_segment() -> None:
-    post = Post(caption="c", cover_ms=3000)
+    post = Post(title="t", caption="c", cover_ms=3000)
+    assert faults(post, "youtube", duration_us=1) == []  # which takes none for Shorts
     assert faults(post, "instagram", duration_us=3_000_001) == []
     assert faults(post, "instagram", duration_us=3_000_000) != []

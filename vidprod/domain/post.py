@@ -30,11 +30,16 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     duet: bool | None = None
     stitch: bool | None = None
     synthetic: bool | None = None  # None: as the segment is
-    cover_ms: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    cover_ms: (
+        Annotated[
+            int, msgspec.Meta(ge=0, description="at TikTok and Instagram; YouTube chooses a Short's frame itself")
+        ]
+        | None
+    ) = None
     notify: bool | None = None  # YouTube: subscribers
     share_to_feed: bool | None = None  # Instagram
     category: Annotated[str, msgspec.Meta(max_length=10)] | None = None  # YouTube's categoryId
-    brand_content: bool | None = None  # TikTok: paid partnership
+    brand_content: bool | None = None  # YouTube, TikTok: paid partnership
     brand_organic: bool | None = None  # TikTok: own business
 
 
@@ -300,7 +305,7 @@ def faults(post: Post, platform: "Platform", *, direct: bool = True, duration_us
     ]
     if direct or platform != "tiktok":
         found += _privacy_faults(post, platform)
-    if duration_us is not None and post.cover_ms * 1000 >= duration_us:
+    if platform != "youtube" and duration_us is not None and post.cover_ms * 1000 >= duration_us:
         found.append(f"cover_ms: {post.cover_ms} is not within the segment, which takes {duration_us // 1000} ms")
     return found
 
