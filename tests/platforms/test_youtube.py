@@ -67,6 +67,15 @@ async def test_a_clip_arrives_byte_for_byte_with_what_is_said_of_it(tube: Tube) 
     assert video.short
 
 
+@pytest.mark.parametrize("paid", [True, False])
+async def test_a_paid_partnership_is_declared(tube: Tube, paid: bool) -> None:
+    media = tube.media()
+    await tube.upload(media, post(brand_content=paid))
+    (video,) = tube.sim.videos.values()
+    (session,) = tube.sim.sessions.values()
+    assert (video.paid, "paidProductPlacementDetails" in session.parts) == (paid, paid)
+
+
 async def test_every_chunk_but_the_last_is_a_multiple_of_256_kib(tube: Tube) -> None:
     media = tube.media(20_000_003)
     await tube.upload(media)

@@ -69,7 +69,7 @@ class YouTube:
         answer = await self._call(
             grant,
             "POST",
-            f"{_UPLOADS}?{urlencode(_session_query(post))}",
+            f"{_UPLOADS}?{urlencode(_session_query(post, metadata))}",
             headers={"X-Upload-Content-Length": str(media.size), "X-Upload-Content-Type": media.mime},
             body=metadata,
             timeout_s=_SESSION_S,
@@ -291,10 +291,10 @@ class YouTube:
         return answer
 
 
-def _session_query(post: Post) -> dict[str, str]:
+def _session_query(post: Post, metadata: Mapping[str, Any]) -> dict[str, str]:
     return {
         "uploadType": "resumable",
-        "part": "snippet,status",
+        "part": ",".join(metadata),
         "notifySubscribers": "true" if post.notify else "false",
     }
 

@@ -72,7 +72,10 @@ def metadata(post: Post, publish_at: int | None) -> dict[str, dict[str, Any]]:
     }
     if tags := wording.tags_of(post):
         snippet["tags"] = tags
-    return {"snippet": snippet, "status": status}
+    parts = {"snippet": snippet, "status": status}
+    if post.brand_content:
+        parts["paidProductPlacementDetails"] = {"hasPaidProductPlacement": True}
+    return parts
 
 
 def moved(status: Mapping[str, Any], publish_at: int | None, *, now: int) -> dict[str, Any]:

@@ -47,7 +47,16 @@ _UPDATE_UNITS = 50
 _PACIFIC = ZoneInfo("America/Los_Angeles")
 _DAY_MS = 86_400_000
 _INSERT_PARTS = {"snippet", "status", "paidProductPlacementDetails", "localizations", "recordingDetails"}
-_LIST_PARTS = {"id", "snippet", "status", "contentDetails", "processingDetails", "fileDetails", "statistics"}
+_LIST_PARTS = {
+    "id",
+    "snippet",
+    "status",
+    "contentDetails",
+    "processingDetails",
+    "fileDetails",
+    "statistics",
+    "paidProductPlacementDetails",
+}
 _OWNER_PARTS = {"processingDetails", "fileDetails"}
 
 
@@ -313,6 +322,7 @@ class YouTubeSim:
             total=announced(request),
             snippet=snippet_of(body),
             status=status_of(body),
+            paid=_is_paid(body),
             parts=parts,
             notify=request.query_params.get("notifySubscribers", "true") != "false",
             created_at=self.world.now(),
@@ -385,6 +395,7 @@ class YouTubeSim:
             channel=session.channel,
             snippet=session.snippet,
             status=session.status,
+            paid=session.paid,
             notify=session.notify,
             facts=facts,
             privacy=str(session.status.get("privacyStatus", "public")) if self.verified else "private",
@@ -469,6 +480,7 @@ class YouTubeSim:
             "status": lambda: video.status_at(now),
             "processingDetails": lambda: video.processing_at(now),
             "contentDetails": video.content,
+            "paidProductPlacementDetails": lambda: {"hasPaidProductPlacement": video.paid},
             "fileDetails": video.file,
         }
         resource: dict[str, Any] = {"kind": "youtube#video", "etag": "sim", "id": video.id}
@@ -524,6 +536,13 @@ class _Names(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._channels)
+
+
+def _is_paid(body: Mapping[str, Any]) -> bool:
+    details = body.get("paidProductPlacementDetails", {})
+    if not isinstance(details, dict) or not isinstance(details.get("hasPaidProductPlacement", False), bool):
+        raise Refused("invalidVideoMetadata")
+    return bool(details.get("hasPaidProductPlacement"))
 
 
 def _parts(request: Asked, known: set[str]) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Session:
     snippet: Mapping[str, Any]
     status: Mapping[str, Any]
     parts: tuple[str, ...]
+    paid: bool
     notify: bool
     created_at: int
     stored: int = 0

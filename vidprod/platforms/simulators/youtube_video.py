@@ -32,6 +32,7 @@ class Video:
     channel: str
     snippet: Mapping[str, Any]
     status: Mapping[str, Any]  # as it was asked for
+    paid: bool  # a paid placement was declared
     notify: bool
     facts: Facts
     privacy: str
