@@ -1,9 +1,9 @@
 import pytest
 
-from vidprod.domain.handed import HAND_OVER_MS, next_step
+from vidprod.domain.handed import LEAST_LEAD_MS, next_step
 
 NOW, HOUR_MS = 1_795_000_000_000, 3_600_000
-LATER, SOON, NEVER = NOW + HOUR_MS, NOW + HAND_OVER_MS - 1, None
+LATER, SOON, NEVER = NOW + HOUR_MS, NOW + LEAST_LEAD_MS - 1, None
 
 
 @pytest.mark.parametrize(

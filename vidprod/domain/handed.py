@@ -13,7 +13,7 @@ read and, where need be, asked for again. Everything here is pure; times are uni
 
 from typing import Literal
 
-HAND_OVER_MS = 15 * 60_000  # a platform is handed a time that is at least so far away
+LEAST_LEAD_MS = 15 * 60_000  # a platform is handed a time that is at least so far away
 
 Step = Literal["leave", "hand", "withdraw", "publish", "wait", "hold", "cancel", "miss"]
 
@@ -38,7 +38,7 @@ def next_step(code: str, *, public_at: int | None, due_at: int, held: bool, late
         return "miss"  # somebody took its time away at the platform, or it came due during a pause
     if due_at <= now:
         return "publish"
-    if due_at - now >= HAND_OVER_MS:
+    if due_at - now >= LEAST_LEAD_MS:
         return "hand"
     return "wait" if public_at is None else "withdraw"
 

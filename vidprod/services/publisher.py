@@ -43,7 +43,7 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain import patience, quota
 from vidprod.domain.account import Account, Flavour, Platform
-from vidprod.domain.handed import HAND_OVER_MS
+from vidprod.domain.handed import LEAST_LEAD_MS
 from vidprod.domain.publication import Publication, Wait
 from vidprod.domain.segment import Segment
 from vidprod.errors import BadSlot, Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
@@ -612,7 +612,7 @@ def _is_handed_over(account: Account, publication: Publication, now: int) -> boo
         account.platform == "youtube"
         and account.settings.hands_over_time
         and publication.post.privacy == "public"
-        and publication.due_at >= now + HAND_OVER_MS
+        and publication.due_at >= now + LEAST_LEAD_MS
     )
 
 
