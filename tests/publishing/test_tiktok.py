@@ -50,3 +50,35 @@ async def test_bytes_that_do_not_come_are_sent_for_as_long_as_the_address_lives(
         first, second = (int(line.split()[0]) for line in stage.far.log if line.endswith("begin"))
         assert second - first >= 2 * HOUR_MS  # the far end's address
         assert list(stage.far.posts.values()) == [1]
+
+
+# fail_reason, and what becomes of the publication: its state, what it waits for, and the handles that were begun
+FAILED = [
+    ("file_format_check_failed", "rejected", "", 1),
+    ("duration_check_failed", "rejected", "", 1),
+    ("frame_rate_check_failed", "rejected", "", 1),
+    ("picture_size_check_failed", "rejected", "", 1),
+    ("publish_cancelled", "rejected", "", 1),
+    ("spam_risk", "rejected", "", 1),
+    ("spam_risk_text", "rejected", "", 1),
+    ("spam_risk_user_banned_from_posting", "rejected", "", 1),
+    ("spam_risk_too_many_posts", "scheduled", "quota", 1),
+    ("auth_removed", "scheduled", "reauth", 1),
+    ("internal", "published", "", 2),
+]
+
+
+async def test_what_failed_at_tiktok_has_a_name_and_is_posted_once_at_most(tmp_path: Path) -> None:
+    async with RealStage(tmp_path).open() as stage:
+        planned = []
+        for number, (reason, *_) in enumerate(FAILED):
+            account = await stage.connect("tiktok", f"a{number}")
+            planned += await stage.plan(account, due_at=START + number * HOUR_MS // 6)
+            stage.world.order("tiktok.processing", reason)
+        await stage.settle(until=START + 3 * HOUR_MS)
+        for publication, (reason, *expected) in zip(planned, FAILED, strict=True):
+            found = await stage.get(publication)
+            waits_for = found.wait.code if found.wait else ""
+            assert [found.state, waits_for, found.attempt] == expected, reason
+            assert found.errors[-1].code == reason
+            assert stage.posted(found) == (found.state == "published")
