@@ -4,12 +4,15 @@ import { request } from "./api.js";
 import { announce } from "./announce.js";
 import { h, icon, setHidden, setText, whileBusy } from "./dom.js";
 import { MomentField } from "./moment-field.js";
+import { now } from "./now.js";
 import { problemBox } from "./problem.js";
 import { count, when } from "./words.js";
 import { here } from "./zones.js";
 
 const PAGE = 20;
 const LOOK_AGAIN_MS = 1_500;
+const UNDER_WAY_MS = 600;
+const SOON_MS = 2_000; // by then it was tried, also where an answer took a while to come here
 const STATE = { pending: "Waiting", delivered: "Delivered", failed: "Failed" };
 
 export class Deliveries {
@@ -33,10 +36,10 @@ export class Deliveries {
   }
 
   /** Something happened: soon there is something new to see. */
-  stir() {
+  stir(afterMs = LOOK_AGAIN_MS) {
     if (!this.#open) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.load(), LOOK_AGAIN_MS);
+    this.#timer = setTimeout(() => this.load(), afterMs);
   }
 
   async load() {
@@ -47,7 +50,7 @@ export class Deliveries {
       if (this.#rows.size <= PAGE) this.#cursor = cursor;
       setHidden(this.more, this.#cursor === null);
       this.#problem(null);
-      if (deliveries.some(({ state, attempt }) => state === "pending" && attempt === 0)) this.stir();
+      if (deliveries.some(isUnderWay)) this.stir(UNDER_WAY_MS);
     } catch (problem) {
       this.#problem(problem);
     }
@@ -182,9 +185,10 @@ class DeliveryRow {
     this.delivery = delivery;
     this.state = delivery.state;
     const { state, attempt, run_at: next } = delivery;
-    this.fold.dataset.tone = state === "failed" ? "bad" : state === "delivered" ? "good" : attempt ? "ask" : "";
-    setText(this.chip, attempt && state === "pending" ? "Tried again" : STATE[state]);
-    setText(this.next, state === "pending" && attempt ? `${count(attempt, "attempt")}, the next one ${when(next)}.` : "");
+    const failing = state === "pending" && attempt > 0 && !isUnderWay(delivery);
+    this.fold.dataset.tone = state === "failed" ? "bad" : state === "delivered" ? "good" : failing ? "ask" : "";
+    setText(this.chip, failing ? "Tried again" : STATE[state]);
+    setText(this.next, failing ? `${count(attempt, "attempt")}, the next one ${when(next)}.` : "");
     setHidden(this.next, !this.next.textContent);
     setText(this.replayWords, state === "pending" ? "Send now" : "Send again");
     this.#load();
@@ -214,6 +218,11 @@ class DeliveryRow {
       announce(problem.words);
     }
   }
+}
+
+/** Whether it is on its way now, also for another time: soon there is an answer. */
+function isUnderWay({ state, run_at: at }) {
+  return state === "pending" && Date.parse(at) <= now() + SOON_MS;
 }
 
 /** "10:32: it answered 500, 12 ms", and its first bytes. */
