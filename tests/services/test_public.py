@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
 from tests.web.conftest import Live, running
 from tests.web.made import complete, now_ms
+from vidprod.config import Config
 from vidprod.errors import PlatformError
 from vidprod.platforms.wire import Wire
 from vidprod.services.public import PublicAddress
+from vidprod.vault import Vault
 
 
 async def _address(live: Live, public_url: str, **changes: Any) -> str | None:
@@ -54,3 +57,33 @@ async def test_an_address_where_nobody_answers_is_tried_again_later(tmp_path: Pa
         with pytest.raises(PlatformError, match="does not reach itself") as told:
             await _address(live, "http://127.0.0.1:1")
         assert told.value.kind == "RETRY"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "rules", "forbidden"),
+    [
+        (200, "text/plain", "User-agent: *\nDisallow: /\n", True),
+        (200, "text/plain", "User-agent: facebookexternalhit\nDisallow: /below/public/\n", True),
+        (200, "text/plain", "User-agent: *\nDisallow: /v1/\n", False),
+        (404, "text/plain", "User-agent: *\nDisallow: /\n", False),
+        (200, "text/html", "<p>Not found", False),
+    ],
+)
+async def test_failure_8_what_meta_is_forbidden_to_fetch_is_said_before_it_is_asked_to(
+    status: int, kind: str, rules: str, forbidden: bool
+) -> None:
+    def proxy(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/robots.txt":
+            return httpx.Response(status, text=rules, headers={"Content-Type": kind})
+        return httpx.Response(200, headers={"Content-Type": "video/mp4", "Content-Length": "7"})
+
+    wire = Wire(transport=httpx.MockTransport(proxy))
+    config = Config(public_url="https://video.example/below")
+    public = PublicAddress(config=config, vault=Vault({"k": b"k" * 32}), wire=lambda: wire, now=now_ms)
+    try:
+        await public.check("https://video.example/below/public/seg_1.mp4", size=7)
+        told = None
+    except PlatformError as error:
+        told = (error.kind, error.code)
+    assert told == (("FIX", "public_forbidden") if forbidden else None)
+    await wire.close()

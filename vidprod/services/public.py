@@ -5,6 +5,8 @@ What Meta says when it cannot fetch a file names neither the reason nor the host
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.robotparser import RobotFileParser
 
 from vidprod.config import Config
 from vidprod.domain.address import path_of
@@ -13,9 +15,10 @@ from vidprod.errors import PlatformError
 from vidprod.vault import Vault
 
 if TYPE_CHECKING:
-    from vidprod.platforms.wire import Wire
+    from vidprod.platforms.wire import Answer, Wire
 
 _TIMEOUT_S = 15.0
+_FETCHER = "facebookexternalhit"
 
 
 class PublicAddress:
@@ -42,15 +45,10 @@ class PublicAddress:
         Args:
             size: bytes it shall have.
         Raises:
-            PlatformError: FIX: something else answers there; RETRY: nobody answers.
+            PlatformError: FIX: something else answers there, or robots.txt forbids it; RETRY: nobody answers.
         """
         address = self._config.public_url
-        try:
-            answer = await self._wire().call("HEAD", url, timeout_s=_TIMEOUT_S, direct=True)
-        except PlatformError as error:
-            raise PlatformError(
-                f"This daemon does not reach itself at {address}: {error}", kind="RETRY", code="public_unreachable"
-            ) from error
+        answer = await self._asked("HEAD", url)
         told = (answer.status, answer.headers.get("content-type", ""), answer.headers.get("content-length", ""))
         if told != (200, "video/mp4", str(size)):
             raise PlatformError(
@@ -60,3 +58,35 @@ class PublicAddress:
                 code="public_is_not_us",
                 hint="A proxy before the daemon must pass /public/ on: no login, no redirect, not forbidden to robots.",
             )
+        if _forbids((await self._asked("GET", _robots_of(address))), url):
+            raise PlatformError(
+                f"The robots.txt before {address} forbids Meta to fetch from there.",
+                kind="FIX",
+                code="public_forbidden",
+                hint="A proxy before the daemon answers it: let facebookexternalhit into /public/.",
+            )
+
+    async def _asked(self, method: str, url: str) -> "Answer":
+        try:
+            return await self._wire().call(method, url, timeout_s=_TIMEOUT_S, direct=True)
+        except PlatformError as error:
+            raise PlatformError(
+                f"This daemon does not reach itself at {self._config.public_url}: {error}",
+                kind="RETRY",
+                code="public_unreachable",
+            ) from error
+
+
+def _robots_of(address: str) -> str:
+    """Rules are those of the host, wherever below it we are."""
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}/robots.txt"
+
+
+def _forbids(answer: "Answer", url: str) -> bool:
+    """Whether Meta's fetcher, which obeys them, may not fetch `url` by these rules; no file is no rules."""
+    if answer.status != 200 or "html" in answer.headers.get("content-type", ""):
+        return False
+    rules = RobotFileParser()
+    rules.parse(answer.body.decode(errors="replace").splitlines())
+    return not rules.can_fetch(_FETCHER, url)
