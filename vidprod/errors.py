@@ -189,6 +189,7 @@ class PlatformError(VidProdError):
         http_status: int | None = None,
         retry_after_s: float | None = None,
         until: int | None = None,
+        tries: int | None = None,
         trace: str = "",
     ) -> None:
         """
@@ -196,6 +197,7 @@ class PlatformError(VidProdError):
             message: the platform's own words.
             kind: what to do: RETRY, REFRESH, REAUTH, QUOTA, FIX, POLICY, NEWHANDLE, RECONCILE; `platforms/base.py`.
             retry_after_s: as it asked; until: unix ms at which a quota is anew, where that is known.
+            tries: so often it is worth trying again at most; None: as often as what was asked.
             trace: what its support asks for: log_id, fbtrace_id.
         """
         super().__init__(message, code=code, hint=hint)
@@ -203,6 +205,7 @@ class PlatformError(VidProdError):
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.until = until
+        self.tries = tries
         self.trace = trace
 
 

@@ -111,6 +111,12 @@ def test_a_limit_of_calls_is_waited_out_for_as_long_as_they_say() -> None:
     assert graph.error_of(refusal(4, 2207051)).retry_after_s == DAY_S
 
 
+def test_what_a_second_look_will_not_mend_is_not_tried_for_an_hour() -> None:
+    assert graph.error_of(refusal(9004, 2207052)).tries == 3
+    assert graph.error_of(refusal(-1, 2207001)).tries == 2
+    assert graph.error_of(refusal(2)).tries is None
+
+
 def test_an_error_holds_neither_a_token_nor_a_signed_address() -> None:
     token = "EAAB" + "x9" * 30
     error = graph.error_of(

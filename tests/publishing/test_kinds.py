@@ -405,6 +405,15 @@ async def test_refusals_to_make_it_public_are_not_counted_as_answers_that_were_l
         assert (live.state, stage.far.calls["instagram.publish"]) == ("published", 5)
 
 
+async def test_what_is_not_worth_more_tries_is_rejected_after_them(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        stage.far.order("begin", *[error("RETRY", "9004/2207052", tries=3)] * 9)
+        await stage.settle()
+        rejected = await stage.get(publication)
+        assert (rejected.state, stage.far.calls["instagram.begin"]) == ("rejected", 4)
+
+
 # what a reading says
 
 
@@ -439,6 +448,19 @@ async def test_a_handle_that_is_gone_after_it_was_asked_to_be_public_is_unknown(
         await stage.settle(until=START + DAY_MS)
         unknown = await stage.get(publication)
         assert (unknown.state, unknown.attempt, stage.far.calls["instagram.publish"]) == ("unknown", 1, 1)
+
+
+async def test_a_handle_that_is_gone_after_it_was_refused_to_be_public_is_replaced(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        publication = await one(stage, "instagram")
+        stage.far.order("publish", error("RETRY", "24/2207008", retry_after_s=1200.0))
+        await stage.settle(until=START + 10 * MINUTE_MS)
+        assert (await stage.get(publication)).state == "processing"
+        for held in stage.far.held.values():
+            held.is_forgotten = True
+        await stage.settle(until=START + HOUR_MS)
+        live = await stage.get(publication)
+        assert (live.state, live.attempt, sum(stage.far.posts.values())) == ("published", 2, 1)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)

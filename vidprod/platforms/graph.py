@@ -103,6 +103,9 @@ _REAUTH_HINTS: Mapping[int, str] = {
     492: "The person has no role on the page any more. " + _AGAIN,
 }
 
+# of what is tried again: how often it is worth it, where that is less than of others
+_TRIES: Mapping[int, int] = {2207001: 2, 2207052: 3}
+
 _CODE_IN_WORDS = re.compile(r"\b(2207\d{3})\b")
 _ADDRESS = re.compile(r"(https?://[^\s/?#\"']+)[/?#][^\s\"')]*")
 _SECRET = re.compile(r"\b(?:EAA|IG)\w{16,}|\b[\w|-]{48,}")
@@ -143,6 +146,7 @@ def error_of(answer: Answer) -> PlatformError:
         hint=hint,
         http_status=answer.status,
         retry_after_s=_wait_s(answer, code, subcode),
+        tries=_TRIES.get(subcode),
         trace=str(error.get("fbtrace_id") or ""),
     )
 

@@ -211,9 +211,11 @@ class Verdict:
         return False
 
     def _gone(self, reading: Reading) -> None:
-        """The platform does not know the handle: what nobody asked to be public is not; else that is no proof."""
-        final: Step = "publish" if self._terms.publishes else "send"
-        if not self._db.journal.count_of_handle(self._publication.id, final, "asked"):
+        """The platform does not know the handle: what nobody asked to be public is not, nor what it refused each time;
+        else that is no proof."""
+        count, final = self._db.journal.count_of_handle, "publish" if self._terms.publishes else "send"
+        refused = count(self._publication.id, "publish", "failed")
+        if count(self._publication.id, cast(Step, final), "asked") == refused:
             self._anew("state", _error(reading, "NEWHANDLE"))
         elif self._publication.state == "unknown":
             self._look_again(reading)
@@ -296,6 +298,8 @@ class Verdict:
         told, wait = self._told(step, error), Wait(code="retry", message=_words(error), until=now + pause)
         if step == "send":  # how much of it arrived is read first
             self._db.publications.wait(publication, wait, run_at=now + pause, error=told, counted=True)
+        elif error.tries is not None and publication.failures >= error.tries:
+            self._reject(step, error)
         elif now > self._given_up_at(step) and publication.failures >= patience.quick_tries(publication.platform, step):
             self._reject(step, error)  # what waited for a quota beyond its time still has its quick tries
         elif step == "publish":
