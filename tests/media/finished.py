@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from tests.media.measure import loudness
-from tests.media.synth import RATE, Samples, tone
+from tests.media.synth import QUICK, RATE, Samples, tone
 
 PRIMING = 1024  # samples the AAC encoder puts before the first
 MOOV_FIRST = {"movflags": "+faststart", "use_editlist": "0"}
@@ -88,7 +88,10 @@ def _video(container: av.container.OutputContainer, recipe: Recipe) -> VideoStre
 
 
 def _audio(container: av.container.OutputContainer, recipe: Recipe) -> AudioStream:
-    stream = container.add_stream(recipe.audio_codec, rate=recipe.audio_rate, layout=recipe.audio_layout)
+    options = QUICK.get(recipe.audio_codec)
+    stream = container.add_stream(
+        recipe.audio_codec, rate=recipe.audio_rate, layout=recipe.audio_layout, options=options
+    )
     return cast(AudioStream, stream)
 
 

@@ -26,6 +26,8 @@ BLACK, WHITE = 16, 235  # luma, limited range
 CODE_COLUMNS, CODE_ROWS = 4, 6  # 24 cells: a 16-bit number and an 8-bit check
 TICKS = Fraction(1, 90_000)
 
+QUICK = {"aac": {"aac_coder": "fast"}}  # options of encoders; the coder of AAC that searches takes four times as long
+
 Luma = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 Timed = tuple[Fraction, NDArray[Any]]
@@ -117,7 +119,10 @@ def _video_stream(
 
 
 def _audio_stream(container: av.container.OutputContainer, sound: Sound) -> AudioStream:
-    return cast(AudioStream, container.add_stream(sound.codec, rate=sound.rate, layout=sound.layout))
+    return cast(
+        AudioStream,
+        container.add_stream(sound.codec, rate=sound.rate, layout=sound.layout, options=QUICK.get(sound.codec)),
+    )
 
 
 def _encode_pictures(video: VideoStream, first: Timed, rest: Iterator[Timed], style: Style) -> Iterator["Packet[Any]"]:
