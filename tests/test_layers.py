@@ -213,6 +213,12 @@ def test_the_daemon_carries_no_progress_bar_no_client_and_no_cipher() -> None:
     assert done.stdout.split() == []
 
 
+def test_the_client_comes_without_its_command_line() -> None:
+    code = "import vidprod.platforms.wire, sys\nprint(*[m for m in ('rich', 'pygments') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_a_command_beside_the_daemon_does_not_load_it() -> None:
     commands = ", ".join(f"vidprod.cli.{name}" for name in ("accounts", "dead", "demo", "publications", "webhooks"))
     code = f"import sys, {commands}\nprint('vidprod.daemon' in sys.modules, 'litestar' in sys.modules)"

@@ -1,6 +1,6 @@
 """One upload's bytes on their way to the volume: gathered, written, pushed to the disk as they come.
 
-A buffer is written where it was gathered, on the event loop: copying 128 KiB into the page cache takes some 50 µs, and
+A buffer is written where it was gathered, on the event loop: copying one into the page cache takes some 50 µs, and
 handing it to a thread costs more than that (measured on two cores: 0.64 s of CPU for 500 MB against 1.0 to 1.4 s). A
 write that blocks nevertheless, because the kernel throttles or the journal is busy, is seen by its time; when such
 writes add up, all uploads write in threads for a while.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HEAD_BYTES = 4096
-BUFFER_BYTES = 128 << 10  # fits a core's cache beside everything else: 1 MiB took twice the time in the kernel
+BUFFER_BYTES = 64 << 10  # fits a core's cache beside everything else: 1 MiB took twice the time in the kernel
 MAX_PIECES = 512  # of one writev, far below IOV_MAX; bounds what a client of tiny chunks makes us hold
 BLOCKED_S = 0.02  # a write into the page cache that takes so long may have waited for the disk
 

@@ -6,14 +6,17 @@ other way.
 """
 
 import json
+import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.pace import Pace
+
+# httpx brings its own command line, and that rich and pygments: 3 MB of the daemon that nothing here uses
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # the import system's word for "there is none"
+import httpx  # noqa: E402
 
 MOST_BYTES = 4 << 20  # of an answer
 _CONNECT_S = 15.0

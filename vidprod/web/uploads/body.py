@@ -66,6 +66,7 @@ class Body:
                     yield piece
                 if not message["more_body"]:
                     return
+                del message, piece  # 128 KiB of each upload, if they were held until the next one comes
 
     def _end_window(self) -> None:
         """A client that sends a byte now and then would hold one of the places for uploads for ever. Only the average

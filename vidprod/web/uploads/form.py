@@ -77,8 +77,8 @@ class _Form:
         try:
             with PushMultipartParser(boundary, max_segment_count=MAX_FIELDS + 1) as parser:
                 async for piece in body:
-                    for event in parser.parse(piece):
-                        await self._on(event)
+                    await self._take(parser, piece)
+                    del piece  # as in `Body`
         except ParserLimitReached as error:
             raise TooLarge(f"The form is too large: {error}.", hint=f"At most {MAX_FIELDS} fields.") from error
         except MultipartError as error:
@@ -86,6 +86,10 @@ class _Form:
         if not self._has_file:
             raise _no_file()
         return self._order()
+
+    async def _take(self, parser: PushMultipartParser, piece: bytes) -> None:
+        for event in parser.parse(piece):
+            await self._on(event)
 
     async def _on(self, event: MultipartSegment | bytes | None) -> None:
         if isinstance(event, MultipartSegment):

@@ -21,6 +21,7 @@ async def _put(request: HttpRequest, desk: Desk, name: str | None) -> Response[A
         upload.begin(order)
         async for piece in body:
             await upload.write(piece)
+            del piece  # as in `Body`
         return order
 
     return await receive(desk, request, read_in)
