@@ -1,9 +1,20 @@
 """For the whole suite."""
 
+import os
+import shutil
 import signal
+from pathlib import Path
+
+import pytest
+
+MEMORY = Path("/dev/shm")
+ROOM_BYTES = 4 << 30  # far more than all tests that run at once write
 
 
-def pytest_configure() -> None:
-    """Whoever started us in the background may have had us ignore these: the programs under test would inherit it."""
+def pytest_configure(config: pytest.Config) -> None:
+    # Whoever started us in the background may have had us ignore these: the programs under test would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if config.option.markexpr == "not soak" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
+        # Every store and every upload syncs, which waits for the disk's mood and shows nothing of what is tested.
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
