@@ -25,11 +25,12 @@ from vidprod.domain.endpoint import (
     rotated,
 )
 from vidprod.domain.event import Event
-from vidprod.domain.ids import is_id, new_id
+from vidprod.domain.ids import new_id
 from vidprod.errors import BadRequest, Conflict
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
+from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
 from vidprod.web.views import moment
 from vidprod.webhooks.egress import Egress
@@ -300,11 +301,8 @@ async def list_deliveries(
 ) -> DeliveryPage:
     """What was sent to an endpoint, or will be, newest first."""
     checked(endpoint_id, "end")
-    wanted = None if states is None else {state.strip() for state in states.split(",")}
-    if wanted is not None and (unknown := wanted.difference(DELIVERY_STATES)):
-        raise BadRequest(f"state={', '.join(sorted(unknown))[:60]}: must be of {', '.join(DELIVERY_STATES)}.")
-    if cursor is not None and not is_id(cursor, "msg"):
-        raise BadRequest(f"cursor={cursor[:60]!r} is not `next_cursor` of a page.", hint="Leave it out to begin anew.")
+    wanted = states_of(states, DELIVERY_STATES)
+    check_cursor(cursor, "msg")
 
     def page(db: Tables) -> DeliveryPage:
         db.endpoints.get(endpoint_id)

@@ -8,12 +8,11 @@ from litestar import Response, delete, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
-from vidprod.domain.ids import is_id
 from vidprod.domain.job import FINAL, STATES
 from vidprod.domain.video import Video
-from vidprod.errors import BadRequest
 from vidprod.store.sqlite import Tables, lifecycle, steering
 from vidprod.web.desk import Desk, checked
+from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
 from vidprod.web.views import JobView, view_job
 
@@ -50,9 +49,8 @@ async def list_jobs(
     q: Annotated[str | None, QueryParameter(max_length=200, description="part of the file's name")] = None,
 ) -> JobPage:
     """Jobs, newest first."""
-    wanted = _states(states)
-    if cursor is not None and not is_id(cursor, "job"):
-        raise BadRequest(f"cursor={cursor[:60]!r} is not `next_cursor` of a page.", hint="Leave it out to begin anew.")
+    wanted = states_of(states, STATES)
+    check_cursor(cursor, "job")
 
     def page(db: Tables) -> JobPage:
         jobs = db.jobs.list(limit=limit + 1, before=cursor, states=wanted, q=q)
@@ -63,15 +61,6 @@ async def list_jobs(
         )
 
     return await desk.store.read(page)
-
-
-def _states(text: str | None) -> set[str] | None:
-    if text is None:
-        return None
-    wanted = {state.strip() for state in text.split(",")}
-    if unknown := wanted.difference(STATES):
-        raise BadRequest(f"state={', '.join(sorted(unknown))}: must be of {', '.join(STATES)}.")
-    return wanted
 
 
 @post("/v1/jobs/{job_id:str}/cancel", status_code=200)

@@ -11,7 +11,6 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, QueryParameter
 
 from vidprod.domain.account import Account, Platform
-from vidprod.domain.ids import is_id
 from vidprod.domain.post import Count, Fields, Post, Wording, compose, counts, default_wording, faults, merge
 from vidprod.domain.publication import (
     OVER,
@@ -29,6 +28,7 @@ from vidprod.errors import BadRequest, BadTarget, BadWording
 from vidprod.store.sqlite import Tables, planning, steering
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
+from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
 from vidprod.web.views import moment
 
@@ -192,10 +192,9 @@ async def list_publications(
     until: Annotated[str | None, QueryParameter(name="to", description="due before then")] = None,
 ) -> PublicationPage:
     """Publications, newest first."""
-    wanted = _states(states)
+    wanted = states_of(states, STATES)
     due_from, due_to = _instant(since, "from"), _instant(until, "to")
-    if cursor is not None and not is_id(cursor, "pub"):
-        raise BadRequest(f"cursor={cursor[:60]!r} is not `next_cursor` of a page.", hint="Leave it out to begin anew.")
+    check_cursor(cursor, "pub")
 
     def page(db: Tables) -> PublicationPage:
         found = db.publications.list(
@@ -439,15 +438,6 @@ def _tries_again(publication: Publication) -> bool:
 
 def _moment(at_ms: int | None) -> str | None:
     return None if at_ms is None else moment(at_ms)
-
-
-def _states(text: str | None) -> set[str] | None:
-    if text is None:
-        return None
-    wanted = {state.strip() for state in text.split(",")}
-    if unknown := wanted.difference(STATES):
-        raise BadRequest(f"state={', '.join(sorted(unknown))[:200]}: must be of {', '.join(STATES)}.")
-    return wanted
 
 
 def _instant(text: str | None, name: str) -> int | None:
