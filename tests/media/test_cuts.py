@@ -85,7 +85,9 @@ def test_what_would_be_too_short_shares_so_that_nothing_is(
 
 def test_a_pause_never_leaves_a_rest_that_cannot_be_divided(tmp_path: Path, make_segments: MakeSegments) -> None:
     speech = with_pauses(noise(13.0), [(4.1, 4.3), (8.0, 8.2)])  # cut there, 4.9 s are left for segments of 4.5
-    done = make_segments(synth.numbered(tmp_path / "take.mp4", 390, size=TINY, sound=Sound(speech)), segment_s=4.5)
+    done = make_segments(
+        synth.numbered(tmp_path / "take.mp4", 390, size=TINY, sound=Sound(speech)), segment_s=4.5, todo=[]
+    )
     assert all(3.0 - 0.04 <= length <= 4.5 for length in lengths(done))
 
 
@@ -99,8 +101,8 @@ def test_a_full_minute_ends_by_60_s_in_every_header_and_in_both_streams(
 ) -> None:
     """At 25 a second the picture is 60 s to the tick, and the sound's 21 ms blocks do not fit."""
     sound = Sound(noise(65.0), codec="pcm_s16le")
-    source = synth.numbered(tmp_path / "take.mkv", 64 * 25, 25, size=TINY, sound=sound)
-    done = make_segments(source, snap="none", todo=[0])
+    source = synth.numbered(tmp_path / "take.mkv", 64 * 25, 25, size=(160, 284), sound=sound)
+    done = make_segments(source, snap="none", frame="original", todo=[0])
     assert done.renditions[0].frames == 1500
     assert done.faults_of(0) == []
 
@@ -136,13 +138,13 @@ def test_a_segment_made_alone_after_a_crash_shows_and_sounds_the_same(
     """Not to the bit: x264 with a bounded rate and two threads asks how large the other thread's frame has become, and
     quantises a little otherwise in one run of fifty. 30 dB is far less than from one picture to the next here."""
     speech = with_pauses(noise(10.4), [(3.3, 3.5), (6.8, 7.0)])
-    source = synth.numbered(tmp_path / "take.mp4", 312, sound=Sound(speech))
-    whole = make_segments(source, segment_s=4.0)
+    source = synth.numbered(tmp_path / "take.mp4", 312, size=(180, 320), sound=Sound(speech))
+    whole = make_segments(source, segment_s=4.0, frame="original")
     assert len(whole.segments) == 3
     assert whole.faults() == []
     last = len(whole.segments) - 1
     for todo in ([1], [last], [0, last]):
-        again = make_segments(source, segment_s=4.0, todo=todo)
+        again = make_segments(source, segment_s=4.0, frame="original", todo=todo)
         assert again.plan == whole.plan
         for path, index in zip(again.segments, todo, strict=True):
             assert sounds(path) == sounds(whole.segments[index])

@@ -257,7 +257,7 @@ async def test_an_orphan_that_cannot_be_removed_holds_up_nothing_else(
 
 async def test_the_directory_of_a_running_task_stays(workshop: Workshop) -> None:
     await workshop.start()
-    job_id = await workshop.submit(segments=2, pause_s=1.5)
+    job_id = await workshop.submit(segments=2, pause_s=0.7)
     await workshop.event(job_id, "segment.ready")
     await pruner_of(workshop).prune()
     assert len(workshop.blobs.work_dirs()) == 1
