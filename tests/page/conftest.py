@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Error,
+    FileChooser,
+    Page,
+    Request,
+    sync_playwright,
+)
 
 from tests.page import footage
 from tests.page.fake_daemon import FakeDaemon, Server
@@ -45,6 +55,12 @@ addEventListener("securitypolicyviolation", (event) => {
 });
 """
 
+FORGET = """() => {
+  localStorage.clear();
+  sessionStorage.clear();
+  return matchMedia("(prefers-color-scheme: dark)").matches;
+}"""
+
 
 @dataclass
 class Guard:
@@ -54,28 +70,36 @@ class Guard:
     faults: list[str] = field(default_factory=list)
 
     def watch(self, page: Page) -> None:
-        page.add_init_script(LISTEN)
         page.on("console", self._console)
-        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
-        page.on("request", lambda request: self._request(request.url))
+        page.on("pageerror", self._error)
+        page.on("request", self._request)
 
     def check(self, page: Page) -> None:
         if not page.is_closed():
             self.faults += page.evaluate("window.violations ?? []")
         assert self.faults == []
 
+    def leave(self, page: Page) -> None:
+        page.remove_listener("console", self._console)
+        page.remove_listener("pageerror", self._error)
+        page.remove_listener("request", self._request)
+
+    def _error(self, error: Error) -> None:
+        self.faults.append(f"error: {error}")
+
     def _console(self, message: ConsoleMessage) -> None:
         # The browser itself notes each answer from 400 up; the tests that ask for one look at the page instead.
         if message.type in {"error", "warning"} and not message.text.startswith("Failed to load resource"):
             self.faults.append(f"console: {message.text}")
 
-    def _request(self, url: str) -> None:
-        if not url.startswith((f"{self.origin}/", "blob:", "data:")):
-            self.faults.append(f"outside request: {url}")
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "blob:", "data:")):
+            self.faults.append(f"outside request: {request.url}")
 
 
 OpenPage = Callable[..., Page]
 Contexts = Callable[..., BrowserContext]
+Tabs = dict[BrowserContext, list[Page]]
 
 
 @pytest.fixture(scope="package")
@@ -119,6 +143,7 @@ def shared(chromium: Browser) -> Iterator[Contexts]:
         key = repr(sorted(options.items()))
         if key not in contexts:
             contexts[key] = chromium.new_context(**options)
+            contexts[key].add_init_script(LISTEN)
             contexts[key].set_default_timeout(8_000)
         return contexts[key]
 
@@ -127,11 +152,16 @@ def shared(chromium: Browser) -> Iterator[Contexts]:
         one.close()
 
 
+@pytest.fixture(scope="package")
+def tabs() -> Tabs:
+    """Tabs that tests have left as they found them, by their context: a new one costs more than the page."""
+    return {}
+
+
 @pytest.fixture
-def open_at(shared: Contexts) -> Iterator[OpenPage]:
+def open_at(shared: Contexts, tabs: Tabs) -> Iterator[OpenPage]:
     """Opens an address and waits until the page is live; guarded to the end."""
     opened: list[tuple[Page, Guard]] = []
-    entered: list[BrowserContext] = []
 
     def open_page(
         url: str,
@@ -141,15 +171,14 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
         context: BrowserContext | None = None,
         **options: Any,
     ) -> Page:
-        page = (context or shared(viewport=size, **options)).new_page()
-        if page.context not in entered:
-            entered.append(page.context)
-            forget(page, url)
+        chosen = context or shared(viewport=size, **options)
+        left = tabs.setdefault(chosen, [])
+        page = left.pop() if left else chosen.new_page()
         guard = Guard(url)
         guard.watch(page)
         opened.append((page, guard))
         # Choosers are caught from here on: caught only when one is expected, a quick key can be faster than that.
-        page.on("filechooser", lambda _: None)
+        page.on("filechooser", _catch)
         page.goto(url if view == "takes" else f"{url}/#{view}")
         page.get_by_text("Live", exact=True).wait_for()
         page.locator("#takes-loading").wait_for(state="hidden")
@@ -158,14 +187,33 @@ def open_at(shared: Contexts) -> Iterator[OpenPage]:
     yield open_page
     for page, guard in opened:
         guard.check(page)
-        page.close()
+        if _is_as_it_was(page):
+            guard.leave(page)
+            _leave(page)
+            tabs[page.context].append(page)
+        else:
+            page.close()
 
 
-def forget(page: Page, url: str) -> None:
-    """What the page of an earlier test kept in the browser."""
-    session = page.context.new_cdp_session(page)
-    session.send("Storage.clearDataForOrigin", {"origin": url, "storageTypes": "local_storage"})
-    session.detach()
+def _catch(chooser: FileChooser) -> None:
+    """Who waits for it has it too."""
+
+
+def _accept(dialog: Dialog) -> None:
+    dialog.accept()
+
+
+def _is_as_it_was(page: Page) -> bool:
+    """Not closed, and not turned dark by an audit, which may have made it narrow too."""
+    return not page.is_closed() and not page.evaluate(FORGET)
+
+
+def _leave(page: Page) -> None:
+    page.unroute_all()
+    page.remove_listener("filechooser", _catch)
+    page.on("dialog", _accept)
+    page.goto("about:blank")
+    page.remove_listener("dialog", _accept)
 
 
 @pytest.fixture
@@ -177,6 +225,7 @@ def page(far: FakeDaemon, open_at: OpenPage) -> Page:
 def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Page]:
     """A page whose clock the test moves; a clock belongs to a whole context, so it has one of its own."""
     context = chromium.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    context.add_init_script(LISTEN)
     page = open_at(far.url, context=context)
     page.clock.install()
     yield page
