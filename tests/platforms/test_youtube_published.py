@@ -234,13 +234,27 @@ async def test_where_videos_may_not_be_managed_the_time_stays_and_it_is_said(tmp
 
 async def test_a_pause_that_youtube_does_not_hear_at_first_is_told_again(tmp_path: Path) -> None:
     async with handed(tmp_path) as (stage, publication):
+        stage.world.order("youtube.list", "503", "reset")
         stage.world.order("youtube.update", "503", "lost_answer", "reset", "html")
         await pause(stage, publication, "account")
-        await stage.settle(until=DUE_AT - HOUR_MS)
+        await stage.settle(until=START + HOUR_MS + 3 * MINUTE_MS)
         assert code_of(await stage.get(publication)) == "paused"
         assert [one.privacy for one in stage.sims.posts()] == ["private"]
         (video,) = stage.sims.youtube.videos.values()
         assert video.publish_at is None
+
+
+async def test_a_cancel_outlives_a_connection_that_has_to_be_made_again(tmp_path: Path) -> None:
+    async with handed(tmp_path) as (stage, publication):
+        youtube = stage.sims.youtube
+        youtube.auth.withdraw(youtube.auth.issued[-1].account)
+        await stage.store.write(lambda db: steering.cancel(db, publication.id, now=stage.clock.now()))
+        await stage.settle(until=START + 2 * HOUR_MS)
+        assert code_of(await stage.get(publication)) == "withdrawing"
+        await stage.reconnect(publication.account_id)
+        await stage.settle(until=START + 3 * HOUR_MS)
+        assert (await stage.get(publication)).state == "cancelled"
+        assert [one.privacy for one in stage.sims.posts()] == ["private"]
 
 
 async def test_a_crash_at_any_point_of_a_pause_leaves_it_held(tmp_path: Path) -> None:

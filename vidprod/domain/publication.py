@@ -108,6 +108,11 @@ def is_handed_over(publication: Publication) -> bool:
     return publication.state == "processing" and publication.wait is not None and publication.wait.code in _AT_ITS_TIME
 
 
+def is_to_be_told(publication: Publication) -> bool:
+    """Whether its platform has yet to be told that it shall go public at another time, or not at all."""
+    return publication.wait is not None and publication.wait.code in ("moving", "withdrawing")
+
+
 def lies_there(publication: Publication) -> bool:
     """Whether it was handed over and goes public at a time that can still be chosen here."""
     if is_handed_over(publication):

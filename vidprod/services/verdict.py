@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 from vidprod.domain import patience, quota
-from vidprod.domain.publication import ErrorKind, Publication, PublicationError, Wait
+from vidprod.domain.publication import ErrorKind, Publication, PublicationError, Wait, is_to_be_told
 from vidprod.errors import NotFound, PlatformError, Unanswered
 from vidprod.platforms.base import Handle, Reading
 from vidprod.store.sqlite import Tables
@@ -18,6 +18,7 @@ from vidprod.store.sqlite.standing import need_reauth
 
 STALE_MS = 6 * 3_600_000  # so long after its time nothing is begun anew by itself: somebody is asked
 
+_TELLS_MS = 60_000  # as often as what is processed for so long: what a platform has yet to be told cannot wait
 _HELD = frozenset({"paused", "reauth", "quota"})  # while it waits so, its time does not run
 _NOT_NEWS = frozenset({"processing", "retry"})
 
@@ -392,6 +393,9 @@ class Verdict:
 
     def _reauth(self, step: Step, error: PlatformError) -> None:
         need_reauth(self._db, self._publication.account_id, _words(error), now=self._now)
+        if step == "state" and is_to_be_told(self._publication):  # what is wanted stays on disk
+            self._db.publications.wait(self._publication, self._publication.wait, run_at=self._next_poll())
+            return
         wait = Wait(code="reauth", message="The account has to be connected again.")
         self._put_off(step, wait, run_at=self._now, told=self._told(step, error))
 
@@ -430,6 +434,8 @@ class Verdict:
         publication = self._publication
         if publication.state == "uploading" or publication.deadline_at is None:
             return self._now + patience.poll_ms(0, jitter=self._terms.jitter)
+        if is_to_be_told(publication):
+            return self._now + patience.poll_ms(_TELLS_MS, jitter=self._terms.jitter)
         since = publication.deadline_at - patience.processing_ms(publication.platform)
         if since > self._now:  # the platform keeps the time itself: until then there is little to see
             return min(since, self._now + 3_600_000)

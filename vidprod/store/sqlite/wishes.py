@@ -110,12 +110,13 @@ class Wishes(Moves):
         self._run(
             """
             update publication
-            set run_at = :now
+            set run_at = :now, wait = :wait
             where state = 'processing' and wait ->> '$.code' in ('handed', 'moving')
                 and (:account_id is null or account_id = :account_id)
             """,
             account_id=account_id,
             now=now,
+            wait=to_json(Wait(code="moving", message="There is a pause: the platform is told to keep it private.")),
         )
         self._outcome.publishing = True
 
