@@ -388,3 +388,21 @@ async def test_a_job_with_a_segment_on_its_way_is_not_deleted(live: Live) -> Non
     refused = await ask(live, "DELETE", f"/v1/jobs/{first['job_id']}", status=409)
     assert "on its way to youtube" in refused["detail"]
     assert (await ask(live, "GET", f"/status/{first['job_id']}"))["media_deleted"] is False
+
+
+async def test_a_filter_that_can_find_nothing_is_told(live: Live) -> None:
+    for name in ("account", "job", "segment"):
+        told = await ask(live, "GET", f"/v1/publications?{name}=mine", status=404)
+        assert told["detail"] == f"There is no {name} 'mine'."
+    for path in ("publications", "calendar"):
+        told = await ask(live, "GET", f"/v1/{path}?from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z", status=400)
+        assert told["detail"] == "to=2026-12-01T00:00:00Z is not after from=2026-12-02T00:00:00Z."
+
+
+async def test_an_account_is_seen_alone_and_takes_no_gap_that_never_ends(live: Live) -> None:
+    path = f"/v1/accounts/{await connect(live)}"
+    assert await ask(live, "GET", path) == (await ask(live, "GET", "/v1/accounts"))["accounts"][0]
+    assert "no account" in (await ask(live, "GET", "/v1/accounts/mine", status=404))["detail"]
+    told = await ask(live, "PATCH", path, gap_s=10**20, status=422)
+    assert "gap_s=100000000000000000000: must be" in told["detail"]
+    assert (await ask(live, "PATCH", path, slots=["daily 12:00" * 40], status=422))["code"] == "bad_body"

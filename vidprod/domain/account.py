@@ -18,6 +18,7 @@ AccountState = Literal["connected", "needs_reauth", "disconnected"]
 Flavour = Literal["", "facebook_login", "instagram_login"]
 
 PLATFORMS: tuple[Platform, ...] = get_args(Platform)
+MOST_GAP_S = 31 * 86_400
 DIRECT_SCOPE = "video.publish"  # TikTok: to post, and not only to leave drafts
 
 
@@ -30,9 +31,10 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = False
     zone: Annotated[str, msgspec.Meta(description="IANA name of the time zone of slots and daily caps")] = "UTC"
     slots: Annotated[
-        list[str], msgspec.Meta(max_length=50, description='weekly slots: "Mon-Fri 12:00, 18:00"; none: at once')
+        list[Annotated[str, msgspec.Meta(max_length=200)]],
+        msgspec.Meta(max_length=50, description='weekly slots: "Mon-Fri 12:00, 18:00"; none: at once'),
     ] = []
-    gap_s: Annotated[int, msgspec.Meta(ge=0, description="between two publications, at least")] = 0
+    gap_s: Annotated[int, msgspec.Meta(ge=0, le=MOST_GAP_S, description="between two publications, at least")] = 0
     daily_cap: Annotated[int, msgspec.Meta(ge=1, description="publications a day of the zone, at most")] | None = None
     approve: Annotated[bool, msgspec.Meta(description="publications wait until somebody approves them")] = False
     delivery: Annotated[

@@ -122,6 +122,13 @@ async def list_accounts(request: HttpRequest, desk: NamedDependency[Desk]) -> Ac
     )
 
 
+@read("/v1/accounts/{account_id:str}")
+async def get_account(desk: NamedDependency[Desk], account_id: FromPath[str]) -> AccountView:
+    """One account."""
+    checked(account_id, "acc")
+    return view_account(await desk.store.read(lambda db: db.accounts.get(account_id)))
+
+
 @post("/v1/accounts/connect", status_code=200)
 async def connect(request: HttpRequest, desk: NamedDependency[Desk]) -> ConnectView:
     """Begin to connect an account: where to send a browser. The platform sends it back to `/oauth/{platform}`."""
@@ -331,6 +338,7 @@ def _page(title: str, words: str, *, notes: list[str] | None = None, status: int
 
 HANDLERS = [
     list_accounts,
+    get_account,
     connect,
     finish_connecting,
     choices,

@@ -193,7 +193,10 @@ async def list_publications(
 ) -> PublicationPage:
     """Publications, newest first."""
     wanted = states_of(states, STATES)
-    due_from, due_to = _instant(since, "from"), _instant(until, "to")
+    for given_id, prefix in ((account, "acc"), (job, "job"), (segment, "seg")):
+        if given_id is not None:
+            checked(given_id, prefix)
+    due_from, due_to = _span(since, until)
     check_cursor(cursor, "pub")
 
     def page(db: Tables) -> PublicationPage:
@@ -304,7 +307,7 @@ async def get_calendar(
 ) -> CalendarView:
     """What is due, day by day."""
     asked_zone = None if zone is None else zone_of(zone)
-    due_from, due_to = _instant(since, "from"), _instant(until, "to")
+    due_from, due_to = _span(since, until)
 
     def look(db: Tables) -> CalendarView:
         of_days = asked_zone or _usual_zone(db.accounts.list())
@@ -438,6 +441,14 @@ def _tries_again(publication: Publication) -> bool:
 
 def _moment(at_ms: int | None) -> str | None:
     return None if at_ms is None else moment(at_ms)
+
+
+def _span(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """From when and to when, unix ms. Raises BadRequest: one is no time, or the end is not after the beginning."""
+    due_from, due_to = _instant(since, "from"), _instant(until, "to")
+    if due_from is not None and due_to is not None and due_to <= due_from:
+        raise BadRequest(f"to={until} is not after from={since}.")
+    return due_from, due_to
 
 
 def _instant(text: str | None, name: str) -> int | None:
