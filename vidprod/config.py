@@ -153,6 +153,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, _is("text", "Instagram Login: needs public_url, from where Instagram fetches segments")
     ] = ""
     instagram_app_secret: Annotated[str, _is("secret", "goes with instagram_app_id")] = ""
+    graph_version: Annotated[
+        int, _is("count", "of Meta's Graph API, which both Instagram logins ask: v26.0; each lives two years", ge=21)
+    ] = 26
     publish_late_s: Annotated[
         int, _is("seconds", "what came due while nothing could be published still goes out if at most so late", ge=0)
     ] = 3600

@@ -5,10 +5,12 @@ from collections.abc import Callable
 import pytest
 from structlog.testing import capture_logs
 
-from tests.platforms.instagram_stage import POST, Stage
+from tests.platforms.instagram_stage import HOSTS, POST, Stage
+from vidprod.config import Config
 from vidprod.domain.account import Flavour
 from vidprod.errors import PlatformError
-from vidprod.platforms.instagram import Instagram
+from vidprod.platforms.base import App
+from vidprod.platforms.registry import logins, publishers
 
 FLAVOURS: tuple[Flavour, ...] = ("facebook_login", "instagram_login")
 DAY_S = 86_400
@@ -120,7 +122,14 @@ async def test_a_budget_that_is_nearly_used_is_said_once(stage: Callable[..., St
     assert on.instagram.used == {"acc_1": 83}
 
 
-async def test_a_version_is_a_setting(stage: Callable[..., Stage]) -> None:
-    on = stage()
-    await Instagram(on.wire, flavour="facebook_login", version="v24.0").begin(on.grant, POST, on.media)
-    assert on.gate.paths() == [f"POST /graph.facebook.com/v24.0/{on.grant.external_id}/media"]
+@pytest.mark.parametrize("flavour", FLAVOURS)
+async def test_the_version_of_the_graph_api_is_a_setting(stage: Callable[..., Stage], flavour: Flavour) -> None:
+    on = stage(flavour)
+    config = Config(graph_version=24)
+    adapter = publishers(on.wire, config, now=on.wall)["instagram", flavour]
+    await adapter.begin(on.grant, POST, on.media)
+    assert on.gate.paths() == [f"POST /graph.{HOSTS[flavour]}.com/v24.0/{on.grant.external_id}/media"]
+    asked = logins(on.wire, config)["instagram", "facebook_login"].ask(
+        App(client_id="1", client_secret="2"), redirect_uri="https://video.example/", state="s", direct=False
+    )
+    assert "www.facebook.com/v24.0/dialog/oauth" in asked.url

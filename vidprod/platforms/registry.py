@@ -39,8 +39,8 @@ def logins(wire: "Wire", config: Config) -> Mapping[Way, Login]:
     return {
         ("youtube", ""): YouTubeLogin(wire),
         ("tiktok", ""): TikTokLogin(wire),
-        ("instagram", "facebook_login"): InstagramLogin(wire, "facebook_login"),
-        ("instagram", "instagram_login"): InstagramLogin(wire, "instagram_login"),
+        ("instagram", "facebook_login"): InstagramLogin(wire, "facebook_login", version=_graph(config)),
+        ("instagram", "instagram_login"): InstagramLogin(wire, "instagram_login", version=_graph(config)),
     }
 
 
@@ -57,9 +57,13 @@ def publishers(wire: "Wire", config: Config, *, now: Callable[[], int]) -> Mappi
     return {
         ("youtube", ""): YouTube(wire),
         ("tiktok", ""): TikTok(wire, now=now),
-        ("instagram", "facebook_login"): Instagram(wire, flavour="facebook_login"),
-        ("instagram", "instagram_login"): Instagram(wire, flavour="instagram_login"),
+        ("instagram", "facebook_login"): Instagram(wire, flavour="facebook_login", version=_graph(config)),
+        ("instagram", "instagram_login"): Instagram(wire, flavour="instagram_login", version=_graph(config)),
     }
+
+
+def _graph(config: Config) -> str:
+    return f"v{config.graph_version}.0"
 
 
 def app(config: Config, platform: Platform, flavour: Flavour) -> App | None:
