@@ -63,7 +63,7 @@ async def test_an_address_where_nobody_answers_is_tried_again_later(tmp_path: Pa
     ("status", "kind", "rules", "forbidden"),
     [
         (200, "text/plain", "User-agent: *\nDisallow: /\n", True),
-        (200, "text/plain", "User-agent: facebookexternalhit\nDisallow: /below/public/\n", True),
+        (200, "text/plain", "User-agent: facebookexternalhit\nDisallow: /public/\n", True),
         (200, "text/plain", "User-agent: *\nDisallow: /v1/\n", False),
         (404, "text/plain", "User-agent: *\nDisallow: /\n", False),
         (200, "text/html", "<p>Not found", False),
@@ -78,10 +78,10 @@ async def test_failure_8_what_meta_is_forbidden_to_fetch_is_said_before_it_is_as
         return httpx.Response(200, headers={"Content-Type": "video/mp4", "Content-Length": "7"})
 
     wire = Wire(transport=httpx.MockTransport(proxy))
-    config = Config(public_url="https://video.example/below")
+    config = Config(public_url="https://video.example")
     public = PublicAddress(config=config, vault=Vault({"k": b"k" * 32}), wire=lambda: wire, now=now_ms)
     try:
-        await public.check("https://video.example/below/public/seg_1.mp4", size=7)
+        await public.check("https://video.example/public/seg_1.mp4", size=7)
         told = None
     except PlatformError as error:
         told = (error.kind, error.code)

@@ -5,7 +5,6 @@ What Meta says when it cannot fetch a file names neither the reason nor the host
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
 from vidprod.config import Config
@@ -58,7 +57,7 @@ class PublicAddress:
                 code="public_is_not_us",
                 hint="A proxy before the daemon must pass /public/ on: no login, no redirect, not forbidden to robots.",
             )
-        if _forbids((await self._asked("GET", _robots_of(address))), url):
+        if _forbids(await self._asked("GET", f"{address}/robots.txt"), url):
             raise PlatformError(
                 f"The robots.txt before {address} forbids Meta to fetch from there.",
                 kind="FIX",
@@ -75,12 +74,6 @@ class PublicAddress:
                 kind="RETRY",
                 code="public_unreachable",
             ) from error
-
-
-def _robots_of(address: str) -> str:
-    """Rules are those of the host, wherever below it we are."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}/robots.txt"
 
 
 def _forbids(answer: "Answer", url: str) -> bool:
