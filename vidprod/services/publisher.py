@@ -43,19 +43,18 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain import patience, quota
 from vidprod.domain.account import Account, Flavour, Platform
-from vidprod.domain.handed import LEAST_LEAD_MS
-from vidprod.domain.publication import Publication, Wait
+from vidprod.domain.publication import Publication
 from vidprod.domain.segment import Segment
-from vidprod.errors import BadSlot, Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
+from vidprod.errors import Conflict, NotFound, PlatformError, SealBroken, Unanswered, VidProdError
 from vidprod.platforms import base
 from vidprod.platforms.base import Grant, Handle, Media, Reading
 from vidprod.services.clock import Clock
+from vidprod.services.gate import Gate, handed_at, pause_of
 from vidprod.services.handed import Handed
-from vidprod.services.verdict import Terms, Verdict, put_off
-from vidprod.store.sqlite import Store, Tables, planning
+from vidprod.services.verdict import Terms, Verdict
+from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
-from vidprod.store.sqlite.standing import PAUSED_AT
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
@@ -63,7 +62,6 @@ LETS_FINISH_S = 3.0
 
 _FETCHES: frozenset[Flavour] = frozenset({"instagram_login"})  # takes no file: it is told where to fetch it
 _RESTS_S = 5.0  # of the wall: after an error of our own
-_LOOKS_AGAIN_MS = 15_000  # at a segment that is being made again
 _HASHED_AT_ONCE = 1 << 20
 
 T = TypeVar("T")
@@ -167,7 +165,7 @@ class Publisher:
         if not self._sending:
             return
         sending = list(self._sending)
-        for account_id in await self._store.read(lambda db: [one for one in sending if _pause(db, one)]):
+        for account_id in await self._store.read(lambda db: [one for one in sending if pause_of(db, one)]):
             if account_id in self._sending:
                 self._sending[account_id].cancel()
 
@@ -225,7 +223,7 @@ class _Attempt:
 
     async def begin(self) -> None:
         """scheduled → uploading, with a handle."""
-        if await self._store.write(lambda db: self._holds(db)):
+        if await self._store.write(lambda db: self._gate(db).holds(self._account)):
             return
         media = await self._media()
         if isinstance(media, PlatformError):
@@ -236,9 +234,10 @@ class _Attempt:
             return
 
         def ask(db: Tables) -> Publication | None:
-            if self._holds(db):
+            if self._gate(db).holds(self._account):
                 return None
             now, publication = self._clock.now(), self._publication
+            self._publish_at = handed_at(self._account, publication, now=now)
             for bucket in quota.buckets_of(publication.platform, publication.account_id):
                 db.usage.add(bucket, now=now)
             last = db.journal.last(publication.id)
@@ -277,7 +276,7 @@ class _Attempt:
             return
 
         def ask(db: Tables) -> Publication | None:
-            if self._stands(db):
+            if self._gate(db).stands():
                 return None
             now = self._clock.now()
             db.journal.write(
@@ -309,7 +308,7 @@ class _Attempt:
 
     async def _steer(self, reading: Reading, handle: Handle) -> None:
         """Have the platform keep the time that is wanted of what it was handed."""
-        order = await self._handed(lambda db, handed: handed.read(reading, handle, held=_pause(db, self._account.id)))
+        order = await self._handed(lambda db, handed: handed.read(reading, handle, held=pause_of(db, self._account.id)))
         if order is None:
             return
         done = await self._asked("move", lambda grant: self._publisher.move(grant, handle, publish_at=order.publish_at))
@@ -323,7 +322,7 @@ class _Attempt:
         """The one call that makes it public."""
 
         def ask(db: Tables) -> Publication | None:
-            if self._stands(db):
+            if self._gate(db).stands():
                 return None
             db.journal.write(self._publication.id, "publish", "asked", now=self._clock.now())
             return db.publications.publishing(self._publication)
@@ -503,6 +502,9 @@ class _Attempt:
         result, self._publication = await self._store.write(decide, urgent=True)
         return result
 
+    def _gate(self, db: Tables) -> Gate:
+        return Gate(db, self._publication, late_ms=self._config.publish_late_s * 1000, now=self._clock.now())
+
     def _terms(self) -> Terms:
         return Terms(
             begins_once=self._publisher.begins_once,
@@ -517,103 +519,9 @@ class _Attempt:
     async def _refuse(self, code: str, message: str) -> None:
         await self.write(lambda verdict: verdict.refused_here(code, message))
 
-    # what it waits for
-
-    def _holds(self, db: Tables) -> bool:
-        """Whether it is not to be begun now; then that is written down."""
-        now, publication = self._clock.now(), self._publication
-        if publication.needs_approval and publication.approved_at is None:
-            wait = Wait(code="approval", message="Somebody has to approve it.")
-            put_off(db, publication, wait, run_at=publication.run_at, now=now)
-            return True
-        if self._stands(db):
-            return True
-        self._publish_at = publication.due_at if _is_handed_over(self._account, publication, now) else None
-        if publication.due_at > now and self._publish_at is None:
-            put_off(db, publication, None, run_at=publication.due_at, now=now)
-            return True
-        if self._is_late(db, now):
-            missed = db.publications.miss(publication, now=now)
-            announce(
-                db, "missed", missed, code="missed", message="It came due while nothing could be published.", now=now
-            )
-            return True
-        if db.tasks.live_of_segment(publication.segment_id) is not None:
-            wait = Wait(code="hold", message="The segment is being made again.")
-            put_off(db, publication, wait, run_at=now + _LOOKS_AGAIN_MS, now=now)
-            return True
-        return self._is_crowded(db, now) or self._is_used_up(db, now)
-
-    def _stands(self, db: Tables) -> bool:
-        """Whether its account stands still; then that is written down."""
-        now, publication = self._clock.now(), self._publication
-        account = db.accounts.get(publication.account_id)
-        if account.state != "connected":
-            wait = Wait(code="reauth", message="The account has to be connected again.")
-            put_off(db, publication, wait, run_at=publication.run_at, now=now)
-        elif what := _pause(db, account.id):
-            put_off(db, publication, Wait(code="paused", message=what), run_at=publication.run_at, now=now)
-        elif account.parked_until is not None and account.parked_until > now:
-            wait = Wait(
-                code="quota",
-                message="The platform takes no more of this account until then.",
-                until=account.parked_until,
-            )
-            put_off(db, publication, wait, run_at=account.parked_until, now=now)
-        else:
-            return False
-        return True
-
-    def _is_late(self, db: Tables, now: int) -> bool:
-        """Whether it came due so long ago, with nobody at work on its account since, that somebody is asked first."""
-        publication = self._publication
-        if publication.attempt:
-            return False
-        last = db.usage.last_at(quota.posts_of(publication.platform, publication.account_id)) or 0
-        return now - max(publication.due_at, publication.run_at, last) > self._config.publish_late_s * 1000
-
-    def _is_crowded(self, db: Tables, now: int) -> bool:
-        try:
-            wait = planning.crowded(db, self._publication, now=now)
-        except BadSlot as error:  # settings of another version; it has its time
-            _logger.warning("an account's slots cannot be read", error=str(error))
-            return False
-        if wait is None or wait.until is None:
-            return False
-        put_off(db, self._publication, wait, run_at=wait.until, now=now)
-        return True
-
-    def _is_used_up(self, db: Tables, now: int) -> bool:
-        publication = self._publication
-        for one in quota.quotas_of(publication.platform, publication.account_id):
-            used = db.usage.times(one.bucket, since=quota.window_start(one, now))
-            until = quota.free_at(one, used, now)
-            if until is not None:
-                wait = Wait(code="quota", message=f"It waits: {one.words}.", until=until)
-                put_off(db, publication, wait, run_at=until, now=now)
-                return True
-        return False
-
 
 def _waits_for(publication: Publication, code: str) -> bool:
     return publication.wait is not None and publication.wait.code == code
-
-
-def _pause(db: Tables, account_id: str) -> str:
-    """Which pause holds the account, in words; empty: none."""
-    if db.accounts.get(account_id).paused_at is not None:
-        return "The account is paused."
-    return "Publishing is paused." if db.facts.get(PAUSED_AT) is not None else ""
-
-
-def _is_handed_over(account: Account, publication: Publication, now: int) -> bool:
-    """Whether the platform is handed the time at which it goes public."""
-    return (
-        account.platform == "youtube"
-        and account.settings.hands_over_time
-        and publication.post.privacy == "public"
-        and publication.due_at >= now + LEAST_LEAD_MS
-    )
 
 
 def _sha256(path: Path) -> str:

@@ -20,7 +20,6 @@ STALE_MS = 6 * 3_600_000  # so long after its time nothing is begun anew by itse
 
 _TELLS_MS = 60_000  # as often as what is processed for so long: what a platform has yet to be told cannot wait
 _HELD = frozenset({"paused", "reauth", "quota"})  # while it waits so, its time does not run
-_NOT_NEWS = frozenset({"processing", "retry"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -458,14 +457,6 @@ class Verdict:
 
     def _tell(self, what: What, publication: Publication, *, code: str = "", message: str = "") -> None:
         announce(self._db, what, publication, code=code, message=message, now=self._now)
-
-
-def put_off(db: Tables, publication: Publication, wait: Wait | None, *, run_at: int, now: int) -> None:
-    """It waits for something that is not the platform's answer. Only the beginning of a wait is an event."""
-    before = publication.wait
-    waiting = db.publications.wait(publication, wait, run_at=run_at)
-    if wait is not None and wait.code not in _NOT_NEWS and (before is None or before.code != wait.code):
-        announce(db, "waiting", waiting, code=wait.code, message=wait.message, now=now)
 
 
 def _words(error: PlatformError) -> str:
