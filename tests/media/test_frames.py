@@ -10,7 +10,6 @@ from tests.media import damage, readers, synth
 from tests.media.conftest import Finished, MakeSegments
 from tests.media.synth import LANDSCAPE, PLAIN, PORTRAIT
 
-
 SMALL = (180, 320)  # as it is; what scales is the same for each rate and container, and has its own tests
 
 
