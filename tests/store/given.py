@@ -5,6 +5,8 @@ from typing import Any
 from vidprod.domain.account import Account
 from vidprod.domain.ids import new_id
 from vidprod.domain.job import Fault, Job, Priority
+from vidprod.domain.post import Post
+from vidprod.domain.publication import Publication
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition, Segment
 from vidprod.domain.task import AttemptError, Task, TaskKind
@@ -58,6 +60,22 @@ def an_account(*, external_id: str = "UC1", name: str = "Ann") -> Account:
         notices=["This Google project is not audited: uploads will be private."],
         connected_at=NOW,
         access_expires_at=NOW + 3600_000,
+    )
+
+
+def a_publication(segment: Segment, account: Account, *, due_at: int = NOW) -> Publication:
+    return Publication(
+        id=new_id("pub", now=NOW),
+        segment_id=segment.id,
+        job_id=segment.job_id,
+        account_id=account.id,
+        platform=account.platform,
+        state="scheduled",
+        post=Post(title="part 1"),
+        when="at",
+        due_at=due_at,
+        run_at=due_at,
+        created_at=NOW,
     )
 
 

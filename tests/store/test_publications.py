@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.store.given import NOW, a_job_alone, a_rendition, a_segment
+from tests.store.given import NOW, a_job_alone, a_publication, a_rendition, a_segment
 from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.domain.post import Post
@@ -43,24 +43,7 @@ async def plan(store: Store, account: Account, *, due_at: int = NOW, **values: A
     def write(db: Tables) -> Publication:
         db.segments.add_all([segment])
         db.segments.ready(segment.id, a_rendition(), now=NOW)
-        return db.publications.add(
-            msgspec.structs.replace(
-                Publication(
-                    id=new_id("pub", now=NOW),
-                    segment_id=segment.id,
-                    job_id=job.id,
-                    account_id=account.id,
-                    platform=account.platform,
-                    state="scheduled",
-                    post=Post(title="part 1"),
-                    when="at",
-                    due_at=due_at,
-                    run_at=due_at,
-                    created_at=NOW,
-                ),
-                **values,
-            )
-        )
+        return db.publications.add(msgspec.structs.replace(a_publication(segment, account, due_at=due_at), **values))
 
     return await store.write(write)
 

@@ -4,11 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.store.given import FAULT, NOW, a_rendition, a_segment, an_account, claim, upload
-from vidprod.domain.ids import new_id
+from tests.store.given import FAULT, NOW, a_publication, a_rendition, a_segment, an_account, claim, upload
 from vidprod.domain.job import Job
-from vidprod.domain.post import Post
-from vidprod.domain.publication import Publication
 from vidprod.errors import StoreError
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
@@ -153,21 +150,7 @@ async def one_of_each(store: Store) -> Job:
         db.answers._run("insert into answer values ('k', 'f', 'j', 1)")
         account = db.accounts.add(an_account(), b"sealed")
         (segment,) = db.segments.of_job(job.id)
-        publication = db.publications.add(
-            Publication(
-                id=new_id("pub", now=NOW),
-                segment_id=segment.id,
-                job_id=job.id,
-                account_id=account.id,
-                platform=account.platform,
-                state="scheduled",
-                post=Post(title="part 1"),
-                when="at",
-                due_at=NOW,
-                run_at=NOW,
-                created_at=NOW,
-            )
-        )
+        publication = db.publications.add(a_publication(segment, account))
         db.journal.write(publication.id, "begin", "asked", now=NOW)
         db.receipts.add(publication.id, {"publication": {"id": publication.id}})
         db.usage.add("youtube:uploads", now=NOW)
