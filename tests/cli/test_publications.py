@@ -17,7 +17,7 @@ from vidprod.cli import main
 from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.domain.post import Wording
-from vidprod.domain.publication import Publication, PublicationError
+from vidprod.domain.publication import Publication, PublicationError, Wait
 from vidprod.place import now_ms
 from vidprod.store.sqlite import Store, Tables, planning
 
@@ -143,6 +143,21 @@ def test_what_cannot_be_done_says_why_and_keeps_no_other_from_it(volume: Path) -
     assert get(volume, second).state == "cancelled"
     assert run("cancel", "take.mov").exit_code == 2
     assert run("check", first).exit_code == 1
+
+
+def test_what_youtube_has_the_time_of_is_not_called_cancelled_before_it_was_told(volume: Path) -> None:
+    (one,) = plan(volume)
+
+    def hand_over(db: Tables) -> None:
+        begun = db.publications.begin(db.publications.get(one), sha256="a" * 64, size=1, now=NOW)
+        sending = db.publications.sending(db.publications.begun(begun, b"sealed"))
+        wait = Wait(code="handed", message="YouTube has its time.")
+        db.publications.sent(sending, sealed_handle=b"sealed", run_at=NOW, deadline_at=None, wait=wait)
+
+    write(volume, hand_over)
+    said = run("cancel", one).stdout
+    assert said == f"{one} will be cancelled once its platform was told; the next daemon sees to it.\n"
+    assert get(volume, one).state == "processing"
 
 
 def test_a_running_daemon_is_asked(volume: Path, tmp_path: Path) -> None:

@@ -131,16 +131,19 @@ def _done_or_told(
     try:
         if none_runs:
             now = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms).now()
-            asyncio.run(write(config, lambda db: move(db, publication_id, now=now)))
+            wait = msgspec.to_builtins(asyncio.run(write(config, lambda db: move(db, publication_id, now=now))).wait)
         else:
-            ask(config, "POST", f"/v1/publications/{publication_id}/{name}")
+            wait = ask(config, "POST", f"/v1/publications/{publication_id}/{name}")["wait"]
     except (VidProdError, Ending) as error:
         end = Ending.of(error) if isinstance(error, VidProdError) else error
         if end.exit_code != REFUSED:
             raise  # the next one would fare no better
         Ending(f"{publication_id}: {end.message}", hint=end.hint).show()
         return False
-    click.echo(f"{publication_id} {done}{'; the next daemon sees to it' if none_runs else ''}.")
+    later = "; the next daemon sees to it" if none_runs else ""
+    if wait is not None and wait["code"] == "withdrawing":  # at a platform that has its time
+        done = "will be cancelled once its platform was told"
+    click.echo(f"{publication_id} {done}{later}.")
     return True
 
 
