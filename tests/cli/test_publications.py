@@ -99,7 +99,8 @@ def test_publications_are_listed_with_their_time_in_the_accounts_zone(volume: Pa
     shown = [json.loads(line) for line in run("list", "--json", "--limit", "1").stdout.splitlines()]
     assert [one["publication"]["id"] for one in shown] == [second]
     assert run("list", "--state", "published").stderr == "No publications.\n"
-    assert run("list", "--state", "nonsense").exit_code == 2
+    for wrong in ("--state", "--account", "--job"):  # nothing would be found, without a word
+        assert run("list", wrong, "nonsense").exit_code == 2
 
 
 def test_one_is_shown_with_its_words_and_every_attempt(volume: Path) -> None:

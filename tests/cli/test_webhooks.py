@@ -176,3 +176,10 @@ def test_without_a_daemon_it_is_told_and_the_list_is_read(tmp_path: Path) -> Non
 )
 def test_a_replay_says_of_what(words: list[str]) -> None:
     assert CliRunner().invoke(main, ["webhooks", *words]).exit_code == 2
+
+
+def test_what_can_find_nothing_is_told(tmp_path: Path) -> None:
+    for words in (["log", new_id("end", now=NOW), "--state", "sent"], ["list", "--job", "mine"]):
+        told = CliRunner().invoke(main, ["webhooks", *words])
+        assert told.exit_code == 2
+        assert words[-1] in told.stderr

@@ -12,7 +12,7 @@ import msgspec
 
 from vidprod.cli.beside import ask, no_daemon, read, write
 from vidprod.cli.ending import REFUSED, Ending
-from vidprod.cli.settings import load, settings_options
+from vidprod.cli.settings import id_option, load, settings_options
 from vidprod.config import Config
 from vidprod.domain.account import Account
 from vidprod.domain.ids import is_id
@@ -45,8 +45,8 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--state", "states", type=click.Choice(STATES), multiple=True, help="Only these; can be repeated.")
-@click.option("--account", help="Only of this account, by its id.")
-@click.option("--job", help="Only of this job.")
+@click.option("--account", callback=id_option("acc"), help="Only of this account, by its id.")
+@click.option("--job", callback=id_option("job"), help="Only of this job.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, one line a publication.")
 @_options

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from vidprod.config import SETTINGS, Loaded, Setting, load_config
+from vidprod.domain.ids import is_id
 
 _Function = Callable[..., Any]
 
@@ -26,6 +27,17 @@ def settings_options(*names: str) -> Callable[[_Function], _Function]:
         )(function)
 
     return add
+
+
+def id_option(prefix: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Checks an option that names something by its id: of what is no id, nothing would be found, without a word."""
+
+    def check(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+        if value is not None and not is_id(value, prefix):
+            raise click.BadParameter(f"{value!r} is no id: it begins with {prefix}_.")
+        return value
+
+    return check
 
 
 def load(config_file: Path | None, flags: dict[str, Any]) -> Loaded:

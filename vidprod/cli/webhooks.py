@@ -12,9 +12,9 @@ import msgspec
 
 from vidprod.cli.beside import ask, no_daemon, read
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
-from vidprod.cli.settings import load, settings_options
+from vidprod.cli.settings import id_option, load, settings_options
 from vidprod.config import Config
-from vidprod.domain.endpoint import Endpoint
+from vidprod.domain.endpoint import DELIVERY_STATES, Endpoint
 from vidprod.domain.ids import is_id
 
 _LOOK_S = 0.2
@@ -29,7 +29,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--job", "job_id", help="Those of one job instead: its webhook_url.")
+@click.option("--job", "job_id", callback=id_option("job"), help="Those of one job instead: its webhook_url.")
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable, one line an endpoint.")
 @_options
 def list_endpoints(job_id: str | None, as_json: bool, config_file: Path | None, **flags: Any) -> None:
@@ -39,7 +39,10 @@ def list_endpoints(job_id: str | None, as_json: bool, config_file: Path | None, 
     for endpoint in found:
         click.echo(msgspec.json.encode(endpoint).decode() if as_json else _line(endpoint))
     if not found and not as_json:
-        click.echo("No endpoints: `vidprod webhooks add https://…` adds one.", err=True)
+        none = (
+            "No endpoints: `vidprod webhooks add https://…` adds one." if job_id is None else "It has no webhook_url."
+        )
+        click.echo(none, err=True)
 
 
 @command.command("add")
@@ -85,6 +88,8 @@ def show_log(
     """What was delivered to an endpoint, or will be, newest first."""
     config = load(config_file, flags).config
     states = None if state is None else [one.strip() for one in state.split(",")]
+    if unknown := set(states or ()).difference(DELIVERY_STATES):
+        raise click.UsageError(f"--state {', '.join(sorted(unknown))}: must be of {', '.join(DELIVERY_STATES)}")
     name = _endpoint(endpoint_id)
     found = asyncio.run(
         read(
@@ -95,6 +100,8 @@ def show_log(
             ],
         )
     )
+    if not found and not as_json:
+        click.echo("Nothing was sent to it.", err=True)
     for delivery, attempts in found:
         if as_json:
             click.echo(msgspec.json.encode({**msgspec.to_builtins(delivery), "attempts": attempts}).decode())
