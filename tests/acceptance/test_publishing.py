@@ -83,8 +83,8 @@ def _unix_ms(time: str) -> int:
     return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
-def _every_five_minutes() -> str:
-    return "daily " + ", ".join(f"{hour}:{minute:02}" for hour in range(24) for minute in range(0, 60, 5))
+def _every_five_minutes() -> list[str]:
+    return ["daily " + ", ".join(f"{hour}:{minute:02}" for minute in range(0, 60, 5)) for hour in range(24)]
 
 
 def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(make: Make, tmp_path: Path) -> None:
@@ -110,8 +110,9 @@ def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(m
         accounts = daemon.get("/v1/accounts")["accounts"]
         assert {one["platform"] for one in accounts} == {"youtube", "tiktok", "instagram"}
         for one in accounts:
-            changed = {"automatic": True, "slots": [_every_five_minutes()]}
-            assert httpx.patch(f"{daemon.url}/v1/accounts/{one['id']}", json=changed).status_code == 200
+            changed = {"automatic": True, "slots": _every_five_minutes()}
+            answer = httpx.patch(f"{daemon.url}/v1/accounts/{one['id']}", json=changed)
+            assert answer.status_code == 200, answer.text
         endpoint = httpx.post(f"{daemon.url}/v1/endpoints", json={"url": f"http://127.0.0.1:{receiver.port}/hook"})
         secret = endpoint.json()["secret"]
 
