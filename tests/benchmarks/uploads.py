@@ -24,6 +24,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
+
+from vidprod.platforms.simulators.oauth import pressed
+
 MP4_HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41"
 BOUNDARY = "-" * 24 + "d74496d66958873e"  # as curl makes them: the longer it is, the faster it is looked for
 
@@ -85,10 +89,10 @@ def send(port: int, head: str, file: Path, *, before: bytes = b"", after: bytes 
 class Daemon:
     """`vidprod serve` on a directory of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *flags: str) -> None:
         self.data = root / "data"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "vidprod", "serve", "--data-dir", str(self.data), "--port", "0"],
+            [sys.executable, "-m", "vidprod", "serve", "--data-dir", str(self.data), "--port", "0", *flags],
             stdout=subprocess.PIPE,
             stderr=open(root / "daemon.log", "wb"),  # noqa: SIM115
             text=True,
@@ -122,6 +126,14 @@ class Daemon:
 
     def resident_bytes(self) -> int:
         return _resident_bytes(self.process.pid)
+
+    def connect(self) -> None:
+        """Two accounts of simulated platforms, and an endpoint."""
+        url = f"http://127.0.0.1:{self.port}"
+        for platform, account in (("youtube", "UCsim000000000000000001"), ("tiktok", "-000public")):
+            page = httpx.post(f"{url}/v1/accounts/connect", json={"platform": platform}).json()["url"]
+            httpx.get(pressed(page, account=account), follow_redirects=True).raise_for_status()
+        httpx.post(f"{url}/v1/endpoints", json={"url": "https://receiver.example/"}).raise_for_status()
 
     def close(self) -> None:
         self.process.terminate()
@@ -230,6 +242,20 @@ def memory(daemon: Daemon, file: Path, *, clients: int) -> None:
         daemon.settle(one)
 
 
+def connected(directory: Path, *, clients: int) -> None:
+    """The same, of a daemon that publishes: simulated platforms beside it, accounts and an endpoint."""
+    root = Path(tempfile.mkdtemp(prefix="vidprod-uploads-", dir=directory.absolute()))
+    try:
+        daemon = Daemon(root, "--simulated")
+        try:
+            daemon.connect()
+            memory(daemon, _make_file(root / "small", 32_000_000), clients=clients)
+        finally:
+            daemon.close()
+    finally:
+        shutil.rmtree(root)
+
+
 @contextmanager
 def _peak(daemon: Daemon) -> Iterator[list[int]]:
     peak = [0]
@@ -283,7 +309,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="counted turns of each")
     parser.add_argument("--clients", type=int, default=50, help="uploads at once")
     parser.add_argument("--answers", type=int, default=100, help="uploads whose answer is timed")
+    parser.add_argument("--connected", action="store_true", help="only memory, with two accounts and an endpoint")
     options = parser.parse_args()
+    if options.connected:
+        connected(options.dir, clients=options.clients)
+        return
     if shutil.which("nginx") is None:
         raise SystemExit("nginx with the WebDAV module is needed: apt-get install nginx-light")
     root = Path(tempfile.mkdtemp(prefix="vidprod-uploads-", dir=options.dir.absolute()))
