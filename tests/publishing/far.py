@@ -48,6 +48,7 @@ class Far:
     calls: Counter[str] = field(default_factory=Counter)
     log: list[str] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)  # accounts whose tokens are dead
+    takes_s: int = 120  # processing, at most
     privacy: str = "public"  # as posts are shown
     settles_at: int = 0  # until then the address of what is live is not told
     ordered: dict[str, list[PlatformError | str]] = field(default_factory=dict)  # what the next calls meet
@@ -185,7 +186,7 @@ class FakePlatform:
             await asyncio.sleep(0)
             held.stored = min(held.total, held.stored + piece)
             if held.stored == held.total:
-                held.ready_at = self._far.now() + self._far.dice.randrange(0, 120) * 1000
+                held.ready_at = self._far.now() + self._far.dice.randrange(self._far.takes_s) * 1000
                 if not self.publishes:
                     self._post(held)
             self._far.changed()
@@ -200,7 +201,7 @@ class FakePlatform:
         lost = await self._far.before(self.platform, "publish", grant.account_id)
         assert held.ready_at is not None
         assert held.ready_at <= self._far.now()
-        held.shown_at = self._far.now() + self._far.dice.randrange(20) * 1000
+        held.shown_at = self._far.now() + self._far.dice.randrange(1, 20) * 1000
         self._post(held)
         await self._far.after(lost)
         return {**handle, "media": "1"}

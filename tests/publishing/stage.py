@@ -163,9 +163,11 @@ class Stage:
         self.blobs.open()
         try:
             await self._open()
-            yield self
-            await self.stop()
-            await self.store.close()
+            try:
+                yield self
+            finally:  # also of a test that fails: who waits for a store that is closed waits for ever
+                await self.stop()
+                await self.store.close()
         finally:
             self.blobs.close()
 
@@ -198,8 +200,11 @@ class Stage:
                 await self._running
             self._running = None
 
-    async def crash_after(self, ticks: int) -> None:
-        """Work; after so many passes of the store and of platforms end wherever it is, and open the store anew."""
+    async def crash_after(self, ticks: int) -> bool:
+        """Work; after so many passes of the store and of platforms end wherever it is, and open the store anew. Whether
+        there was so much to do."""
+        await self.stop()
+        self.clock.until = FOREVER
         await self.start()
         running = self._running
         assert running is not None
@@ -207,8 +212,9 @@ class Stage:
         def tick() -> None:
             nonlocal ticks
             ticks -= 1
-            if ticks == 0:
+            if ticks <= 0:
                 running.cancel()
+                raise asyncio.CancelledError  # here, and wherever else it goes on: a crash finishes nothing
 
         self.ticked_by(tick)
         self.clock.quiet.clear()
@@ -217,6 +223,7 @@ class Stage:
         quiet.cancel()
         self.ticked_by(lambda: None)
         await self.crash()
+        return ticks <= 0
 
     def ticked_by(self, tick: Callable[[], None]) -> None:
         """Each pass of the store and of platforms is told to it."""

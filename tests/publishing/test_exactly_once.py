@@ -2,18 +2,40 @@
 
 from pathlib import Path
 
-from tests.publishing.stage import Stage
+import pytest
+
+from tests.publishing.stage import DAY_MS, Stage
 from tests.publishing.storm import faults, storm, told
+from vidprod.domain.account import PLATFORMS, Platform
+from vidprod.domain.post import Post
 
 
-async def test_sixty_publications_go_out_once_through_faults_and_crashes(tmp_path: Path) -> None:
+async def test_thirty_publications_go_out_once_through_faults_and_crashes(tmp_path: Path) -> None:
     async with Stage(tmp_path, seed=1, chance=0.2).open() as stage:
-        await storm(stage, segments=10, accounts=2, crashes=40)
+        await storm(stage, segments=10, crashes=20)
         publications = await stage.all()
-        assert len(publications) == 60
+        assert len(publications) == 30
         assert faults(stage, publications) == [], told(stage, publications)
-        assert sum(one.state == "published" for one in publications) == 60, told(stage, publications)
-        assert sum(stage.far.happened.values()) > 30
+        assert sum(one.state == "published" for one in publications) == 30, told(stage, publications)
+        assert sum(stage.far.happened.values()) > 15
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_crash_at_any_point_of_the_way_leads_to_one_post(tmp_path: Path, platform: Platform) -> None:
+    async with Stage(tmp_path).open() as stage:
+        account = await stage.connect(platform)
+        stage.far.takes_s = 1
+        stage.dice.random = lambda: 0.5  # type: ignore[method-assign]
+        point, crashed = 0, True
+        while crashed:
+            point += 1
+            stage.far.dice.seed(1)  # each goes the same way, one step further
+            (publication,) = await stage.plan(account, due_at=stage.clock.now(), post=Post(title=f"take {point}"))
+            crashed = await stage.crash_after(point)
+            await stage.settle(until=stage.clock.time + 2 * DAY_MS)
+            live = await stage.get(publication)
+            assert (live.state, stage.posted(publication)) == ("published", 1), point
+        assert point > 15
 
 
 async def test_without_the_journal_segments_are_posted_twice(tmp_path: Path) -> None:
