@@ -20,10 +20,10 @@ RECONCILE   as unanswered: TikTok        read, then send on          unknown: re
             has expired, others again                                public then is asked for
                                                                      twice more
 
-A reading decides: live is published, with a receipt; rejected goes by its kind; absent means another handle; uploading
-sends on; what no reading tells by the deadline is unknown, and read on at growing intervals. Nothing leads from unknown
-to a new handle but the platform's word that nothing came of the old one; or its address has expired, and nothing was
-sent there.
+A reading decides: live is published, with a receipt; rejected goes by its kind; absent means another handle, and so
+does gone while nothing was asked for that makes it public, else it is unknown; uploading sends on; what no reading
+tells by the deadline is unknown, and read on at growing intervals. Nothing leads from unknown to a new handle but the
+platform's word that nothing came of the old one; or its address has expired, and nothing was sent there.
 
 A pause, of an account or of all, holds whatever was not begun and stops what is being sent within a second; what is at
 the platform is read on, and what it was handed with its time it is told to keep private (`handed.py`). What came due so
