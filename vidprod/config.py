@@ -47,6 +47,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _is("names", "names it is reached by, besides host, localhost and IP addresses; * is any; stops DNS rebinding"),
     ] = ()
     port: Annotated[int, _is("port", "of the page and the API; 0 takes a free one", ge=0, le=65535)] = 8000
+    trusted_proxy: Annotated[
+        Literal["", "fly", "1", "2", "3", "4", "5"],
+        _is(
+            "choice",
+            "who says from where a request came: none, Fly's proxy, or so many proxies by X-Forwarded-For; "
+            "believed only from a private network",
+        ),
+    ] = ""
 
     max_upload_bytes: Annotated[
         int,
@@ -311,6 +319,8 @@ def _convert(setting: Setting, value: Any) -> Any:
         value = [part.strip() for part in value.split(",") if part.strip()]
     elif setting.unit == "url":
         value = _parse_url(value)
+    elif setting.choices and type(value) is int:  # TOML's 1 is the choice "1"
+        value = str(value)
     try:
         if isinstance(value, bool):  # TOML's true is no 1
             raise ValueError(_what_is_right(setting))
@@ -321,7 +331,7 @@ def _convert(setting: Setting, value: Any) -> Any:
 
 def _what_is_right(setting: Setting) -> str:
     if setting.choices:
-        return "one of " + ", ".join(setting.choices)
+        return "one of " + ", ".join(choice or '""' for choice in setting.choices)
     if setting.unit == "url":
         return 'an address like "https://video.example", without a path'
     if setting.type is str:
