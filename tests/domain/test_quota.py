@@ -13,6 +13,7 @@ from vidprod.domain.quota import (
     next_midnight,
     parked_until,
     quotas_of,
+    units_of,
     window_start,
 )
 from vidprod.errors import PlatformError
@@ -57,11 +58,19 @@ def test_what_was_used_after_the_clock_was_set_back_does_not_count() -> None:
 
 
 def test_a_days_quota_is_free_at_midnight() -> None:
-    (uploads,) = quotas_of("youtube", "acc_1")
+    uploads, _ = quotas_of("youtube", "acc_1")
     assert free_at(uploads, [NOW - HOUR_MS] * 99, NOW) is None
     assert free_at(uploads, [NOW - HOUR_MS] * 100, NOW) == next_midnight(NOW)
     yesterday = window_start(uploads, NOW) - 1
     assert free_at(uploads, [yesterday] * 100, NOW) is None
+
+
+def test_the_last_units_of_youtubes_day_are_for_what_is_under_way() -> None:
+    _, units = quotas_of("youtube", "acc_1")
+    assert free_at(units, [NOW - HOUR_MS] * 8_999, NOW) is None
+    assert free_at(units, [NOW - HOUR_MS] * 9_000, NOW) == next_midnight(NOW)
+    assert [units_of("youtube", step) for step in ("begin", "send", "state", "publish", "move")] == [0, 0, 1, 0, 51]
+    assert units_of("tiktok", "state") == 0
 
 
 def test_tiktok_takes_six_a_minute_and_ten_a_day() -> None:

@@ -11,6 +11,7 @@ from tests.publishing.far import FakePlatform, Far, Right
 from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, FakeKeeper, Stage
 from vidprod.domain.account import Account
 from vidprod.domain.publication import Publication
+from vidprod.domain.quota import next_midnight
 from vidprod.errors import PlatformError
 from vidprod.platforms.base import Grant, Handle, Media
 from vidprod.store.sqlite import Tables
@@ -367,3 +368,21 @@ async def test_nothing_is_begun_before_its_time(tmp_path: Path, settings: dict[s
         assert not stage.far.calls
         await stage.settle()
         assert (await stage.get(publication)).state == "published"
+
+
+async def test_what_is_asked_of_youtube_counts_and_the_last_units_are_not_for_new_ones(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        account = await stage.connect("youtube")
+        await stage.plan(account)
+        await stage.settle(until=START + HOUR_MS)
+        used = await stage.store.read(lambda db: db.usage.times("youtube:units", since=START))
+        assert len(used) == stage.far.calls["youtube.read"] > 0
+        now = stage.clock.now()
+        await stage.store.write(lambda db: db.usage.add("youtube:units", 9_000, now=now))
+        (later,) = await stage.plan(account, due_at=now)
+        await stage.settle(until=now + HOUR_MS)
+        waiting = await stage.get(later)
+        assert (waiting.state, code_of(waiting)) == ("scheduled", "quota")
+        assert waiting.wait is not None
+        assert waiting.wait.until == waiting.run_at == next_midnight(now)
+        assert "10,000 units" in waiting.wait.message

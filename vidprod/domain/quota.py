@@ -1,7 +1,8 @@
 """Quotas: how many publications a platform takes in which window, counted here before it is asked, and when there is
 room again. Everything here is pure; times are unix milliseconds.
 
-YouTube     100 uploads a day of a Google project, whatever its channels; anew at midnight Pacific time
+YouTube     100 uploads a day of a Google project, whatever its channels, and 10,000 units for all else that is asked;
+            anew at midnight Pacific time
 TikTok      10 posts in 24 hours of an account (it takes about 15 of all apps together), and 6 begun in a minute
 Instagram   400 containers in 24 hours of an account; how many posts it takes it tells itself
 
@@ -23,6 +24,8 @@ _MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * _MINUTE_MS
 PACIFIC = "America/Los_Angeles"  # where YouTube's day ends
 SPAM_CODE = "2207051"  # Instagram: "action blocked"; it wants to be left alone for a day
+UNITS = "youtube:units"
+_UNITS_KEPT = 1_000  # for what is under way: to learn what became of it, and to take it back
 _CAUTIOUS_MS = 60 * _MINUTE_MS  # a quota of which nobody says when it is anew
 
 # of YouTube's codes, those of the Google project and so of all its channels; the others are the channel's own
@@ -36,6 +39,7 @@ class Quota(msgspec.Struct, frozen=True, kw_only=True):
     most: int
     window: int | Literal["day"]  # milliseconds that roll, or a day of Pacific time
     words: str  # what is used up
+    begun: bool = True  # each publication that is begun counts one
 
 
 def posts_of(platform: Platform, account_id: str) -> str:
@@ -53,7 +57,14 @@ def quotas_of(platform: Platform, account_id: str) -> list[Quota]:
                 most=100,
                 window="day",
                 words="the 100 uploads a day of this Google project are used",
-            )
+            ),
+            Quota(
+                bucket=UNITS,
+                most=10_000 - _UNITS_KEPT,
+                window="day",
+                words="of the 10,000 units a day of this Google project the rest is for what is under way",
+                begun=False,
+            ),
         ]
     if platform == "tiktok":
         return [
@@ -69,7 +80,16 @@ def quotas_of(platform: Platform, account_id: str) -> list[Quota]:
 
 def buckets_of(platform: Platform, account_id: str) -> list[str]:
     """Each bucket that a publication counts in, once."""
-    return sorted({posts_of(platform, account_id), *(quota.bucket for quota in quotas_of(platform, account_id))})
+    counts = (quota.bucket for quota in quotas_of(platform, account_id) if quota.begun)
+    return sorted({posts_of(platform, account_id), *counts})
+
+
+def units_of(platform: Platform, step: str) -> int:
+    """What a question to the platform costs of `UNITS`: "state" reads a video, "move" reads its status and writes it.
+
+    A session's own answers cost nothing; they are counted as reads, which errs on the safe side.
+    """
+    return {"state": 1, "move": 51}.get(step, 0) if platform == "youtube" else 0
 
 
 def given_back(platform: Platform, account_id: str) -> list[str]:

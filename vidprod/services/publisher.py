@@ -391,6 +391,9 @@ class _Attempt:
         self, step: str, call: Callable[[Grant], Coroutine[Any, Any, T] | Awaitable[T]]
     ) -> T | PlatformError:
         """What the platform answers, or why it did not."""
+        units = quota.units_of(self._account.platform, step)
+        if units:
+            await self._store.write(lambda db: db.usage.add(quota.UNITS, units, now=self._clock.now()))
         try:
             grant = await self._owner._keeper.grant(self._account.id)
             return await call(grant)
