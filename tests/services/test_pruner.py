@@ -85,7 +85,7 @@ async def test_old_events_and_answers_go(workshop: Workshop) -> None:
     def add(db: Any) -> None:
         for n in range(250):
             db.events.record("job.created", now=1000 + n)
-            db.answers.add(Answer(key=f"key {n}", fingerprint="x", job_id="job_x", created_at=1000 + n))
+            db.answers.add(Answer(key=f"key {n}", fingerprint="x", made_id="job_x", created_at=1000 + n))
         db.events.record("job.created", now=workshop.now())
 
     await workshop.store.write(add)

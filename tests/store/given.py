@@ -10,6 +10,7 @@ from vidprod.domain.publication import Publication
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition, Segment
 from vidprod.domain.task import AttemptError, Task, TaskKind
+from vidprod.domain.upload import Upload, UploadKind
 from vidprod.domain.video import MediaInfo, Video, VideoStreamInfo
 from vidprod.store.sqlite import Store, Tables
 
@@ -76,6 +77,12 @@ def a_publication(segment: Segment, account: Account, *, due_at: int = NOW) -> P
         due_at=due_at,
         run_at=due_at,
         created_at=NOW,
+    )
+
+
+def an_upload(*, kind: UploadKind = "whole", length: int | None = 100, now: int = NOW) -> Upload:
+    return Upload(
+        id=new_id("upl", now=now), state="open", kind=kind, length=length, created_at=now, expires_at=now + 86_400_000
     )
 
 

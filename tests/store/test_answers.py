@@ -9,7 +9,7 @@ from vidprod.store.sqlite import Answer, Store, Tables
 
 async def test_the_first_answer_to_a_key_stays(store: Store) -> None:
     job = await a_job_alone(store)
-    answer = Answer(key="k-1", fingerprint="sha256:1", job_id=job.id, created_at=NOW)
+    answer = Answer(key="k-1", fingerprint="sha256:1", made_id=job.id, created_at=NOW)
     assert await store.read(lambda db: db.answers.find("k-1")) is None
     await store.write(lambda db: db.answers.add(answer))
     with pytest.raises(Conflict):
@@ -21,7 +21,7 @@ async def test_the_first_answer_to_a_key_stays(store: Store) -> None:
 async def test_answers_are_forgotten_oldest_first(store: Store) -> None:
     def add(db: Tables) -> None:
         for n in range(5):
-            db.answers.add(Answer(key=f"k-{n}", fingerprint="", job_id="job", created_at=NOW + n))
+            db.answers.add(Answer(key=f"k-{n}", fingerprint="", made_id="job", created_at=NOW + n))
 
     await store.write(add)
     assert await store.write(lambda db: db.answers.prune(before_ms=NOW + 3, limit=2)) == 2

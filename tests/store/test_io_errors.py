@@ -61,7 +61,7 @@ OPERATIONS: dict[str, Operation] = {  # each on a job whose first task runs and 
     "cancel and delete": cancel_and_delete,
     "segment ready": segment_ready,
     "rescue": lambda db, job: db.tasks.rescue(boot_id="boot-2", now=NOW, max_rescues=3),
-    "answer": lambda db, job: db.answers.add(Answer(key=job.id * 8, fingerprint="f", job_id=job.id, created_at=NOW)),
+    "answer": lambda db, job: db.answers.add(Answer(key=job.id * 8, fingerprint="f", made_id=job.id, created_at=NOW)),
     "prune events": lambda db, job: db.events.prune(before_ms=NOW + 1, limit=1000),
     "many events": lambda db, job: [db.events.record("job.said", data={"x": "y" * 3000}, now=NOW) for _ in range(18)],
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.given import FAULT, NOW, a_publication, a_rendition, a_segment, an_account, claim, upload
+from tests.store.given import FAULT, NOW, a_publication, a_rendition, a_segment, an_account, an_upload, claim, upload
 from vidprod.domain.job import Job
 from vidprod.errors import StoreError
 from vidprod.store.sqlite import Store, Tables
@@ -129,6 +129,23 @@ NONSENSE = [
     ("usage", "bucket = ''"),
     ("fact", "value = 'yes'"),
     ("fact", "name = ''"),
+    # an upload
+    ("upload", "state = 'paused'"),
+    ("upload", "state = 'complete'"),  # without its bytes
+    ("upload", "state = 'complete', \"offset\" = length, finished_at = 5"),  # without its job
+    ("upload", "state = 'expired'"),
+    ("upload", "finished_at = 5"),
+    ("upload", "state = 'joined', \"offset\" = length, finished_at = 5"),  # a whole one
+    ("upload", "kind = 'final'"),
+    ("upload", "parts = '[]'"),
+    ("upload", '"offset" = length + 1'),
+    ("upload", '"offset" = -1'),
+    ("upload", "length = -1"),
+    ("upload", "job_id = 'job_x'"),
+    ("upload", "error = '{}'"),
+    ("upload", "extension = '../x'"),
+    ("upload", "expires_at = null"),
+    ("upload", "id = 'upl_../../../../../../../etc/12'"),
     # an event, an answer, the pulse
     ("event", "type = ''"),
     ("event", "type = 'created'"),
@@ -155,6 +172,7 @@ async def one_of_each(store: Store) -> Job:
         db.receipts.add(publication.id, {"publication": {"id": publication.id}})
         db.usage.add("youtube:uploads", now=NOW)
         db.facts.set("publishing_paused_at", NOW)
+        db.uploads.add(an_upload())
         db.accounts.begin_connecting(
             Connecting(state_hash="a" * 64, platform="youtube", flavour="", sealed=b"sealed", created_at=NOW)
         )
@@ -196,6 +214,9 @@ async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) ->
         ("publication", "state = 'uploading', phase = 'begin', attempt = 1, wait = '{}', errors = '[]'"),
         ("publication", "state = 'rejected', phase = null, finalized_at = 5"),
         ("publication", "state = 'published', published_at = 5, finalized_at = 5, sha256 = hex(zeroblob(32))"),
+        ("upload", 'length = null, "offset" = 50'),
+        ("upload", "length = 50, kind = 'partial', state = 'complete'"),
+        ("upload", "kind = 'final', parts = '[]', job_id = 'job_x', extension = 'mp4', finished_at = 5"),
         ("usage", "units = 2"),
         ("fact", "value = 'true'"),
         ("event", "type = 'job.made', data = '{}'"),

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 _SAID = {
+    "upload": "created completed expired terminated",
     "video": "stored",
     "job": "created started completed failed cancelled retried deleted",
     "step": "completed retrying discarded",

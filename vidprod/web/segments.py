@@ -99,7 +99,7 @@ async def make_again(
             db, segment_id, asked, max_attempts=desk.config.max_attempts, now=desk.now()
         )
         if key is not None:
-            db.answers.add(Answer(key=key, fingerprint=same, job_id=segment.job_id, created_at=desk.now()))
+            db.answers.add(Answer(key=key, fingerprint=same, made_id=segment.job_id, created_at=desk.now()))
         return _remaking(segment_id, segment.job_id)
 
     if key is None:
@@ -111,7 +111,7 @@ async def make_again(
             return _accepted(await desk.store.write(remake))
     if first.fingerprint != same:
         raise KeyReused
-    return _accepted(_remaking(segment_id, first.job_id), headers={"Idempotent-Replayed": "true"})
+    return _accepted(_remaking(segment_id, first.made_id), headers={"Idempotent-Replayed": "true"})
 
 
 @post("/v1/segments/{segment_id:str}/retry", status_code=202)

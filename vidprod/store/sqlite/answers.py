@@ -10,7 +10,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
     key: str
     fingerprint: str
-    job_id: str
+    made_id: str  # a job, or an upload that was begun
     created_at: int  # unix ms
 
 
@@ -26,12 +26,12 @@ class Answers(Table):
         """Raises Conflict when the key is taken."""
         self._run(
             """
-            insert into answer (key, fingerprint, job_id, created_at)
-            values (:key, :fingerprint, :job_id, :created_at)
+            insert into answer (key, fingerprint, made_id, created_at)
+            values (:key, :fingerprint, :made_id, :created_at)
             """,
             key=answer.key,
             fingerprint=answer.fingerprint,
-            job_id=answer.job_id,
+            made_id=answer.made_id,
             created_at=answer.created_at,
         )
         return answer

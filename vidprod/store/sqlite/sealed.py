@@ -10,6 +10,7 @@ COLUMNS = (
     ("connecting", "state_hash", "sealed"),
     ("endpoint", "id", "secrets"),
     ("publication", "id", "handle"),
+    ("upload", "id", "webhook_secret"),
 )
 
 

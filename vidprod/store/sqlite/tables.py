@@ -18,6 +18,7 @@ from vidprod.store.sqlite.sealed import Sealed
 from vidprod.store.sqlite.segments import Segments
 from vidprod.store.sqlite.table import Outcome
 from vidprod.store.sqlite.tasks import Tasks
+from vidprod.store.sqlite.uploads import Uploads
 from vidprod.store.sqlite.usage import Usage
 from vidprod.store.sqlite.videos import Videos
 
@@ -32,6 +33,7 @@ class Tables:
         self.segments = Segments(connection, outcome)
         self.events = Events(connection, outcome)
         self.answers = Answers(connection, outcome)
+        self.uploads = Uploads(connection, outcome)
         self.accounts = Accounts(connection, outcome)
         self.endpoints = Endpoints(connection, outcome)
         self.deliveries = Deliveries(connection, outcome)

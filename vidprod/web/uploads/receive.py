@@ -168,7 +168,7 @@ async def receive(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Response
         order = await _ordered_again(desk, request, read_in)
         if first.fingerprint != _with_order(same, order):
             raise KeyReused
-        return _answer(first.job_id, headers={"Idempotent-Replayed": "true"})
+        return _answer(first.made_id, headers={"Idempotent-Replayed": "true"})
 
 
 async def _ordered_again(desk: Desk, request: HttpRequest, read_in: ReadIn) -> Order:
@@ -267,7 +267,7 @@ async def _record(
         )
         if repeat is not None:
             key, same = repeat
-            db.answers.add(Answer(key=key, fingerprint=same, job_id=job.id, created_at=now))
+            db.answers.add(Answer(key=key, fingerprint=same, made_id=job.id, created_at=now))
         if hears is not None:  # before the first event, so that it hears of all
             hears.add(db)
         db.events.record("video.stored", job_id=job.id, data={"video_id": video.id, "size": video.size}, now=now)
