@@ -13,13 +13,14 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 from vidprod.blobs.incoming import Incoming, sync_directory
+from vidprod.blobs.partial import Partial
 from vidprod.domain.ids import is_id
 from vidprod.errors import NoSpace, NotFound, Unavailable
 
@@ -49,6 +50,7 @@ class DiskBlobs:
         self._media = root / "media"
         self._work = root / "work"
         self._open: dict[str, Incoming] = {}
+        self._promised: dict[str, int] = {}  # to unfinished uploads that nobody may be sending now
         self._blocked: deque[tuple[float, float]] = deque()  # when, and for how long; of the last _BLOCKS_S
         self._blocks_until = 0.0
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
@@ -87,8 +89,18 @@ class DiskBlobs:
         return volume.f_blocks * volume.f_frsize
 
     def promised_bytes(self) -> int:
-        """What uploads under way have announced and not yet written."""
-        return sum(incoming.still_expected for incoming in list(self._open.values()))
+        """What uploads under way, and those that may be resumed, have announced and not yet written."""
+        writing = dict(self._open)
+        waiting = sum(size for name, size in list(self._promised.items()) if name not in writing)
+        return waiting + sum(incoming.still_expected for incoming in writing.values())
+
+    def promise(self, upload_id: str, size: int) -> None:
+        """Set so many bytes aside for an upload that may be resumed; in place of what it was promised before."""
+        self._promised[upload_id] = size
+
+    def release(self, upload_id: str) -> None:
+        """What it was promised is free again, if it was promised anything."""
+        self._promised.pop(upload_id, None)
 
     def admit(self, expected: int) -> None:
         """Whether `expected` more bytes fit beside what is promised. Raises NoSpace, with figures."""
@@ -159,7 +171,7 @@ class DiskBlobs:
             NoSpace: `expected` bytes do not fit; nothing was made.
         """
         self.admit(expected or 0)
-        path = self._incoming / f"{_checked(upload_id, 'upl')}.part"
+        path = self.partial_path(upload_id)
         with self.full_is_no_space(expected or 0):
             incoming = Incoming(blobs=self, path=path, executor=self._executor, expected=expected)
         self._open[upload_id] = incoming
@@ -171,15 +183,38 @@ class DiskBlobs:
             finally:
                 del self._open[upload_id]
 
+    @asynccontextmanager
+    async def resume(self, upload_id: str, *, offset: int, expected: int | None) -> AsyncIterator[Partial]:
+        """An upload's file, from `offset` on. It stays when it is left; `delete_partial` removes it.
+
+        Args:
+            offset: as it was recorded: what lies behind it was not, and is cut off.
+            expected: the announced size of the whole upload.
+        Raises:
+            BytesLost: the file is shorter than `offset`, or gone.
+            NoSpace: there is no room for its name.
+        """
+        path = self.partial_path(upload_id)
+        with self.full_is_no_space():
+            partial = Partial(blobs=self, path=path, executor=self._executor, expected=expected, offset=offset)
+        self._open[upload_id] = partial
+        try:
+            yield partial
+        finally:
+            try:
+                await partial.discard()
+            finally:
+                del self._open[upload_id]
+
     def arriving_videos(self) -> set[str]:
         """Ids of videos whose receivers are not left yet: they may have a directory before they have a row."""
         return {incoming.video_id for incoming in self._open.values() if incoming.video_id is not None}
 
-    def sweep_incoming(self) -> int:
-        """Remove what a crash left half received. Returns how many."""
+    def sweep_incoming(self, *, keep: Collection[str] = ()) -> int:
+        """Remove what a crash left half received, but for the uploads in `keep`. Returns how many."""
         swept = 0
         for path in self._incoming.glob("upl_*.part"):
-            if path.stem not in self._open and is_id(path.stem, "upl"):
+            if path.stem not in self._open and path.stem not in keep and is_id(path.stem, "upl"):
                 path.unlink(missing_ok=True)
                 swept += 1
         return swept
@@ -190,6 +225,10 @@ class DiskBlobs:
         if not (extension.isascii() and extension.isalnum()):
             raise NotFound(f"There is no source with the extension {extension!r}.")
         return self._media / _checked(video_id, "vid") / f"source.{extension}"
+
+    def partial_path(self, upload_id: str) -> Path:
+        """Of an upload on its way in."""
+        return self._incoming / f"{_checked(upload_id, 'upl')}.part"
 
     def track_path(self, video_id: str) -> Path:
         """Of the faces in a source. It lies beside it, and goes with it."""
@@ -237,6 +276,11 @@ class DiskBlobs:
             sync_directory(path.parent)
 
     # going
+
+    def delete_partial(self, upload_id: str) -> None:
+        """What there is of an upload, and what it was promised. Blocking; that it is gone already is no error."""
+        self.partial_path(upload_id).unlink(missing_ok=True)
+        self.release(upload_id)
 
     def delete_source(self, video_id: str) -> None:
         """Blocking; that it is gone already is no error."""

@@ -37,12 +37,14 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 class Incoming:
     """An open `incoming/<upload id>.part`. Not for two tasks at once."""
 
-    def __init__(self, *, blobs: "DiskBlobs", path: Path, executor: Executor, expected: int | None) -> None:
+    def __init__(
+        self, *, blobs: "DiskBlobs", path: Path, executor: Executor, expected: int | None, flags: int = os.O_EXCL
+    ) -> None:
         self._blobs = blobs
         self._path = path
         self._executor = executor
         self._expected = expected
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
         self._pieces: list[bytes] = []
         self._gathered = 0
         self._head = b""
@@ -140,11 +142,11 @@ class Incoming:
         return await to_its_end(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     def _make_durable(self, target: Path) -> None:
-        """fsync, then rename, then fsync the directories: never a name without its bytes."""
+        """fsync, then name it, then fsync the directories: never a name without its bytes."""
         try:
             os.fsync(self._fd)
             target.parent.mkdir(mode=0o700)
-            self._path.rename(target)
+            self._name(target)
             sync_directory(target.parent)
             sync_directory(target.parent.parent)
         except OSError:
@@ -152,6 +154,9 @@ class Incoming:
             if target.parent.exists():
                 target.parent.rmdir()
             raise
+
+    def _name(self, target: Path) -> None:
+        self._path.rename(target)
 
     def _close(self) -> None:
         if self._fd >= 0:
