@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from vidprod.domain.post import Privacy, Wording
+from vidprod.domain.user import OWNER_ID
 
 Platform = Literal["youtube", "tiktok", "instagram"]
 AccountState = Literal["connected", "needs_reauth", "disconnected"]
@@ -54,6 +55,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `account`, without its secrets. Times are unix milliseconds."""
 
     id: str
+    user_id: str = OWNER_ID
     platform: Platform
     flavour: Flavour = ""  # of Instagram: which login, and with it which hosts and ways to send
     external_id: str  # channel, open_id or professional account, as the platform names it

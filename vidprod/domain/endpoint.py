@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import msgspec
 
 from vidprod.domain.event import NOUNS, TYPES, Event
+from vidprod.domain.user import OWNER_ID
 from vidprod.errors import BadRequest
 
 EndpointState = Literal["enabled", "disabled"]
@@ -41,6 +42,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `endpoint`, without its secrets. Times are unix milliseconds."""
 
     id: str
+    user_id: str = OWNER_ID
     url: str
     types: list[str] = []  # event types, or a noun and a star ("publication.*"); none: all
     job_id: str | None = None  # the `webhook_url` of one job: hears of that job only

@@ -11,6 +11,7 @@ import msgspec
 
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.target import Target
+from vidprod.domain.user import OWNER_ID
 
 JobState = Literal["queued", "processing", "completed", "failed", "cancelled"]
 Priority = Literal["high", "normal", "low"]
@@ -31,6 +32,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `job`. Times are unix milliseconds."""
 
     id: str
+    user_id: str = OWNER_ID
     video_id: str
     state: JobState
     priority: Priority

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from vidprod.domain.user import OWNER_ID
+
 VideoState = Literal["stored", "deleted"]
 
 
@@ -70,6 +72,7 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `video`. Times are unix milliseconds."""
 
     id: str
+    user_id: str = OWNER_ID
     state: VideoState
     filename: str  # the client's name for it: data, never a path
     extension: str  # decided by content: "mp4", "mkv", …

@@ -29,6 +29,7 @@ class Connecting(msgspec.Struct, frozen=True, kw_only=True):
 def _account(row: Row) -> Account:
     return Account(
         id=row["id"],
+        user_id=row["user_id"],
         platform=row["platform"],
         flavour=row["flavour"],
         external_id=row["external_id"],
@@ -62,9 +63,10 @@ class Accounts(Table):
         """
         row = self._one(
             """
-            insert into account (id, platform, flavour, external_id, name, username, state, scopes, notices, settings,
-                tokens, connected_at, access_expires_at, refresh_expires_at, refreshed_at, paused_at, parked_until)
-            values (:id, :platform, :flavour, :external_id, :name, :username, 'connected', :scopes, :notices,
+            insert into account (id, user_id, platform, flavour, external_id, name, username, state, scopes, notices,
+                settings, tokens, connected_at, access_expires_at, refresh_expires_at, refreshed_at, paused_at,
+                parked_until)
+            values (:id, :user_id, :platform, :flavour, :external_id, :name, :username, 'connected', :scopes, :notices,
                 :settings, :tokens, :connected_at, :access_expires_at, :refresh_expires_at, :refreshed_at, :paused_at,
                 :parked_until)
             on conflict (platform, flavour, external_id) do update
@@ -77,6 +79,7 @@ class Accounts(Table):
             returning *
             """,
             id=account.id,
+            user_id=account.user_id,
             platform=account.platform,
             flavour=account.flavour,
             external_id=account.external_id,

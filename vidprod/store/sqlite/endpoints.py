@@ -15,6 +15,7 @@ _types = msgspec.json.Decoder(list[str])
 def read_endpoint(row: Row) -> Endpoint:
     return Endpoint(
         id=row["id"],
+        user_id=row["user_id"],
         url=row["url"],
         types=_types.decode(row["types"]),
         job_id=row["job_id"],
@@ -36,10 +37,13 @@ class Endpoints(Table):
         """Raises Conflict when the id is taken."""
         self._run(
             """
-            insert into endpoint (id, url, types, job_id, state, disabled_reason, description, secrets, created_at)
-            values (:id, :url, :types, :job_id, :state, :disabled_reason, :description, :secrets, :created_at)
+            insert into endpoint (id, user_id, url, types, job_id, state, disabled_reason, description, secrets,
+                created_at)
+            values (:id, :user_id, :url, :types, :job_id, :state, :disabled_reason, :description, :secrets,
+                :created_at)
             """,
             id=endpoint.id,
+            user_id=endpoint.user_id,
             url=endpoint.url,
             types=to_json(endpoint.types),
             job_id=endpoint.job_id,

@@ -24,6 +24,7 @@ _targets = msgspec.json.Decoder(list[Target])
 def _job(row: Row) -> Job:
     return Job(
         id=row["id"],
+        user_id=row["user_id"],
         video_id=row["video_id"],
         state=row["state"],
         priority=PRIORITY_OF_RANK[row["priority"]],
@@ -45,12 +46,13 @@ class Jobs(Table):
         """Raises Conflict when the id is taken or there is no such video."""
         self._run(
             """
-            insert into job (id, video_id, state, priority, recipe, created_at, started_at, finished_at, error,
+            insert into job (id, user_id, video_id, state, priority, recipe, created_at, started_at, finished_at, error,
                 warnings, targets, media_deleted_at)
-            values (:id, :video_id, :state, :priority, :recipe, :created_at, :started_at, :finished_at, :error,
-                :warnings, :targets, :media_deleted_at)
+            values (:id, :user_id, :video_id, :state, :priority, :recipe, :created_at, :started_at, :finished_at,
+                :error, :warnings, :targets, :media_deleted_at)
             """,
             id=job.id,
+            user_id=job.user_id,
             video_id=job.video_id,
             state=job.state,
             priority=PRIORITY_RANK[job.priority],

@@ -11,6 +11,7 @@ COLUMNS = (
     ("endpoint", "id", "secrets"),
     ("publication", "id", "handle"),
     ("upload", "id", "webhook_secret"),
+    ("user", "id", "totp"),
 )
 
 

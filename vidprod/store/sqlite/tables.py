@@ -10,16 +10,20 @@ from vidprod.store.sqlite.events import Events
 from vidprod.store.sqlite.facts import Facts
 from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
+from vidprod.store.sqlite.kept import Kept
+from vidprod.store.sqlite.keys import Keys
 from vidprod.store.sqlite.outbox import Outbox
 from vidprod.store.sqlite.plans import Plans
 from vidprod.store.sqlite.publications import Publications
 from vidprod.store.sqlite.receipts import Receipts
 from vidprod.store.sqlite.sealed import Sealed
 from vidprod.store.sqlite.segments import Segments
+from vidprod.store.sqlite.sessions import Sessions
 from vidprod.store.sqlite.table import Outcome
 from vidprod.store.sqlite.tasks import Tasks
 from vidprod.store.sqlite.uploads import Uploads
 from vidprod.store.sqlite.usage import Usage
+from vidprod.store.sqlite.users import Users
 from vidprod.store.sqlite.videos import Videos
 
 
@@ -45,3 +49,7 @@ class Tables:
         self.receipts = Receipts(connection, outcome)
         self.facts = Facts(connection, outcome)
         self.sealed = Sealed(connection, outcome)
+        self.users = Users(connection, outcome)
+        self.sessions = Sessions(connection, outcome)
+        self.keys = Keys(connection, outcome)
+        self.kept = Kept(connection, outcome)

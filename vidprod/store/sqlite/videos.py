@@ -13,6 +13,7 @@ _info = msgspec.json.Decoder(MediaInfo)
 def read_video(row: Row) -> Video:
     return Video(
         id=row["id"],
+        user_id=row["user_id"],
         state=row["state"],
         filename=row["filename"],
         extension=row["extension"],
@@ -30,10 +31,11 @@ class Videos(Table):
         """Raises Conflict when the id is taken."""
         self._run(
             """
-            insert into video (id, state, filename, extension, size, created_at, info, deleted_at)
-            values (:id, :state, :filename, :extension, :size, :created_at, :info, :deleted_at)
+            insert into video (id, user_id, state, filename, extension, size, created_at, info, deleted_at)
+            values (:id, :user_id, :state, :filename, :extension, :size, :created_at, :info, :deleted_at)
             """,
             id=video.id,
+            user_id=video.user_id,
             state=video.state,
             filename=video.filename,
             extension=video.extension,
