@@ -21,15 +21,18 @@ ROOMS: dict[str, set[str]] = {
     "telemetry": {"errors", "domain"},
     "config": {"errors", "domain"},
     "vault": {"errors"},
+    "passwords": {"errors"},
+    "codes": set(),
     "place": {"errors", "config"},
     "store": BASE,
     "blobs": BASE,
     "platforms": BASE,
     "webhooks": BASE,
     "services": BASE | {"store", "blobs", "platforms", "webhooks", "vault"},
-    "web": BASE | {"store", "blobs", "platforms", "webhooks", "vault"},
+    "web": BASE | {"store", "blobs", "platforms", "webhooks", "vault", "passwords", "codes"},
     "daemon": BASE | {"place", "web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
-    "cli": BASE | {"daemon", "place", "web", "services", "store", "blobs", "platforms", "webhooks", "vault"},
+    "cli": BASE
+    | {"daemon", "place", "web", "services", "store", "blobs", "platforms", "webhooks", "vault", "passwords"},
     "__main__": {"cli"},
     "media": BASE,
     "vision": BASE,
@@ -43,6 +46,9 @@ LIBRARIES: dict[str, set[str]] = {
     "apsw": {"store"},
     "aiosqlite": {"store"},
     "cryptography": {"vault"},
+    "argon2": {"passwords"},
+    "pyotp": {"codes"},
+    "segno": {"web"},
     "litestar": {"web", "platforms"},  # platforms: the simulators, which are applications of their own
     "granian": {"web", "cli"},
     "multipart": {"web"},
@@ -207,7 +213,7 @@ def test_a_process_that_loads_a_codec_is_seen() -> None:
 
 
 def test_the_daemon_carries_no_progress_bar_no_client_and_no_cipher() -> None:
-    later = ("httpx", "h11", "rich", "cryptography")
+    later = ("httpx", "h11", "rich", "cryptography", "boto3", "argon2", "pyotp", "segno")
     code = f"import vidprod.cli.serve, vidprod.daemon, sys\nprint(*[m for m in {later} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
