@@ -12,6 +12,7 @@ VidProdError
 ├── TooLarge            more bytes than the limit (413)
 ├── NotAVideo           the first bytes are not a video we read (415)
 ├── NoSpace             the volume is too full (507)
+├── TooMany             more requests than a client may make in that time (429)
 ├── Unavailable         stopping, or busy: the same request may succeed later (503)
 ├── Refused             the media cannot be processed, and never will (the job fails, no retry)
 ├── TryLater            this attempt failed, the next may succeed
@@ -19,6 +20,7 @@ VidProdError
 ├── ModelMissing        what finds faces is not installed: go on without
 ├── BadTrack            the file that says where faces are cannot be read: go on without
 ├── ClaimLost           another attempt owns the task now: drop the result
+├── BadArchive          a backup or what moves house is damaged, cut off or none (422)
 ├── SealBroken          a sealed value cannot be opened: its key is not here, or it was changed
 ├── PlatformError       a platform said no, or could not be asked; `kind` says what to do
 │   └── Unanswered      it was asked and no answer came: it may have been done
@@ -117,6 +119,20 @@ class NoSpace(VidProdError):
     code = "no_space"
     status = 507
     hint = "Delete finished jobs or enlarge the volume, then try again."
+    retry_after_s: int | None = None  # when the pruner will have made room, where that is known
+
+
+class TooMany(VidProdError):
+    """Too many requests."""
+
+    code = "too_many_requests"
+    status = 429
+    hint = "Try again after as many seconds as Retry-After says."
+    retry_after_s: float
+
+    def __init__(self, message: str = "", *, code: str = "", hint: str = "", retry_after_s: float) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(VidProdError):
@@ -125,6 +141,7 @@ class Unavailable(VidProdError):
     code = "unavailable"
     status = 503
     hint = "Try again in a few seconds."
+    retry_after_s = 5
 
 
 class Refused(VidProdError):
@@ -165,6 +182,14 @@ class ClaimLost(VidProdError):
 
     code = "claim_lost"
     status = 409
+
+
+class BadArchive(VidProdError):
+    """What was given is no whole archive."""
+
+    code = "bad_archive"
+    status = 422
+    hint = "Take another backup: nothing was changed."
 
 
 class SealBroken(VidProdError):

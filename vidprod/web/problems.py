@@ -1,5 +1,6 @@
 """Errors as answers: RFC 9457 problem details, with our code and what to do."""
 
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +15,7 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.params import KwargDefinition
 
-from vidprod.errors import TooLarge, Unavailable, VidProdError
+from vidprod.errors import NoSpace, TooLarge, TooMany, Unavailable, VidProdError
 from vidprod.telemetry import log
 from vidprod.web.desk import HttpRequest
 from vidprod.web.uploads.admission import InFlight
@@ -95,8 +96,10 @@ def on_any_error(request: HttpRequest, error: Exception) -> Response[Problem]:
 def _retry_after_s(error: VidProdError) -> int | None:
     if isinstance(error, InFlight):
         return 1
-    if isinstance(error, Unavailable):
-        return 5
+    if isinstance(error, TooMany):
+        return max(1, math.ceil(error.retry_after_s))
+    if isinstance(error, (NoSpace, Unavailable)):
+        return error.retry_after_s
     return None
 
 
