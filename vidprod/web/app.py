@@ -28,6 +28,7 @@ from vidprod.web import (
     public,
     publications,
     segments,
+    slow,
 )
 from vidprod.web.desk import Connects, Desk
 from vidprod.web.uploads import form, raw
@@ -116,6 +117,7 @@ def create_app(
             metrics.CountRequests(),
             guard.RefuseOtherHosts([config.host, *config.hosts, *_public_name(config)]),
             guard.RefuseOtherSites(),
+            slow.EndSlowBodies(within_s=min(slow.WITHIN_S, config.upload_read_timeout_s)),
         ],
         before_send=[guard.add_headers],
         exception_handlers=problems.HANDLERS,
