@@ -56,6 +56,18 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = ""
 
+    requests_per_min: Annotated[
+        int,
+        _is(
+            "count", "of one API key, half of it at once; 0: any; the page and strangers have limits of their own", ge=0
+        ),
+    ] = 60
+    uploads_per_min: Annotated[
+        int, _is("count", "that one API key may begin, and four times as many the page; 0: any", ge=0)
+    ] = 30
+    max_uploads_per_client: Annotated[
+        int, _is("count", "uploads of one key or session at the same time, so that others have room", ge=1)
+    ] = 32
     max_upload_bytes: Annotated[
         int,
         _is("bytes", "one upload; refused before its bytes are taken; 8 GiB is 50 minutes of 4K from a phone", ge=1),
