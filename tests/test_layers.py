@@ -45,7 +45,7 @@ LIBRARIES: dict[str, set[str]] = {
     "msgspec": set(ROOMS),
     "apsw": {"store"},
     "aiosqlite": {"store"},
-    "cryptography": {"vault"},
+    "cryptography": {"vault", "webhooks"},
     "argon2": {"passwords"},
     "pyotp": {"codes"},
     "segno": {"web"},
