@@ -76,6 +76,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     upload_read_timeout_s: Annotated[
         float, _is("seconds", "an upload that sends nothing for so long is gone and leaves nothing", ge=0.1)
     ] = 60.0
+    upload_expire_s: Annotated[
+        int,
+        _is(
+            "seconds", "an upload that can be resumed waits so long for its next byte, then what came is removed", ge=1
+        ),
+    ] = _DAY_S
+    max_unfinished_uploads: Annotated[
+        int, _is("count", "uploads that wait to be resumed; what they announced is set aside on the volume", ge=1)
+    ] = 100
     disk_floor_bytes: Annotated[
         int, _is("bytes", "kept free for the database: media never takes the last of the volume", ge=0)
     ] = 256 * _MIB

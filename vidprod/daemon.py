@@ -23,7 +23,7 @@ from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
 from vidprod.services.deliverer import Deliverer
 from vidprod.services.keeper import EVERY_S, Keeper
-from vidprod.services.pruner import Pruner
+from vidprod.services.pruner import Pruner, take_up_uploads
 from vidprod.services.public import PublicAddress
 from vidprod.services.publisher import Publisher
 from vidprod.services.scheduler import Scheduler
@@ -66,7 +66,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
                 step_floor_s=config.step_floor_s,
             )
         )
-        blobs.sweep_incoming()
+        await take_up_uploads(store, blobs)
         clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms)
         worker = Worker(
             store=store,

@@ -10,10 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.services.workshop import Workshop, files_of, workshop_in
+from tests.store.given import an_upload
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.domain.ids import new_id
 from vidprod.domain.video import Video
-from vidprod.services.pruner import Pruner
+from vidprod.errors import NotFound
+from vidprod.services.pruner import Pruner, take_up_uploads
 from vidprod.services.timers import Timers
 from vidprod.store.sqlite import Answer
 from vidprod.telemetry import metrics
@@ -286,3 +288,32 @@ async def test_a_round_counts_what_is_kept(workshop: Workshop) -> None:
     source = next(path for path in (workshop.root / "media").rglob("source.*"))
     kept = source.stat().st_size + sum(map(len, files_of(workshop, job_id).values()))
     assert [sample.value for family in metrics.disk_used_bytes.collect() for sample in family.samples] == [kept]
+
+
+async def test_an_upload_that_waits_too_long_goes_and_says_so(workshop: Workshop) -> None:
+    blobs, now = workshop.blobs, workshop.now()
+    uploads = [an_upload(now=now), an_upload(kind="partial", now=now), an_upload(length=None, now=now)]
+    for upload in uploads:
+        await workshop.store.write(lambda db, upload=upload: db.uploads.add(upload))  # type: ignore[misc]
+        async with blobs.resume(upload.id, offset=0, expected=upload.length) as partial:
+            await partial.write(b"x" * 60)
+            await partial.keep()
+    await take_up_uploads(workshop.store, blobs)
+    assert blobs.promised_bytes() == 200
+    await pruner_of(workshop).prune()
+    assert all(blobs.partial_path(upload.id).exists() for upload in uploads)
+    workshop.ahead_ms += DAY_MS
+    later = workshop.now() + DAY_MS
+    await workshop.store.write(
+        lambda db: db.uploads.advance(uploads[2].id, offset=60, extension=None, expires_at=later)
+    )
+    await pruner_of(workshop).prune()
+    assert [blobs.partial_path(upload.id).exists() for upload in uploads] == [False, False, True]
+    assert blobs.promised_bytes() == 0
+    assert [upload.id for upload in await workshop.store.read(lambda db: db.uploads.unfinished())] == [uploads[2].id]
+    events = await workshop.store.read(lambda db: db.events.after(0))
+    assert [event.data["upload_id"] for event in events if event.type == "upload.expired"] == [uploads[0].id]
+    workshop.ahead_ms += 31 * DAY_MS
+    await pruner_of(workshop).prune()
+    with pytest.raises(NotFound):
+        await workshop.store.read(lambda db: db.uploads.get(uploads[0].id))

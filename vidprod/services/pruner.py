@@ -16,6 +16,7 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
+from vidprod.domain.upload import Upload
 from vidprod.domain.video import Video
 from vidprod.errors import Conflict, NotFound
 from vidprod.store.sqlite import Store, Tables
@@ -30,6 +31,15 @@ _USAGE_KEEP_S = 3 * 86_400  # what counts against quotas: no window is longer th
 FEW_JOBS = FEW // 2  # that leave no row: each has two directories
 
 _logger = log.get(__name__)
+
+
+async def take_up_uploads(store: Store, blobs: DiskBlobs) -> None:
+    """At the start: what a crash left half received goes, but for uploads that may be resumed, and what those announced
+    is set aside again."""
+    unfinished = await store.read(lambda db: db.uploads.unfinished())
+    blobs.sweep_incoming(keep={upload.id for upload in unfinished})
+    for upload in unfinished:
+        blobs.promise(upload.id, upload.still_expected)
 
 
 class Pruner:
@@ -54,6 +64,8 @@ class Pruner:
         await self._rows(
             lambda db, before, n: db.answers.prune(before_ms=before, limit=n), self._config.idempotency_keep_s
         )
+        await self._rows(lambda db, before, n: db.uploads.prune(before_ms=before, limit=n), self._config.event_keep_s)
+        await self._uploads()
         await self._deliveries()
         await self._work_dirs()
         await self._measure()
@@ -115,6 +127,22 @@ class Pruner:
             _logger.info("job pruned", job=job_id)
 
         await self._all(lambda db: db.jobs.prunable(before_ms=before, limit=FEW_JOBS), let_go, remove)
+
+    async def _uploads(self) -> None:
+        """Those that wait too long to be resumed. Each byte moves the time of the ones that are being sent."""
+
+        def let_go(db: Tables, upload: Upload) -> Upload:
+            expired = db.uploads.expire(upload.id, now=self._now())
+            if expired.kind == "whole":
+                data = {"upload_id": expired.id, "size": expired.length, "offset": expired.offset}
+                db.events.record("upload.expired", data=data, now=self._now())
+            return expired
+
+        def remove(upload: Upload) -> None:
+            self._blobs.delete_partial(upload.id)
+            _logger.info("upload expired", upload=upload.id, bytes=upload.offset)
+
+        await self._all(lambda db: db.uploads.expired(now=self._now(), limit=BATCH), let_go, remove)
 
     async def _deliveries(self) -> None:
         """The log of webhooks, and then the endpoints of jobs that are gone."""

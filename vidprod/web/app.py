@@ -31,7 +31,7 @@ from vidprod.web import (
     slow,
 )
 from vidprod.web.desk import Connects, Desk
-from vidprod.web.uploads import form, raw
+from vidprod.web.uploads import form, raw, tus, unfinished
 
 
 def create_app(
@@ -75,6 +75,8 @@ def create_app(
             form.post_upload,
             raw.put_upload,
             raw.put_upload_named,
+            *tus.HANDLERS,
+            *unfinished.HANDLERS,
             jobs.get_status,
             jobs.get_job,
             jobs.list_jobs,

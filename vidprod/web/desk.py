@@ -15,6 +15,7 @@ from vidprod.errors import NotFound
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault
 from vidprod.web.uploads.admission import Admission
+from vidprod.web.uploads.turns import Turns
 
 HttpRequest = Request[Any, Any, Any]
 
@@ -50,6 +51,7 @@ class Desk:
     connects: Connects
     stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
     admission: Admission = field(default_factory=Admission)
+    turns: Turns = field(default_factory=Turns)
 
 
 def checked(given: str, prefix: str) -> str:
@@ -59,4 +61,12 @@ def checked(given: str, prefix: str) -> str:
     return given
 
 
-_NOUNS = {"job": "job", "seg": "segment", "acc": "account", "pub": "publication", "end": "endpoint", "msg": "delivery"}
+_NOUNS = {
+    "job": "job",
+    "seg": "segment",
+    "acc": "account",
+    "pub": "publication",
+    "end": "endpoint",
+    "msg": "delivery",
+    "upl": "upload",
+}

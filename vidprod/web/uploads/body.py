@@ -6,6 +6,7 @@ from types import TracebackType
 
 from vidprod.errors import BadRequest, TooLarge
 from vidprod.web.desk import HttpRequest
+from vidprod.web.uploads.turns import Interrupted
 
 MIN_BYTES_PER_SECOND = 1024  # a tenth of what EDGE, the slowest of phone networks, carries
 _WINDOW = 2.0  # times the longest silence, so that one pause alone does not make a sender too slow
@@ -48,6 +49,7 @@ class Body:
             ClientGone: it disconnected, or sent a chunk that is none: the server says the same of both.
             TooSlow: no byte came within the read timeout, or too few within the window.
             TooLarge: more came than `max_bytes`.
+            Interrupted: it was cut.
         """
         receive, silence = self._receive, self._silence
         with silence:
@@ -67,6 +69,10 @@ class Body:
                 if not message["more_body"]:
                     return
                 del message, piece  # 128 KiB of each upload, if they were held until the next one comes
+
+    def cut(self) -> None:
+        """End the reading, at once where it waits for the client."""
+        self._silence.cut()
 
     def _end_window(self) -> None:
         """A client that sends a byte now and then would hold one of the places for uploads for ever. Only the average
@@ -88,8 +94,11 @@ class _Silence:
         self._since: float | None = None
         self.waited_s = 0.0  # in all
         self._ended_it = False
+        self._is_cut = False
 
     def begins(self) -> None:
+        if self._is_cut:
+            raise Interrupted
         self._since = self._loop.time()
 
     def ends(self) -> None:
@@ -106,17 +115,25 @@ class _Silence:
         if self._ended_it and isinstance(error, asyncio.CancelledError):
             assert self._task is not None
             if self._task.uncancel() == 0:  # else somebody else wants it to end too
-                raise TooSlow(f"No byte came for {self._limit_s:g} s.") from error
+                raise Interrupted if self._is_cut else TooSlow(f"No byte came for {self._limit_s:g} s.") from error
+
+    def cut(self) -> None:
+        self._is_cut = True
+        if self._since is not None and not self._ended_it:
+            self._end()
 
     def _look(self) -> None:
         now = self._loop.time()
         since = now if self._since is None else self._since  # None: it is us who are slow
         if now < since + self._limit_s:
             self._timer = self._loop.call_at(since + self._limit_s, self._look)
-        else:
-            self._ended_it = True
-            assert self._task is not None
-            self._task.cancel()
+        elif not self._ended_it:
+            self._end()
+
+    def _end(self) -> None:
+        self._ended_it = True
+        assert self._task is not None
+        self._task.cancel()
 
 
 def content_length(request: HttpRequest) -> int | None:

@@ -210,16 +210,41 @@ async def _take(
 
 async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str, str] | None) -> Response[Accepted]:
     """The file, then its rows, then the answer. A crash in between leaves a file without a row, for the pruner."""
+    assert upload.extension is not None
+
+    def remember(db: Tables, job: Job) -> None:
+        if repeat is not None:
+            key, same = repeat
+            db.answers.add(Answer(key=key, fingerprint=same, made_id=job.id, created_at=job.created_at))
+
+    job, secret = await store_upload(desk, upload.incoming, order, extension=upload.extension, also=remember)
+    return _answer(job.id, secret=secret if order.webhook_secret is None else UNSET)
+
+
+async def store_upload(
+    desk: Desk,
+    incoming: Incoming,
+    order: Order,
+    *,
+    extension: str,
+    also: Callable[[Tables, Job], object] = lambda _db, _job: None,
+) -> tuple[Job, str | UnsetType]:
+    """All bytes are in `incoming`: they become a video with a job, durable when this returns, or it raises.
+
+    Args:
+        also: what is true from the same moment on, in the transaction.
+    Returns:
+        The job, and what signs the events for its `webhook_url`.
+    """
     now = desk.now()
     entropy = secrets.token_bytes(10)  # one for both: a repeat's answer is made from the job's id alone
     job_id = new_id("job", now=now, entropy=entropy)
-    assert upload.extension is not None
     video = Video(
         id=_video_of(job_id),
         state="stored",
         filename=clean_filename(order.filename),
-        extension=upload.extension,
-        size=upload.incoming.size,
+        extension=extension,
+        size=incoming.size,
         created_at=now,
     )
     job = Job(
@@ -231,10 +256,10 @@ async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str
         created_at=now,
     )
     hears = _endpoint(desk, order, job_id=job_id)
-    await upload.incoming.commit(video.id, video.extension)
-    await _record(desk, video, job, order, hears, repeat=repeat, now=now)
+    await incoming.commit(video.id, video.extension)
+    await _record(desk, video, job, order, hears, also=also, now=now)
     _log.info("upload stored", job=job.id, bytes=video.size, container=video.extension)
-    return _answer(job.id, secret=hears.secret if hears is not None and order.webhook_secret is None else UNSET)
+    return job, UNSET if hears is None else hears.secret
 
 
 def _endpoint(desk: Desk, order: Order, *, job_id: str) -> Made | None:
@@ -250,7 +275,7 @@ async def _record(
     order: Order,
     hears: Made | None,
     *,
-    repeat: tuple[str, str] | None,
+    also: Callable[[Tables, Job], object],
     now: int,
 ) -> None:
     def rows(db: Tables) -> Event:
@@ -265,11 +290,9 @@ async def _record(
             max_attempts=desk.config.max_attempts,
             now=now,
         )
-        if repeat is not None:
-            key, same = repeat
-            db.answers.add(Answer(key=key, fingerprint=same, made_id=job.id, created_at=now))
         if hears is not None:  # before the first event, so that it hears of all
             hears.add(db)
+        also(db, job)
         db.events.record("video.stored", job_id=job.id, data={"video_id": video.id, "size": video.size}, now=now)
         return db.events.record(
             "job.created", job_id=job.id, data={"video_id": video.id, "filename": video.filename}, now=now
