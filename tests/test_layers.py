@@ -44,6 +44,8 @@ ROOMS: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "msgspec": set(ROOMS),
     "apsw": {"store"},
+    "boto3": {"blobs"},
+    "botocore": {"blobs"},
     "aiosqlite": {"store"},
     "cryptography": {"vault", "webhooks"},
     "argon2": {"passwords"},

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 KEY_FILE = "secret.keys"
 
 _FORMAT = b"1"
-_KEY_BYTES, _NONCE_BYTES, _ID_BYTES = 32, 12, 8
+_LOCKED = b"2"
+_KEY_BYTES, _NONCE_BYTES, _ID_BYTES, _SALT_BYTES = 32, 12, 8, 16
 
 
 class Vault:
@@ -105,6 +106,36 @@ def _bound(place: str, head: bytes) -> bytes:
     return head + place.encode()
 
 
+def lock_away(value: bytes, *, passphrase: str) -> bytes:
+    """`value` as nobody can read it without the passphrase: `2`, a salt of 16 bytes, a nonce of 12, and AES-256-GCM
+    with a key of scrypt (N = 2^16, r = 8, p = 2: 64 MB for half a second).
+
+    Source: OWASP Password Storage Cheat Sheet, which holds these numbers for as good as N = 2^17, p = 1.
+    """
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+    return _LOCKED + salt + nonce + AESGCM(_stretched(passphrase, salt)).encrypt(nonce, value, _LOCKED)
+
+
+def unlock(locked: bytes, *, passphrase: str) -> bytes:
+    """What `lock_away` was given. Raises SealBroken: it is another passphrase, or it was changed."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    salt, rest = locked[1 : 1 + _SALT_BYTES], locked[1 + _SALT_BYTES :]
+    if locked[:1] != _LOCKED:
+        raise SealBroken("what was locked away cannot be read by this version")
+    try:
+        return AESGCM(_stretched(passphrase, salt)).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _LOCKED)
+    except InvalidTag:
+        raise SealBroken("it is not the passphrase that it was locked away with, or it was changed") from None
+
+
+def _stretched(passphrase: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(passphrase.encode(), salt=salt, n=1 << 16, r=8, p=2, maxmem=160 << 20, dklen=_KEY_BYTES)
+
+
 def open_vault(root: Path, given: Iterable[str]) -> Vault:
     """The vault of a data directory.
 
@@ -114,6 +145,20 @@ def open_vault(root: Path, given: Iterable[str]) -> Vault:
         BadConfig: a key cannot be read, or the file can be read by others.
     """
     return Vault(read_keys(root, given))
+
+
+def keys_here(root: Path, given: Iterable[str]) -> list[str]:
+    """The keys as the setting has them, the newest first; none where none was ever made. Raises BadConfig."""
+    lines = list(given) or (_of_file(root / KEY_FILE) if (root / KEY_FILE).exists() else [])
+    _parsed(lines)
+    return lines
+
+
+def put_keys(root: Path, keys: Iterable[str]) -> None:
+    """These into the key file, durably. Raises BadConfig: one of them cannot be read."""
+    lines = list(keys)
+    _parsed(lines)
+    _put(root / KEY_FILE, lines)
 
 
 def read_keys(root: Path, given: Iterable[str]) -> dict[str, bytes]:

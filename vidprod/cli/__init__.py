@@ -20,6 +20,7 @@ _COMMANDS = {
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "webhooks": "Have events sent to addresses of yours, and see how that went.",
     "rehearse": "Run the next days against simulated platforms: what would go out, and which rules that breaks.",
+    "backup": "Put the database, and media where wanted, into one archive, beside a running daemon.",
     "config": "Print the settings in effect and where each comes from.",
 }
 
