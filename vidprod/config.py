@@ -155,6 +155,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         30 * _DAY_S
     )
     job_keep_s: Annotated[int, _is("seconds", "rows of jobs that are over; 0 keeps them for ever (small)", ge=0)] = 0
+    audit_keep_s: Annotated[int, _is("seconds", "the log of who changed what; `vidprod audit` shows it", ge=0)] = (
+        90 * _DAY_S
+    )
     idempotency_keep_s: Annotated[
         int, _is("seconds", "a repeated Idempotency-Key gets the first answer for so long", ge=0)
     ] = _DAY_S

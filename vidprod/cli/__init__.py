@@ -21,6 +21,7 @@ _COMMANDS = {
     "webhooks": "Have events sent to addresses of yours, and see how that went.",
     "rehearse": "Run the next days against simulated platforms: what would go out, and which rules that breaks.",
     "backup": "Put the database, and media where wanted, into one archive, beside a running daemon.",
+    "audit": "Show who changed what, and from where.",
     "config": "Print the settings in effect and where each comes from.",
 }
 

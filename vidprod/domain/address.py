@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from vidprod.domain.ids import is_id
 
+LONGEST_S = 30 * 86_400  # for which a link can be made
 LASTS_MS = 6 * 3600 * 1000  # a container is fetched within minutes; a slow one, and a second try, within hours
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
+from vidprod.domain.address import LONGEST_S
 from vidprod.domain.job import Job
 from vidprod.domain.task import Task
 from vidprod.domain.upload import Upload
@@ -66,6 +67,8 @@ class Pruner:
         )
         await self._rows(lambda db, before, n: db.uploads.prune(before_ms=before, limit=n), self._config.event_keep_s)
         await self._uploads()
+        await self._rows(lambda db, before, n: db.audit.prune(before_ms=before, limit=n), self._config.audit_keep_s)
+        await self._rows(lambda db, before, n: db.links.prune(before_ms=before, limit=n), LONGEST_S)
         await self._deliveries()
         await self._work_dirs()
         await self._measure()

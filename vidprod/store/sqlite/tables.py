@@ -4,6 +4,7 @@ import apsw
 
 from vidprod.store.sqlite.accounts import Accounts
 from vidprod.store.sqlite.answers import Answers
+from vidprod.store.sqlite.audit import Audit
 from vidprod.store.sqlite.deliveries import Deliveries
 from vidprod.store.sqlite.endpoints import Endpoints
 from vidprod.store.sqlite.events import Events
@@ -12,6 +13,7 @@ from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
 from vidprod.store.sqlite.kept import Kept
 from vidprod.store.sqlite.keys import Keys
+from vidprod.store.sqlite.links import Links
 from vidprod.store.sqlite.outbox import Outbox
 from vidprod.store.sqlite.plans import Plans
 from vidprod.store.sqlite.publications import Publications
@@ -50,6 +52,8 @@ class Tables:
         self.facts = Facts(connection, outcome)
         self.sealed = Sealed(connection, outcome)
         self.users = Users(connection, outcome)
+        self.audit = Audit(connection, outcome)
+        self.links = Links(connection, outcome)
         self.sessions = Sessions(connection, outcome)
         self.keys = Keys(connection, outcome)
         self.kept = Kept(connection, outcome)
