@@ -11,6 +11,7 @@ const NOUNS = {
   account: "Accounts",
   publishing: "Pause of all publishing",
   endpoint: "Endpoints",
+  system: "Disk and memory of the machine",
 };
 
 export class EndpointForm {

@@ -1,6 +1,10 @@
 // The server's events, over one connection that comes back by itself.
 
 const TYPES = [
+  "upload.created",
+  "upload.completed",
+  "upload.expired",
+  "upload.terminated",
   "video.stored",
   "job.created",
   "job.started",
@@ -43,6 +47,8 @@ const TYPES = [
   "endpoint.enabled",
   "endpoint.rotated",
   "endpoint.test",
+  "system.pressure",
+  "system.relieved",
 ];
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 15_000;

@@ -54,6 +54,27 @@ async def test_an_idle_child_goes(probe: Probe) -> None:
         await assert_it_works(host, probe)
 
 
+async def test_idle_children_go_when_their_memory_is_wanted(probe: Probe) -> None:
+    """Those that work stay, and a new one comes when there is work again."""
+    async with ChildHost(steps=FAKE_STEPS, children=2) as host:
+        host.let_idle_go()  # nobody is there
+        at_work = asyncio.Event()
+
+        async def hear(_message: Any) -> None:
+            at_work.set()
+
+        working = asyncio.create_task(host.run(probe("progress_then_stall"), hear, media_s=100))
+        await at_work.wait()
+        [busy] = pids_of(host)
+        await assert_it_works(host, probe)
+        [idle] = set(pids_of(host)) - {busy}
+        host.let_idle_go()
+        await eventually(lambda: pids_of(host) == [busy])
+        assert is_gone(idle)
+        await assert_it_works(host, probe)
+        working.cancel()
+
+
 async def test_a_child_can_be_warmed_and_checked(probe: Probe) -> None:
     async with ChildHost(steps=FAKE_STEPS) as host:
         host.warm()

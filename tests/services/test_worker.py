@@ -551,3 +551,20 @@ async def test_many_jobs_are_all_done(tmp_path: Path) -> None:
         jobs = [await workshop.submit(segments=1) for _n in range(20)]
         for job_id in jobs:
             assert (await workshop.end_of(job_id)).state == "completed"
+
+
+async def test_nothing_is_begun_while_the_machine_is_strained(tmp_path: Path) -> None:
+    """What is under way ends; the next task waits, and goes on by itself."""
+    async with workshop_in(tmp_path / "data", children=2) as workshop:
+        may_begin = asyncio.Event()
+        may_begin.set()
+        await workshop.start(may_begin=may_begin)
+        first = await workshop.submit(segments=3, pause_s=0.2)
+        await workshop.event(first, "segment.ready")
+        may_begin.clear()
+        second = await workshop.submit(segments=1)
+        await workshop.end_of(first)
+        [waiting] = await workshop.tasks(second)
+        assert (waiting.state, waiting.attempt) == ("available", 0)
+        may_begin.set()
+        assert (await workshop.end_of(second)).state == "completed"

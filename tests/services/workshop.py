@@ -35,7 +35,7 @@ class Workshop:
     def now(self) -> int:
         return time.time_ns() // 1_000_000 + self.ahead_ms
 
-    async def start(self, *, boot_id: str = "boot_1") -> Worker:
+    async def start(self, *, boot_id: str = "boot_1", may_begin: asyncio.Event | None = None) -> Worker:
         worker = Worker(
             store=self.store,
             blobs=self.blobs,
@@ -44,6 +44,7 @@ class Workshop:
             boot_id=boot_id,
             now=self.now,
             jitter=lambda: 0.5,
+            may_begin=may_begin,
         )
         await worker.rescue()
         self._running = asyncio.create_task(worker.run())

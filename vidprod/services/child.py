@@ -113,6 +113,12 @@ class ChildHost:
         self._coming += 1  # counted here: many uploads may begin before the task does
         self._in_background(self._warm_one())
 
+    def let_idle_go(self) -> None:
+        """End the children that wait for work: their memory is wanted. Those that work are left alone."""
+        for child in list(self._warm):
+            self._timers[child].cancel()
+            self._retire(child)
+
     async def _warm_one(self) -> None:
         with contextlib.suppress(ChildDied):  # the step that needs it will say so
             await self._start_idle()

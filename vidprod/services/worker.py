@@ -39,11 +39,13 @@ class Worker:
         now: Callable[[], int],
         clock: Callable[[], int] | None = None,
         jitter: Callable[[], float] = random.random,
+        may_begin: asyncio.Event | None = None,
     ) -> None:
         """
         Args:
             now: unix ms.
             clock: unix ms of publishing, where its clock is another.
+            may_begin: while it is not set nothing new is begun; None: it always may.
         """
         self._store = store
         self._config = config
@@ -53,6 +55,7 @@ class Worker:
             store=store, blobs=blobs, host=host, config=config, now=now, clock=clock or now, jitter=jitter
         )
         self._free = asyncio.Semaphore(host.children)
+        self._may_begin = may_begin or _always()
         self._attempts: dict[str, tuple[Task, asyncio.Task[None]]] = {}
 
     async def run(self) -> None:
@@ -89,6 +92,7 @@ class Worker:
 
     async def _next(self) -> Task:
         while True:
+            await self._may_begin.wait()
             self._store.feed.nudge.clear()  # before the look: a task that comes after it nudges again
             try:
                 if (task := await self._claim()) is not None:
@@ -157,3 +161,9 @@ class Worker:
                 await self._store.feed.nudge.wait()
         except TimeoutError:
             return
+
+
+def _always() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
