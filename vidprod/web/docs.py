@@ -16,6 +16,7 @@ from vidprod.domain.target import FIELDS
 from vidprod.web.accounts import ConnectOrder
 from vidprod.web.desk import HttpRequest
 from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
+from vidprod.web.links import LinkOrder
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
 from vidprod.web.reading import read
@@ -41,6 +42,7 @@ _BODIES: dict[tuple[str, str], type] = {  # read by hand
     ("patch", "/v1/publications/{publication_id}"): PublicationEdit,
     ("post", "/v1/publications/{publication_id}/retry"): Rewording,
     ("post", "/v1/posts/preview"): Draft,
+    ("post", "/v1/segments/{segment_id}/link"): LinkOrder,
     ("post", "/v1/endpoints"): NewEndpoint,
     ("patch", "/v1/endpoints/{endpoint_id}"): EndpointEdit,
     ("post", "/v1/endpoints/{endpoint_id}/replay"): Span,

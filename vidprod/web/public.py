@@ -25,7 +25,11 @@ async def get_public(request: HttpRequest, desk: NamedDependency[Desk], name: Fr
         raise NotFound("There is no such file.")  # whatever is wrong with it: nothing is to be learnt by trying
     if desk.now() >= address.until:
         raise NotFound("The address has ended.", code="address_ended")
-    segment = await desk.store.read(lambda db: db.segments.get(address.segment_id))
+    segment, ended_at = await desk.store.read(
+        lambda db: (db.segments.get(address.segment_id), db.links.ended_at(address.segment_id))
+    )
+    if address.made is not None and ended_at is not None and address.made <= ended_at:
+        raise NotFound("The address has ended.", code="address_ended")
     rendition = segment.rendition
     if rendition is None or segment.deleted_at is not None or segment.making != address.making:
         raise NotFound("The file is gone.", code="media_gone")
