@@ -46,6 +46,19 @@ async def test_every_answer_forbids_what_we_never_do(live: Live) -> None:
         assert "unsafe" not in policy
 
 
+async def test_browsers_that_came_by_https_come_back_by_https(tmp_path: Path) -> None:
+    async with running(tmp_path, trusted_proxy="1", access="open") as live:
+        for proto, told in (("https", "max-age=31536000"), ("http", None), ("", None)):
+            for path in ("/", "/v1/jobs", "/static/page.css", "/nothing"):
+                answer = await live.client.get(path, headers={"X-Forwarded-Proto": proto} if proto else {})
+                assert answer.headers.get("strict-transport-security") == told, (path, proto)
+
+
+async def test_who_only_says_that_he_came_by_https_is_not_believed(live: Live) -> None:
+    answer = await live.client.get("/", headers={"X-Forwarded-Proto": "https"})
+    assert "strict-transport-security" not in answer.headers
+
+
 async def test_answers_about_jobs_are_not_cached(live: Live) -> None:
     assert (await live.client.get("/v1/jobs")).headers["cache-control"] == "no-store"
 

@@ -123,7 +123,7 @@ def create_app(
             guard.RefuseOtherSites(),
             slow.EndSlowBodies(within_s=min(slow.WITHIN_S, config.upload_read_timeout_s)),
         ],
-        before_send=[guard.add_headers],
+        before_send=[guard.headers(config)],
         exception_handlers=problems.HANDLERS,
         openapi_config=docs.OPENAPI,
         request_max_body_size=given.MOST_BYTES,  # uploads say otherwise

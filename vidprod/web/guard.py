@@ -7,9 +7,11 @@ from typing import cast
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, BeforeMessageSendHookHandler, HTTPScope, Message, Receive, Scope, Send
 
+from vidprod.config import Config
 from vidprod.errors import BadRequest, VidProdError
+from vidprod.web.client import scheme
 
 # Orchestrators and collectors ask by names of their own, or by none, and there is nothing private in the answers.
 _FOR_ANY_HOST = frozenset({"/health", "/ready", "/metrics"})
@@ -29,6 +31,9 @@ _HEADERS = {
     "x-frame-options": "DENY",
     "cache-control": "no-store",  # unless an answer says otherwise
 }
+
+
+_ONLY_HTTPS = f"max-age={365 * 86_400}"  # not for names below this one: they may be somebody else's
 
 
 class CrossSite(BadRequest):
@@ -113,9 +118,15 @@ def _is_ours(scope: HTTPScope) -> bool:
     return origin is None or origin.partition("://")[2] == headers.get(b"host")
 
 
-async def add_headers(message: Message, scope: Scope) -> None:
-    """Before each answer is sent: every header it does not set itself."""
-    if message["type"] == "http.response.start":
-        headers = MutableScopeHeaders.from_message(message)
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
+def headers(config: Config) -> BeforeMessageSendHookHandler:
+    """What adds, before each answer is sent, every header it does not set itself."""
+
+    async def add(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            of_answer = MutableScopeHeaders.from_message(message)
+            for name, value in _HEADERS.items():
+                of_answer.setdefault(name, value)
+            if scheme(scope, config) == "https":
+                of_answer.setdefault("strict-transport-security", _ONLY_HTTPS)
+
+    return add
