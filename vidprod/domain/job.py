@@ -43,4 +43,5 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault | None = None
     warnings: list[str] = []
     targets: list[Target] = []  # where its segments go
+    review: bool = False  # not before somebody keeps them
     media_deleted_at: int | None = None  # when the pruner took the segments' files

@@ -36,6 +36,7 @@ def _job(row: Row) -> Job:
         warnings=_warnings.decode(row["warnings"]),
         targets=_targets.decode(row["targets"]),
         media_deleted_at=row["media_deleted_at"],
+        review=bool(row["review"]),
     )
 
 
@@ -47,9 +48,9 @@ class Jobs(Table):
         self._run(
             """
             insert into job (id, user_id, video_id, state, priority, recipe, created_at, started_at, finished_at, error,
-                warnings, targets, media_deleted_at)
+                warnings, targets, media_deleted_at, review)
             values (:id, :user_id, :video_id, :state, :priority, :recipe, :created_at, :started_at, :finished_at,
-                :error, :warnings, :targets, :media_deleted_at)
+                :error, :warnings, :targets, :media_deleted_at, :review)
             """,
             id=job.id,
             user_id=job.user_id,
@@ -64,6 +65,7 @@ class Jobs(Table):
             warnings=to_json(job.warnings),
             targets=to_json(job.targets),
             media_deleted_at=job.media_deleted_at,
+            review=job.review,
         )
         return job
 

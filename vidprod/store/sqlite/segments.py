@@ -12,6 +12,7 @@ from vidprod.store.sqlite.table import Table, to_json
 
 _rendition = msgspec.json.Decoder(Rendition)
 _recipe = msgspec.json.Decoder(Recipe)
+_ids = msgspec.json.Decoder(list[str])
 
 
 def _segment(row: Row) -> Segment:
@@ -28,6 +29,12 @@ def _segment(row: Row) -> Segment:
         deleted_at=row["deleted_at"],
         making=row["making"],
         recipe=None if row["recipe"] is None else _recipe.decode(row["recipe"]),
+        waits=bool(row["waits"]),
+        dropped_at=row["dropped_at"],
+        withdrawn=_ids.decode(row["withdrawn"]),
+        title=row["title"],
+        caption=row["caption"],
+        cover_us=row["cover_us"],
     )
 
 
@@ -40,9 +47,9 @@ class Segments(Table):
             self._run(
                 """
                 insert into segment (id, job_id, "index", state, in_us, out_us, created_at, rendition, ready_at,
-                    deleted_at)
+                    deleted_at, waits)
                 values (:id, :job_id, :index, :state, :in_us, :out_us, :created_at, :rendition, :ready_at,
-                    :deleted_at)
+                    :deleted_at, :waits)
                 """,
                 id=segment.id,
                 job_id=segment.job_id,
@@ -54,6 +61,7 @@ class Segments(Table):
                 rendition=None if segment.rendition is None else to_json(segment.rendition),
                 ready_at=segment.ready_at,
                 deleted_at=segment.deleted_at,
+                waits=segment.waits,
             )
 
     def get(self, segment_id: str) -> Segment:
@@ -96,7 +104,8 @@ class Segments(Table):
         raise Conflict(f"the segment {segment_id} is {self.get(segment_id).state}, not pending")
 
     def remake(self, segment: Segment, rendition: Rendition, *, recipe: Recipe, now: int) -> Segment:
-        """ready → ready: the file of the next making takes the place of `segment`'s. Not fenced by itself, as `ready`.
+        """ready → ready: the file of the next making takes the place of `segment`'s, with the cuts and the cover that
+        `segment` has by now. Not fenced by itself, as `ready`.
 
         Raises:
             Conflict: it is not as `segment` any more: its file went, or another took its place.
@@ -104,12 +113,16 @@ class Segments(Table):
         row = self._one(
             """
             update segment
-            set rendition = :rendition, recipe = :recipe, making = making + 1, ready_at = :now
+            set rendition = :rendition, recipe = :recipe, making = making + 1, ready_at = :now,
+                in_us = :in_us, out_us = :out_us, cover_us = :cover_us
             where id = :id and state = 'ready' and deleted_at is null and making = :making
             returning *
             """,
             id=segment.id,
             making=segment.making,
+            in_us=segment.in_us,
+            out_us=segment.out_us,
+            cover_us=segment.cover_us,
             rendition=to_json(rendition),
             recipe=to_json(recipe),
             now=now,
@@ -117,6 +130,63 @@ class Segments(Table):
         if row is None:
             raise Conflict(f"the segment {segment.id} has changed since it was to be made again")
         return _segment(row)
+
+    def keep(self, segment_id: str) -> Segment:
+        """Waiting, dropped → kept. Raises Conflict where there is no file to keep."""
+        return self._reviewed("update segment set waits = 0, dropped_at = null, withdrawn = '[]'", segment_id, "kept")
+
+    def drop(self, segment_id: str, *, withdrawn: list[str], now: int) -> Segment:
+        """Waiting, kept → dropped. Raises Conflict as `keep`."""
+        return self._reviewed(
+            "update segment set dropped_at = :now, withdrawn = :withdrawn",
+            segment_id,
+            "dropped",
+            withdrawn=to_json(withdrawn),
+            now=now,
+        )
+
+    def restore(self, segment_id: str) -> Segment:
+        """Dropped → what it was before. Raises Conflict as `keep`."""
+        return self._reviewed("update segment set dropped_at = null, withdrawn = '[]'", segment_id, "taken back")
+
+    def _reviewed(self, update: str, segment_id: str, done: str, **values: object) -> Segment:
+        row = self._one(
+            f"{update} where id = :id and state = 'ready' and deleted_at is null returning *", id=segment_id, **values
+        )
+        if row is not None:
+            return _segment(row)
+        segment = self.get(segment_id)
+        if segment.deleted_at is not None:
+            raise Conflict(f"the segment {segment_id} is past its keeping time and was deleted", code="media_gone")
+        raise Conflict(
+            f"the segment {segment_id} is {segment.state}: it cannot be {done} before it is ready", code="not_ready"
+        )
+
+    def reword(self, segment_id: str, *, title: str | None, caption: str | None) -> Segment:
+        """What is said with it, and with no other. None: as its target says. Raises NotFound."""
+        row = self._one(
+            "update segment set title = :title, caption = :caption where id = :id returning *",
+            id=segment_id,
+            title=title,
+            caption=caption,
+        )
+        if row is None:
+            raise NotFound(f"there is no segment {segment_id}")
+        return _segment(row)
+
+    def to_review(self) -> list[Row]:
+        """Of each take with finished segments that wait to be kept: `job_id`, `filename`, `segments` and `since`, unix
+        ms; the newest take first."""
+        return self._all(
+            """
+            select segment.job_id, video.filename, count(*) as segments, min(segment.ready_at) as since
+            from segment join job on job.id = segment.job_id join video on video.id = job.video_id
+            where segment.waits = 1 and segment.state = 'ready' and segment.dropped_at is null
+                and segment.deleted_at is null
+            group by segment.job_id
+            order by segment.job_id desc
+            """
+        )
 
     def remade(self) -> list[Segment]:
         """Those that were made again and whose file is still there: files of earlier makings may be, too."""
