@@ -64,6 +64,13 @@ class BadSlot(BadRequest):
     status = 422
 
 
+class BadCut(BadRequest):
+    """A segment cannot be cut there."""
+
+    code = "bad_cut"
+    status = 422
+
+
 class BadTarget(BadRequest):
     """An account to publish to is not there, or its time cannot be read."""
 

@@ -5,7 +5,8 @@ from fractions import Fraction
 
 import pytest
 
-from vidprod.domain.cuts import cut
+from vidprod.domain.cuts import cut, recut
+from vidprod.errors import BadCut
 
 NTSC = Fraction(30000, 1001)
 
@@ -61,3 +62,30 @@ def test_wherever_pauses_are_nothing_is_lost_doubled_too_long_or_too_short(seed:
         assert sum(frames for _, frames in pieces) == total
         assert all(frames / rate <= Fraction(segment_s).limit_denominator(1000) for _, frames in pieces)
         assert len(pieces) == 1 or all(frames / rate >= 3 for _, frames in pieces)
+
+
+@pytest.mark.parametrize("rate", [Fraction(24), Fraction(30), NTSC, Fraction(60)])
+def test_a_cut_by_hand_is_at_the_nearest_frames(rate: Fraction) -> None:
+    first, frames = recut(1_010_000, 11_020_000, rate=rate, total=round(20 * rate))
+    assert abs(first / rate - Fraction("1.01")) <= 1 / rate / 2
+    assert abs((first + frames) / rate - Fraction("11.02")) <= 1 / rate / 2
+
+
+@pytest.mark.parametrize(
+    ("cut_us", "words"),
+    [
+        ((0, 2_900_000), "it would take 2.900 s; a segment takes from 3 to 60 s"),
+        ((0, 60_100_000), "it would take 60.100 s"),
+        ((10_000_000, 5_000_000), "it would take -5.000 s"),
+        ((55_000_000, 71_000_000), "outside the take, which takes 70.000 s"),
+        ((-1_000_000, 20_000_000), "outside the take"),
+    ],
+)
+def test_a_cut_that_no_segment_may_have_says_why(cut_us: tuple[int, int], words: str) -> None:
+    with pytest.raises(BadCut, match=words):
+        recut(*cut_us, rate=Fraction(30), total=2100)
+
+
+def test_the_shortest_and_the_longest_cut_may_be() -> None:
+    assert recut(0, 3_000_000, rate=Fraction(30), total=2100) == (0, 90)
+    assert recut(0, 60_000_000, rate=Fraction(30), total=2100) == (0, 1800)

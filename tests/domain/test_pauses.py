@@ -2,7 +2,7 @@
 
 import pytest
 
-from vidprod.domain.pauses import quietest
+from vidprod.domain.pauses import pauses, quietest
 
 HOP_S = 0.02
 
@@ -44,3 +44,14 @@ def test_where_all_is_silent_there_is_nothing_to_snap_to() -> None:
 
 def test_a_pause_outside_the_stretch_does_not_count() -> None:
     assert quietest(talk(60, (50.0, 51.0, -60.0)), hop_s=HOP_S, from_s=55, to_s=60) is None
+
+
+def test_all_pauses_are_found_for_who_cuts_by_hand() -> None:
+    levels = talk(40, (3.0, 3.5, -60.0), (9.8, 10.4, -50.0), (20.0, 20.06, -60.0), (31.0, 33.0, -60.0))
+    assert pauses(levels, hop_s=HOP_S) == pytest.approx([3.25, 10.1, 32.0], abs=0.03)
+
+
+def test_neither_silence_nor_a_hum_has_pauses() -> None:
+    assert pauses([-100.0] * 1000, hop_s=HOP_S) == []
+    assert pauses(talk(20), hop_s=HOP_S) == []
+    assert pauses([], hop_s=HOP_S) == []

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from fractions import Fraction
 
+from vidprod.errors import BadCut
+
 SNAP_BACK_S = 5  # how far a cut may move back to find a pause
 SHORTEST_S = 3  # Instagram takes nothing shorter
+LONGEST_S = 60
 
 Cut = tuple[int, int]  # first frame, frames
 
@@ -37,6 +40,23 @@ def cut(
         first += cuts[-1][1]
     cuts.append((first, total - first))
     return cuts
+
+
+def recut(in_us: int, out_us: int, *, rate: Fraction, total: int) -> Cut:
+    """Where one segment is cut by hand: the frames nearest to both points, within a take of `total` frames.
+
+    Raises:
+        BadCut: it would be shorter or longer than segments are, or lies outside the take.
+    """
+    first, end = (round(at_us * rate / 1_000_000) for at_us in (in_us, out_us))
+    take_s = float(total / rate)
+    if first < 0 or end > total:
+        raise BadCut(f"in_us={in_us}, out_us={out_us}: outside the take, which takes {take_s:.3f} s")
+    shortest, longest = -(-SHORTEST_S * rate.numerator // rate.denominator), int(LONGEST_S * rate)
+    if not shortest <= end - first <= longest:
+        asked_s = float((end - first) / rate)
+        raise BadCut(f"it would take {asked_s:.3f} s; a segment takes from {SHORTEST_S} to {LONGEST_S} s")
+    return first, end - first
 
 
 def _length(left: int, *, shortest: int, longest: int) -> int:

@@ -7,6 +7,7 @@ from math import log10
 _WINDOW_S = 0.24  # a pause shorter than this is a gap between words
 _DEPTH_DB = 6.0  # below the stretch's usual level; less is no pause
 _SAME_DB = 1.0
+_STRETCH_S = 10.0  # in which what is loud is one voice at one distance
 
 
 def quietest(levels: Sequence[float], *, hop_s: float, from_s: float, to_s: float) -> float | None:
@@ -37,3 +38,25 @@ def quietest(levels: Sequence[float], *, hop_s: float, from_s: float, to_s: floa
     while begin > 0 and means[begin - 1] <= quiet + _SAME_DB:
         begin -= 1
     return (first + (begin + end + window) / 2) * hop_s
+
+
+def pauses(levels: Sequence[float], *, hop_s: float) -> list[float]:
+    """The middles of all pauses, in seconds, in order: where somebody may want to cut.
+
+    Args:
+        levels: dB, one each `hop_s` seconds from the start of the take on.
+    """
+    window, stretch = max(1, round(_WINDOW_S / hop_s)), max(1, round(_STRETCH_S / hop_s))
+    found: list[float] = []
+    begin: int | None = None
+    for first in range(0, len(levels), stretch):
+        part = levels[first : first + stretch]
+        quiet = sorted(part)[len(part) * 9 // 10] - 2 * _DEPTH_DB
+        for place, level in enumerate(part, first):
+            if level <= quiet:
+                begin = place if begin is None else begin
+            elif begin is not None:
+                if place - begin >= window:
+                    found.append((begin + place) / 2 * hop_s)
+                begin = None
+    return found

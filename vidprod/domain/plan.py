@@ -1,5 +1,7 @@
 """A plan: where a take is cut and what each segment will be. Decided before the first frame is encoded."""
 
+from fractions import Fraction
+
 import msgspec
 
 from vidprod.domain.video import MediaInfo
@@ -42,6 +44,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     source_loudness_lufs: float | None = None  # integrated over the take; None without sound
     copies_sound: bool = False  # with video=copy; else it is made anew
     warnings: list[str] = []
+    pauses_ms: list[int] = []  # where somebody may want to cut
+
+    def recut(self, index: int, in_us: int, out_us: int) -> "Plan":
+        """With other cuts of one segment, which its neighbours do not follow."""
+        rate = Fraction(self.fps)
+        first, end = (round(at_us * rate / 1_000_000) for at_us in (in_us, out_us))
+        segments = [
+            msgspec.structs.replace(one, in_us=in_us, out_us=out_us, first_frame=first, frames=end - first)
+            if one.index == index
+            else one
+            for one in self.segments
+        ]
+        return msgspec.structs.replace(self, segments=segments)
 
     def heard(self, info: MediaInfo) -> MediaInfo:
         """The facts of the source with what planning heard: how loud it is."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vidprod.domain.canvas import layout
 from vidprod.domain.cuts import SHORTEST_S, Cut, cut
-from vidprod.domain.pauses import quietest
+from vidprod.domain.pauses import pauses, quietest
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
 from vidprod.domain.step import PlanRequest, Progress, Say
 from vidprod.media.keyframes import keyframe_cuts
@@ -38,6 +38,7 @@ def run(request: PlanRequest, say: Say) -> Plan:
         segments=segments,
         source_loudness_lufs=listener.loudness(),
         warnings=_warnings(segments),
+        pauses_ms=[round(1000 * at_s) for at_s in pauses(levels, hop_s=listener.HOP_MS / 1000)],
     )
 
 
