@@ -102,9 +102,19 @@ class DiskBlobs:
         """What it was promised is free again, if it was promised anything."""
         self._promised.pop(upload_id, None)
 
+    def announced_bytes(self) -> int:
+        """The sizes of unfinished uploads, as far as they are known: what is made of them has yet to find room."""
+        writing = dict(self._open)
+        waiting = sum(size for name, size in list(self._promised.items()) if name not in writing)
+        return waiting + sum(incoming.announced for incoming in writing.values())
+
+    def room_bytes(self) -> int:
+        """What is free beside the floor and what is promised; less than nothing when others have filled the volume."""
+        return self.free_bytes() - self.floor_bytes - self.promised_bytes()
+
     def admit(self, expected: int) -> None:
         """Whether `expected` more bytes fit beside what is promised. Raises NoSpace, with figures."""
-        if self.free_bytes() - self.floor_bytes - self.promised_bytes() < expected:
+        if self.room_bytes() < expected:
             raise self.no_space(expected)
 
     def check_room(self, size: int, *, announced: bool) -> None:

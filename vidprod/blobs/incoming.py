@@ -65,6 +65,11 @@ class Incoming:
         """Announced bytes that are not on the disk yet."""
         return 0 if self._expected is None or self.committed else max(0, self._expected - self._written)
 
+    @property
+    def announced(self) -> int:
+        """The announced size while it is on its way in; 0 where none was."""
+        return 0 if self._expected is None or self.committed else self._expected
+
     async def write(self, data: bytes) -> None:
         """Take `data`, which must not change afterwards.
 

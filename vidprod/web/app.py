@@ -33,6 +33,8 @@ from vidprod.web import (
 )
 from vidprod.web.desk import Connects, Desk
 from vidprod.web.uploads import form, raw, tus, unfinished
+    quote,
+    security,
 
 
 def create_app(
@@ -106,6 +108,7 @@ def create_app(
             endpoints.list_deliveries,
             endpoints.replay_span,
             endpoints.get_delivery,
+            *quote.HANDLERS,
             endpoints.replay_delivery,
             health.health,
             health.ready,

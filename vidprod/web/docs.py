@@ -19,6 +19,7 @@ from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
 from vidprod.web.links import LinkOrder
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
+from vidprod.web.quote import Question
 from vidprod.web.reading import read
 from vidprod.web.uploads.order import PRIORITIES, WEBHOOK
 
@@ -102,6 +103,8 @@ def _document(request: HttpRequest) -> dict[str, Any]:
                 _describe_upload(method, operation)
             if path == "/v1/segments/{segment_id}/render":
                 _describe_render(operation)
+            if path == "/v1/quote":
+                _describe_quote(operation)
             if (shape := _BODIES.get((method, path))) is not None:
                 _describe_body(operation, shape, schemas)
     return document
@@ -150,6 +153,15 @@ def _describe_render(operation: dict[str, Any]) -> None:
             "description": why,
             "content": {MEDIA_TYPE: {"schema": _ref("Problem")}},
         }
+
+
+def _describe_quote(operation: dict[str, Any]) -> None:
+    asked: dict[str, Any] = msgspec.json.schema(Question)["$defs"]["Question"]["properties"]
+    options = {name: schema for name, schema in _upload_options().items() if name != "webhook_secret"}
+    operation["parameters"] = [
+        {"name": name, "in": "query", "required": name == "size", "schema": schema}
+        for name, schema in {**asked, **options}.items()
+    ]
 
 
 def _describe_body(operation: dict[str, Any], shape: type, schemas: dict[str, Any]) -> None:

@@ -275,6 +275,25 @@ def _moment(
     return asked.when, due_at
 
 
+def first_moment(db: Tables, account: Account, when: str, *, ready_at: int) -> int:
+    """When the first segment of a take that is not there yet would go out, if it were planned now.
+
+    Args:
+        when: "slot", "now" or a time with its offset; ready_at: when the segment will be made.
+    Raises:
+        BadSlot: the account's slots cannot be read.
+    """
+    asked, rhythm = parse_when(when), rhythm_of(account.settings)
+    if asked.at is not None:
+        return max(ready_at, asked.at)
+    if rhythm.week and asked.when != "now":
+        moments = _free(db, account.id, rhythm, after=ready_at)
+        if (slot := next(moments, None)) is not None:
+            return slot
+    taken = db.plans.taken(account.id, since=_since(ready_at, rhythm)).at
+    return free_moment(ready_at, taken, zone=rhythm.zone, gap_ms=rhythm.gap_ms, daily_cap=rhythm.daily_cap)
+
+
 def next_free_slot(db: Tables, publication: Publication, *, now: int) -> int | None:
     """The slot its account has for it next; None: the account has no slots. Raises BadSlot."""
     account = db.accounts.get(publication.account_id)

@@ -9,6 +9,7 @@ from vidprod.store.sqlite.deliveries import Deliveries
 from vidprod.store.sqlite.endpoints import Endpoints
 from vidprod.store.sqlite.events import Events
 from vidprod.store.sqlite.facts import Facts
+from vidprod.store.sqlite.history import History
 from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
 from vidprod.store.sqlite.kept import Kept
@@ -50,6 +51,7 @@ class Tables:
         self.usage = Usage(connection, outcome)
         self.receipts = Receipts(connection, outcome)
         self.facts = Facts(connection, outcome)
+        self.history = History(connection, outcome)
         self.sealed = Sealed(connection, outcome)
         self.users = Users(connection, outcome)
         self.audit = Audit(connection, outcome)

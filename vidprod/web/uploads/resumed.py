@@ -23,6 +23,7 @@ from vidprod.errors import BadRequest, Conflict, NotAVideo, NotFound, TooLarge, 
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
 from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.room import admit
 from vidprod.web.uploads.body import Body, content_length
 from vidprod.web.uploads.order import Order
 from vidprod.web.uploads.receive import store_upload, too_large
@@ -139,6 +140,7 @@ async def begin(
         if kind == "whole":
             _tell(db, "upload.created", upload, now=now)
 
+    await admit(desk, length)
     desk.blobs.admit(length or 0)
     desk.blobs.promise(upload.id, length or 0)
     try:
@@ -160,6 +162,7 @@ async def announce(desk: Desk, upload: Upload, length: int) -> Upload:
         raise BadRequest(f"The upload is at {upload.offset}, its length cannot be {length}.", code="bad_header")
     if length > desk.config.max_upload_bytes:
         raise too_large(length, desk.config.max_upload_bytes)
+    await admit(desk, length - upload.offset)
     desk.blobs.admit(length - upload.offset)
     desk.blobs.promise(upload.id, length - upload.offset)
     return await desk.store.write(lambda db: db.uploads.announce(upload.id, length))
