@@ -24,7 +24,9 @@ from vidprod.domain.gaze import Compare, GazeReport
 from vidprod.domain.plan import Canvas, Plan, PlannedSegment
 from vidprod.domain.segment import Rendition
 from vidprod.domain.step import (
+    COVER_FILE,
     TRACK_FILE,
+    CoverRequest,
     PlanRequest,
     ProbeRequest,
     Progress,
@@ -349,18 +351,20 @@ def _segment(request: RenderRequest, index: int) -> SegmentDone:
     corrects = request.recipe.corrects and request.track is not None and request.no_track is None
     strength = request.recipe.gaze_strength if corrects else 0.0
     eyes = f" {Path(request.track).read_text()} {strength}" if corrects and request.track is not None else ""
-    data = hashlib.sha256(f"{request.info.sha256} {index}{eyes}".encode()).digest() * 100
+    planned = request.plan.segments[index]
+    cut = f"{planned.first_frame} {planned.frames}"
+    data = hashlib.sha256(f"{request.info.sha256} {index} {cut}{eyes}".encode()).digest() * 100
     explains = (".explain.png",) if request.explain and corrects else ()
     for ending in (".mp4", ".jpg", ".sprite.jpg", *((".gaze.jpg",) if corrects else ()), *explains):
         with open(Path(request.work_dir, stem + ending), "wb") as file:
-            file.write(data)
+            file.write(data if ending != ".jpg" else b"frame %d" % (request.cover_frame or 0))
             os.fsync(file.fileno())
     return SegmentDone(
         index=index,
         stem=stem,
         rendition=Rendition(
-            duration_us=SEGMENT_US,
-            frames=30,
+            duration_us=planned.frames * 1_000_000 // 30,
+            frames=planned.frames,
             width=180,
             height=320,
             fps="30",
@@ -387,9 +391,15 @@ def _segment(request: RenderRequest, index: int) -> SegmentDone:
     )
 
 
+def _cover(request: CoverRequest, say: Say) -> None:
+    video = Path(request.source).read_bytes()
+    Path(request.work_dir, COVER_FILE).write_bytes(b"at %d of %s" % (request.at_us, hashlib.md5(video).digest()))
+
+
 STEPS: dict[type, Callable[[Any, Say], Any]] = {
     ProbeRequest: _probe,
     PlanRequest: _plan,
     TrackRequest: _track,
     RenderRequest: _render,
+    CoverRequest: _cover,
 }

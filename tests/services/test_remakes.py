@@ -12,7 +12,7 @@ from tests.services.workshop import Workshop, eventually_async, files_of, worksh
 from tests.store.given import a_rendition
 from vidprod.blobs.disk import SEGMENT_SUFFIXES, SegmentSuffix
 from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Segment
+from vidprod.domain.segment import Making, Segment
 from vidprod.domain.task import Task
 from vidprod.errors import BadRecipe, Conflict, NotFound
 from vidprod.services.outcome import Outcome
@@ -329,7 +329,7 @@ async def test_an_end_at_any_moment_loses_nothing(workshop: Workshop, moment: st
     if moment == "after the row":
         await workshop.store.write(
             lambda db: Outcome(db, claimed, now=workshop.now(), clock=workshop.now(), max_attempts=5).remade(
-                segment, a_rendition(), Recipe(gaze="off")
+                segment, a_rendition(), Making(recipe=Recipe(gaze="off"))
             )
         )
     else:

@@ -275,6 +275,19 @@ class DiskBlobs:
             sync_directory(directory)
             sync_directory(self._media)
 
+    def renew_poster(self, poster: Path, job_id: str, segment_id: str, *, making: int) -> None:
+        """A segment's next making: a synced poster out of a work directory, and the other files of the making before,
+        which are not written again. Blocking. Raises NoSpace as `adopt`."""
+        files: dict[SegmentSuffix, Path] = {".jpg": poster}
+        with self.full_is_no_space():
+            for suffix in SEGMENT_SUFFIXES:
+                before = self.segment_path(job_id, segment_id, suffix, making=making - 1)
+                if suffix != ".jpg" and before.exists():
+                    files[suffix] = poster.with_name(f"same{suffix}")
+                    files[suffix].unlink(missing_ok=True)
+                    files[suffix].hardlink_to(before)
+        self.adopt(files, job_id, segment_id, making=making)
+
     def adopt_track(self, file: Path, video_id: str) -> None:
         """Move the track of a source's faces out of a work directory to its place, durably. Blocking.
 

@@ -9,7 +9,7 @@ _SAID = {
     "video": "stored",
     "job": "created started completed failed cancelled retried deleted",
     "step": "completed retrying discarded",
-    "segment": "planned ready remaking remade remake_failed",
+    "segment": "planned ready remaking remade remake_failed kept dropped restored edited cover",
     "media": "pruned",
     "publication": "scheduled uploading processing published rejected cancelled unknown "
     "waiting missed approved changed",

@@ -8,7 +8,7 @@ import msgspec
 from vidprod.domain.plan import Plan
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition
-from vidprod.domain.video import MediaInfo
+from vidprod.domain.video import MediaInfo, VideoStreamInfo
 
 MAX_LINE_BYTES = 8 << 20  # of one message; the plan of the longest take is about 1 MiB
 END_OF_OUTPUT = b"\x1e\n"  # on the child's standard error after each request: the worker has said all it will say there
@@ -84,11 +84,23 @@ class RenderRequest(msgspec.Struct, frozen=True, kw_only=True, tag="render", tag
     track: str | None = None  # the file of the track step
     no_track: str | None = None  # in words for the user
     time_factor: float = 3.0  # editing eyes may take so many times what the plain encode takes
+    cover_frame: int | None = None  # of the one segment to make: what its poster shows; None: chosen by itself
     explain: bool = False  # also write `<stem>.explain.png`: strips that show what was done to the eyes
 
 
-StepRequest = ProbeRequest | PlanRequest | TrackRequest | RenderRequest
+class CoverRequest(msgspec.Struct, frozen=True, kw_only=True, tag="cover", tag_field="step"):
+    """Make the poster of a finished segment anew: `cover.jpg` in the work directory. Result: nothing."""
 
+    source: str  # the segment's file
+    work_dir: str
+    limits: Limits
+    at_us: int  # from the segment's start
+    copied: VideoStreamInfo | None = None  # the take's, where its pixels were copied: then they may lie on their side
+
+
+StepRequest = ProbeRequest | PlanRequest | TrackRequest | RenderRequest | CoverRequest
+
+COVER_FILE = "cover.jpg"
 TRACK_FILE = "faces.track"  # of the track step, in its work directory
 
 

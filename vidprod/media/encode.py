@@ -41,13 +41,26 @@ class SegmentWriter:
     """
 
     def __init__(
-        self, work_dir: Path, stem: str, *, width: int, height: int, rate: Fraction, frames: int, threads: int
+        self,
+        work_dir: Path,
+        stem: str,
+        *,
+        width: int,
+        height: int,
+        rate: Fraction,
+        frames: int,
+        threads: int,
+        cover: int | None = None,
     ) -> None:
+        """
+        Args:
+            cover: the frame that the poster shows; None: chosen by itself.
+        """
         self._path = work_dir / f"{stem}.mp4"
         self._poster, self._sheet = work_dir / f"{stem}.jpg", work_dir / f"{stem}.sprite.jpg"
         self._rate, self._frames, self._written = rate, frames, 0
         self._size = (width, height)
-        self._stills = Stills(width=width, height=height, frames=frames, rate=float(rate))
+        self._stills = Stills(width=width, height=height, frames=frames, rate=float(rate), cover=cover)
         self._container = av.open(str(self._path), "w", format="mp4", options=MUXER)
         self._video = self._add_video(threads)
         self._audio: Any = self._container.add_stream("aac", rate=RATE, layout="stereo")

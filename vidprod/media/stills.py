@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from vidprod.domain.canvas import layout
 from vidprod.domain.segment import Sprite
 from vidprod.domain.video import VideoStreamInfo
+from vidprod.errors import Refused
 from vidprod.media.filters import Painter
 
 _TILE_HEIGHT = 160  # pixels
@@ -23,13 +24,17 @@ _BT709, _BT601 = "ITU709", "ITU601"  # JPEG is BT.601, full range (JFIF)
 class Stills:
     """Looks at a segment's canvases as they pass, one about every second."""
 
-    def __init__(self, *, width: int, height: int, frames: int, rate: float, every: int = 0) -> None:
+    def __init__(
+        self, *, width: int, height: int, frames: int, rate: float, every: int = 0, cover: int | None = None
+    ) -> None:
         """
         Args:
             width, height: of the canvas, pixels.
             frames: of the whole segment; rate: frames a second.
             every: keep each so-manieth; 0: one about every second, at most 60.
+            cover: the frame that the poster shows; None: the one with most to see.
         """
+        self._cover = cover
         self._every = every or max(1, round(rate), -(-frames // _MOST_TILES))
         self._interval_s = self._every / rate
         self._frames = frames
@@ -40,13 +45,15 @@ class Stills:
 
     def see(self, canvas: Any, index: int, *, poster: Any = None) -> None:
         """Frame `index` of the segment. Where `canvas` is only a small copy, `poster` is what it is a copy of."""
+        if index == self._cover:
+            self._poster = poster or canvas
         if index % self._every:
             return
         width, height = self._tile
         tile = canvas.reformat(width=width, height=height, format="rgb24", src_colorspace=_BT709).to_ndarray()
         self._tiles.append(tile)
         score = _interest(tile) * (1.0 if index * 2 < self._frames else 0.8)  # early on, if it is as good
-        if score > self._score * 1.1:
+        if self._cover is None and score > self._score * 1.1:
             self._score, self._poster = score, poster or canvas
 
     @property
@@ -94,6 +101,31 @@ def stills_of(container: Any, poster: Path, sheet: Path, *, video: VideoStreamIn
             stills.see(painter.paint(picture), index, poster=picture)
     whole = Painter(full, video, work_dir=work_dir).paint(stills.best)
     return stills.write(poster, sheet, picture=whole)
+
+
+def cover_of(container: Any, path: Path, *, at_us: int, copied: VideoStreamInfo | None, work_dir: Path) -> None:
+    """The picture that a finished file shows at `at_us` from its start, as a poster.
+
+    Args:
+        copied: of the take, whose pixels the file has.
+    Raises:
+        Refused: nothing can be decoded there.
+    """
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    start = stream.start_time or 0
+    wanted = start + round(at_us / 1_000_000 / stream.time_base)
+    container.seek(wanted, stream=stream)
+    shown: Any = None
+    for picture in container.decode(stream):
+        if shown is not None and picture.pts > wanted:
+            break
+        shown = picture
+    if shown is None:
+        raise Refused("no picture could be decoded there", code="undecodable")
+    if copied is not None:
+        shown = Painter(layout(copied.width, copied.height, frame="original"), copied, work_dir=work_dir).paint(shown)
+    _write_jpeg(shown, path)
 
 
 def _interest(tile: NDArray[np.uint8]) -> float:

@@ -83,6 +83,7 @@ def _make(
         rate=rate,
         frames=segment.frames,
         threads=request.limits.threads,
+        cover=request.cover_frame,
     ) as writer:
 
         def tell(frames: float) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from vidprod.domain.event import Event
 from vidprod.domain.job import Job
 from vidprod.domain.plan import Plan
 from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.segment import Making, Rendition, Segment, as_made
 from vidprod.domain.step import (
+    CoverRequest,
     Limits,
     PlanRequest,
     ProbeRequest,
@@ -35,7 +37,7 @@ from vidprod.domain.video import MediaInfo, Video
 from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, TryLater, VidProdError
 from vidprod.services import faces
 from vidprod.services.child import ChildHost
-from vidprod.services.made import files_made, track_made
+from vidprod.services.made import cover_made, files_made, track_made
 from vidprod.services.outcome import Outcome, final_fault, goes_without, pause_after, told_as, waits_for_room
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
@@ -77,6 +79,7 @@ class Attempt:
         self._plan: Plan
         self._segments: list[Segment] = []
         self._todo: list[Segment] = []  # those that are not made
+        self._making: Making | None = None  # of a remake
         self._made: tuple[Segment, Rendition] | None = None  # by a remake, in its place and not recorded yet
         self._asked: StepRequest | None = None  # of the child, last
         self._no_track: str | None = None  # why a remake could not follow the faces
@@ -120,9 +123,13 @@ class Attempt:
     async def _work(self) -> None:
         await self._load()
         self._check_room_for_next()
-        if self.task.kind == "remake":
-            await self._follow_first()
-        await self._record(await self._ask(self._request))
+        if self._making is not None and self._making.poster_only:
+            await self._make_cover()
+            await self._record({})
+        else:
+            if self.task.kind == "remake":
+                await self._follow_first()
+            await self._record(await self._ask(self._request))
         seconds = time.monotonic() - self._began_s
         metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
         if self._video.info is not None and self._video.info.duration_us:
@@ -144,8 +151,11 @@ class Attempt:
         if "plan" in planned.payload:
             self._plan = msgspec.convert(planned.payload["plan"], Plan)
         if self.task.kind == "remake":
-            self._recipe = msgspec.convert(self.task.payload["recipe"], Recipe)
-            self._todo = [segment for segment in self._segments if segment.id == self.task.segment_id]
+            self._making = making = msgspec.convert(self.task.payload, Making)
+            self._recipe = making.recipe
+            [segment] = [as_made(one, making) for one in self._segments if one.id == self.task.segment_id]
+            self._plan = self._plan.recut(segment.index, segment.in_us, segment.out_us)
+            self._todo = [] if making.poster_only else [segment]  # those that are encoded
         else:
             self._todo = [segment for segment in self._segments if segment.state != "ready"]
 
@@ -161,6 +171,17 @@ class Attempt:
                 raise
             self._no_track = faces.gave_up(str(error))
         self._done_before = FOLLOWING_SHARE
+
+    async def _make_cover(self) -> None:
+        """A poster from the picture that was chosen; beside it the files stay as they are, under their next names."""
+        segment = next(segment for segment in self._segments if segment.id == self.task.segment_id)
+        assert segment.rendition is not None  # only what is ready is made again
+        await self._ask(lambda: self._cover_request(segment))
+        await self._fence()
+        making = segment.making + 1
+        cover = await asyncio.to_thread(cover_made, self._work_dir)
+        await asyncio.to_thread(self._room.blobs.renew_poster, cover, segment.job_id, segment.id, making=making)
+        self._made = segment, segment.rendition
 
     def _make_work_dir(self) -> None:
         self._room.blobs.make_work_dir(self.task.id)
@@ -231,10 +252,30 @@ class Attempt:
             plan=self._plan,
             todo=[segment.index for segment in self._todo],
             time_factor=self._room.config.gaze_time_factor,
+            cover_frame=self._cover_frame,
             **faces.given(
                 self._recipe, self._info, track=self._track, reason=self._why_no_track, without=self.task.without
             ),
         )
+
+    def _cover_request(self, segment: Segment) -> CoverRequest:
+        assert self._making is not None
+        file = self._room.blobs.segment_path(segment.job_id, segment.id, ".mp4", making=segment.making)
+        return CoverRequest(
+            source=str(file.resolve()),
+            work_dir=str(self._work_dir.resolve()),
+            limits=limits_of(self._room.config),
+            at_us=self._making.cover_us or 0,
+            copied=self._info.video if self._job.recipe.video == "copy" else None,
+        )
+
+    @property
+    def _cover_frame(self) -> int | None:
+        """What the poster of the segment to make shows; None: it is chosen by itself."""
+        if self.task.kind != "remake" or self._todo[0].cover_us is None:
+            return None
+        rate = Fraction(self._plan.fps)
+        return int(self._todo[0].cover_us * rate / 1_000_000 + Fraction(1, 50))  # a frame's time is rounded
 
     @property
     def _track(self) -> Path:
@@ -276,11 +317,12 @@ class Attempt:
 
     def _fraction(self, said: Progress) -> float:
         """Of the task. A remake makes one segment of what the child counts, and may have followed the faces before."""
-        if self.task.kind != "remake":
+        making = self._making
+        if making is None:
             return said.fraction
         if isinstance(self._asked, TrackRequest):
             return said.fraction * FOLLOWING_SHARE
-        segment = next(segment for segment in self._segments if segment.id == self.task.segment_id)
+        segment = next(as_made(one, making) for one in self._segments if one.id == self.task.segment_id)
         done = (said.done_us - segment.in_us) / (segment.out_us - segment.in_us)
         return self._done_before + (1 - self._done_before) * min(1.0, max(0.0, done))
 
@@ -314,7 +356,8 @@ class Attempt:
         making = segment.making + (self.task.kind == "remake")
         await asyncio.to_thread(blobs.adopt, files, self.task.job_id, segment.id, making=making)
         if self.task.kind == "remake":
-            self._made = segment, done.rendition
+            before = next(one for one in self._segments if one.id == segment.id)
+            self._made = before, done.rendition
         else:
             await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
         self._todo = [other for other in self._todo if other.index != segment.index]
@@ -355,10 +398,10 @@ class Attempt:
                 warnings = [*self._info.warnings, *self._plan.warnings, *self._warnings_of_faces]
                 await self._store.write(lambda db: self._outcome(db).rendered(warnings))
             case "remake":
-                if self._made is None:
+                if self._made is None or self._making is None:
                     raise TryLater("the media child ended without the segment", code="child_incomplete")
-                segment, rendition = self._made
-                await self._store.write(lambda db: self._outcome(db).remade(segment, rendition, self._recipe))
+                (segment, rendition), making = self._made, self._making
+                await self._store.write(lambda db: self._outcome(db).remade(segment, rendition, making))
 
     @property
     def _warnings_of_faces(self) -> list[str]:

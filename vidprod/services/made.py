@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from vidprod.blobs.disk import SEGMENT_SUFFIXES, SegmentSuffix
-from vidprod.domain.step import TRACK_FILE
+from vidprod.domain.step import COVER_FILE, TRACK_FILE
 from vidprod.errors import ChildDied
 
 
@@ -31,6 +31,14 @@ def track_made(work_dir: Path) -> Path:
     path = file_made(work_dir, TRACK_FILE)
     if path is None:
         raise ChildDied("the media child followed the faces and made no track of them", code="child_garbled")
+    return path
+
+
+def cover_made(work_dir: Path) -> Path:
+    """The poster that was asked for. Raises ChildDied (`child_garbled`) where there is none, or it leads elsewhere."""
+    path = file_made(work_dir, COVER_FILE)
+    if path is None:
+        raise ChildDied("the media child chose a cover and made no file of it", code="child_garbled")
     return path
 
 

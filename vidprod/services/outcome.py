@@ -16,7 +16,7 @@ from vidprod.domain.ids import new_id
 from vidprod.domain.job import Fault
 from vidprod.domain.plan import Plan
 from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Rendition, Segment
+from vidprod.domain.segment import Making, Rendition, Segment, as_made
 from vidprod.domain.step import Tracked
 from vidprod.domain.task import OPTIONAL, AttemptError, Task, TaskKind, backoff_ms, vary
 from vidprod.domain.video import MediaInfo, Video
@@ -63,9 +63,11 @@ class Outcome:
         go_on_without(self._db, self._task, reason, max_attempts=self._max_attempts, now=self._now)
 
     def _segments(self, plan: Plan) -> list[Segment]:
+        waits = self._db.jobs.get(self._task.job_id).review
         return [
             Segment(
                 id=new_id("seg", now=self._now),
+                waits=waits,
                 job_id=self._task.job_id,
                 index=planned.index,
                 state="pending",
@@ -83,12 +85,13 @@ class Outcome:
         self._record("segment.ready", _told_of(segment, rendition))
         planning.plan_segment(self._db, ready, now=self._clock)
 
-    def remade(self, segment: Segment, rendition: Rendition, recipe: Recipe) -> None:
+    def remade(self, segment: Segment, rendition: Rendition, making: Making) -> None:
         """The new file takes the old one's place."""
         self._db.tasks.complete(self._task, now=self._now)
-        self._db.segments.remake(segment, rendition, recipe=recipe, now=self._now)
-        self._record("segment.remade", _told_of(segment, rendition))
-        planning.follow(self._db, segment, rendition, now=self._clock)
+        made = as_made(segment, making)
+        self._db.segments.remake(made, rendition, recipe=making.recipe, now=self._now)
+        self._record("segment.cover" if making.poster_only else "segment.remade", _told_of(segment, rendition))
+        planning.follow(self._db, segment, rendition, cover_us=made.cover_us, now=self._clock)
 
     def rendered(self, warnings: list[str]) -> None:
         """The job is done. Raises TryLater where a segment is missing."""

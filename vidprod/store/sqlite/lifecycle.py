@@ -8,7 +8,7 @@ import msgspec
 from vidprod.domain.job import Job
 from vidprod.domain.publication import ACTIVE
 from vidprod.domain.recipe import GAZE_OPTIONS, parse_recipe
-from vidprod.domain.segment import Segment
+from vidprod.domain.segment import Making, Segment
 from vidprod.domain.task import OPTIONAL, STEPS, Task
 from vidprod.errors import Conflict
 from vidprod.store.sqlite.tables import Tables
@@ -53,21 +53,26 @@ def remake_segment(
             already, or its file is being published.
     """
     segment = db.segments.get(segment_id)
-    job = _remakable(db, segment)
+    job = remakable(db, segment)
     recipe = parse_recipe(asked, base=segment.recipe or job.recipe, options=GAZE_OPTIONS)
-    db.tasks.supersede(segment_id, now=now)
+    return segment, enqueue_remake(db, segment, Making(recipe=recipe), max_attempts=max_attempts, now=now)
+
+
+def enqueue_remake(db: Tables, segment: Segment, making: Making, *, max_attempts: int, now: int) -> Task:
+    """The segment, which is `remakable`, is queued to be made again so."""
+    db.tasks.supersede(segment.id, now=now)
     task = db.tasks.enqueue(
         "remake",
-        job_id=job.id,
-        segment_id=segment_id,
-        priority=job.priority,
+        job_id=segment.job_id,
+        segment_id=segment.id,
+        priority=db.jobs.get(segment.job_id).priority,
         run_at=now,
         max_attempts=max_attempts,
-        payload={"recipe": msgspec.to_builtins(recipe)},
+        payload=msgspec.to_builtins(making),
         now=now,
     )
     _record_remaking(db, segment, now=now)
-    return segment, task
+    return task
 
 
 def retry_remake(db: Tables, segment_id: str, *, max_attempts: int, now: int) -> Task:
@@ -78,8 +83,9 @@ def retry_remake(db: Tables, segment_id: str, *, max_attempts: int, now: int) ->
         Conflict: as `remake_segment`, or nothing of it was given up.
     """
     segment = db.segments.get(segment_id)
-    _remakable(db, segment)
     task = db.tasks.last_of_segment(segment_id)
+    poster_only = task is not None and msgspec.convert(task.payload, Making).poster_only
+    remakable(db, segment, poster_only=poster_only)
     if task is None or task.state != "discarded":
         raise Conflict(f"no making of the segment {segment_id} was given up: there is nothing to try again")
     task = db.tasks.requeue(task.id, max_attempts=max_attempts, now=now)
@@ -87,14 +93,21 @@ def retry_remake(db: Tables, segment_id: str, *, max_attempts: int, now: int) ->
     return task
 
 
-def _remakable(db: Tables, segment: Segment) -> Job:
+def remakable(db: Tables, segment: Segment, *, poster_only: bool = False) -> Job:
+    """The job of a segment that can be made again.
+
+    Args:
+        poster_only: its video stays: that needs no take, and nothing is encoded.
+    Raises:
+        Conflict: it cannot, and why.
+    """
     job = db.jobs.get(segment.job_id)
     if job.state != "completed":
         raise Conflict(
             f"the job {job.id} is {job.state}: a segment is made again only when all are finished",
             hint="Wait for it, or try the job again.",
         )
-    if db.videos.get(job.video_id).state == "deleted":
+    if not poster_only and db.videos.get(job.video_id).state == "deleted":
         raise Conflict(
             f"the take of the job {job.id} is gone: nothing can be made of it any more",
             code="source_gone",
@@ -102,9 +115,9 @@ def _remakable(db: Tables, segment: Segment) -> Job:
         )
     if segment.state != "ready" or segment.deleted_at is not None:
         raise Conflict(f"the segment {segment.id} is past its keeping time and was deleted", code="media_gone")
-    if job.recipe.video == "copy":
+    if not poster_only and job.recipe.video == "copy":
         raise Conflict(
-            f"the job {job.id} copies the picture as it is: nothing in it is turned",
+            f"the job {job.id} copies the picture as it is: nothing in it is turned or cut anew",
             hint="Upload the take again with video=encode.",
         )
     if db.tasks.live_of_segment(segment.id) is not None:

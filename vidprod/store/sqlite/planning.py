@@ -79,8 +79,10 @@ def _week(slots: tuple[str, ...]) -> Week:
 
 
 def plan_segment(db: Tables, segment: Segment, *, now: int) -> list[Publication]:
-    """What its job's targets ask for, once it is ready. What was planned of it already stays: it may have been
+    """What its job's targets ask for, once it is ready and kept. What was planned of it already stays: it may have been
     published, or somebody may not want it to be."""
+    if segment.review != "kept":
+        return []
     planned = {one.account_id for one in db.publications.of_segment(segment.id)}
     return [
         _plan_target(db, segment, target, now=now)
@@ -93,9 +95,8 @@ def _plan_target(db: Tables, segment: Segment, target: Target, *, now: int) -> P
     """Whatever is wrong with it, the segment is ready: what the platform would refuse is said at once, and is waiting
     for other words."""
     account = db.accounts.get(target.account_id)
-    wording, take = target.wording, None
-    if wording.title is not None and not names_fields(wording.title):  # the take's; the account says what comes of it
-        wording, take = msgspec.structs.replace(wording, title=None), wording.title
+    wording, take = _said_by(target.wording)
+    wording = merge(segment.wording, wording)
     when, due_at, wrong = _moment_or_hold(db, segment, account, parse_when(target.when), now=now)
     try:
         post = compose_for(db, segment, account, wording, take=take)
@@ -108,6 +109,28 @@ def _plan_target(db: Tables, segment: Segment, target: Target, *, now: int) -> P
     if hold is not None:
         announce(db, "waiting", planned, code=hold.code, message=hold.message, now=now)
     return planned
+
+
+def _said_by(wording: Wording) -> tuple[Wording, str | None]:
+    """What a target says with each segment, and what it calls the take."""
+    if wording.title is None or names_fields(wording.title):
+        return wording, None
+    return msgspec.structs.replace(wording, title=None), wording.title  # the account says what comes of it
+
+
+def plan_again(db: Tables, segment: Segment, ended: Publication, *, now: int) -> Publication | None:
+    """What was cancelled with the segment is planned anew with what was said, now that the segment is taken back. None:
+    it is on its way to the account, or the account is gone."""
+    account = db.accounts.get(ended.account_id)
+    others = db.publications.of_segment(segment.id)
+    if account.state == "disconnected" or any(
+        one.account_id == account.id and one.state not in ("rejected", "cancelled") for one in others
+    ):
+        return None
+    at = ended.due_at if ended.when == "at" and ended.due_at > now else None
+    asked = Moment(when="at", at=at) if at is not None else Moment(when="now" if ended.when == "now" else "slot")
+    when, due_at, wrong = _moment_or_hold(db, segment, account, asked, now=now)
+    return _add(db, segment, account, ended.post, when=when, due_at=due_at, hold=wrong, now=now)
 
 
 def _moment_or_hold(
@@ -136,11 +159,14 @@ def plan(db: Tables, segment_id: str, account_id: str, *, when: str, wording: Wo
     if segment.rendition is None or segment.deleted_at is not None:
         gone = "its file was deleted" if segment.deleted_at is not None else f"it is {segment.state}"
         raise Conflict(f"the segment {segment_id} cannot be published: {gone}")
+    if segment.review != "kept":
+        waits = "it waits to be kept" if segment.review == "waiting" else "it was dropped"
+        raise Conflict(f"the segment {segment_id} cannot be published: {waits}", code="not_kept", hint="Keep it first.")
     if account.state == "disconnected":
         raise Conflict(f"the account {account_id} ({account.name}) is disconnected", hint="Connect it again first.")
     asked = parse_when(when)
     refuse_past(asked, now=now)
-    post = compose_for(db, segment, account, wording)
+    post = compose_for(db, segment, account, merge(wording, segment.wording))
     refuse_faults(post, segment, account)
     found, due_at = _moment(db, segment, account, rhythm_of(account.settings), asked, alone=True, now=now)
     return _add(db, segment, account, post, when=found, due_at=due_at, now=now)
@@ -387,12 +413,46 @@ def crowded(db: Tables, publication: Publication, *, now: int) -> Wait | None:
     return None
 
 
-def follow(db: Tables, segment: Segment, rendition: Rendition, *, now: int) -> None:
-    """The segment was made again: what is planned of it says what its new file is, and is to be approved anew."""
+def follow(db: Tables, segment: Segment, rendition: Rendition, *, cover_us: int | None = None, now: int) -> None:
+    """The segment was made again: what is planned of it says what its new file is, and is to be approved anew.
+
+    Args:
+        cover_us: what its poster shows now; a cover that somebody chose for the publication alone stays.
+    """
+    before_ms, cover_ms = (at or 0 for at in (segment.wording.cover_ms, cover_us and cover_us // 1000))
     for publication in db.publications.of_segment(segment.id):
         post = disclose(publication.post, synthetic=rendition.synthetic, reason=rendition.synthetic_reason)
+        if post.cover_ms == before_ms:
+            post = msgspec.structs.replace(post, cover_ms=cover_ms)
         is_other = post != publication.post or publication.approved_at is not None
         if publication.state == "scheduled" and is_other:
+            announce(db, "changed", keep_faults(db, db.publications.edit(publication, post)), now=now)
+
+
+def follow_words(db: Tables, before: Segment, after: Segment, *, now: int) -> None:
+    """Other words are said with the segment: what is planned of it says them where it said the ones before. What
+    somebody chose for a publication alone stays."""
+    targets = {target.account_id: target for target in db.jobs.get(after.job_id).targets}
+    for publication in db.publications.of_segment(after.id):
+        if publication.state != "scheduled":
+            continue
+        target = targets.get(publication.account_id)
+        wording, take = _said_by(Wording() if target is None else target.wording)
+        account = db.accounts.get(publication.account_id)
+        try:
+            said, says = (
+                compose_for(db, segment, account, merge(segment.wording, wording), take=take)
+                for segment in (before, after)
+            )
+        except BadWording:  # of the account: it is held for that already
+            continue
+        changed = {
+            name: getattr(says, name)
+            for name in ("title", "caption")
+            if getattr(publication.post, name) == getattr(said, name) != getattr(says, name)
+        }
+        if changed:
+            post = msgspec.structs.replace(publication.post, **changed)
             announce(db, "changed", keep_faults(db, db.publications.edit(publication, post)), now=now)
 
 
