@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from typing import Any
 
 import msgspec
 
@@ -9,8 +10,8 @@ from tests.web.conftest import Live
 from vidprod.blobs.disk import SegmentSuffix
 from vidprod.domain.gaze import Compare, FramingReport, GazeReport
 from vidprod.domain.ids import new_id
-from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Rendition, Segment, Sprite
+from vidprod.domain.plan import Canvas, Plan, PlannedSegment
+from vidprod.domain.segment import Making, Rendition, Segment, Sprite, as_made
 from vidprod.domain.task import STEPS
 from vidprod.store.sqlite import Tables
 
@@ -49,11 +50,15 @@ async def complete(live: Live, job_id: str, *, segments: int = 2, turned: bool =
         db.jobs.start(job_id, now=now)
         for kind in STEPS:
             if kind != "probe":
-                db.tasks.enqueue(kind, job_id=job_id, priority="normal", run_at=now, max_attempts=5, now=now)
+                payload = {"plan": _plan(segments)} if kind == "render" else {}
+                db.tasks.enqueue(
+                    kind, job_id=job_id, priority="normal", run_at=now, max_attempts=5, payload=payload, now=now
+                )
             task = db.tasks.claim(boot_id="boot", token="token", lease_ms=60_000, now=now)
             assert task is not None
             db.tasks.complete(task, now=now)
-        db.segments.add_all([_segment(job_id, segment_id, index) for index, segment_id in enumerate(ids)])
+        waits = db.jobs.get(job_id).review
+        db.segments.add_all([_segment(job_id, segment_id, index, waits=waits) for index, segment_id in enumerate(ids)])
         for index, segment_id in enumerate(ids):
             rendition = _rendition(segment_bytes(index))
             db.segments.ready(segment_id, turn(rendition) if turned else rendition, now=now)
@@ -74,8 +79,8 @@ async def complete_remake(live: Live, segment_id: str, content: bytes) -> None:
         assert task is not None
         assert task.segment_id == segment_id
         db.tasks.complete(task, now=now_ms())
-        recipe = msgspec.convert(task.payload["recipe"], Recipe)
-        db.segments.remake(segment, _rendition(content), recipe=recipe, now=now_ms())
+        making = msgspec.convert(task.payload, Making)
+        db.segments.remake(as_made(segment, making), _rendition(content), recipe=making.recipe, now=now_ms())
 
     await live.store.write(rows)
 
@@ -113,7 +118,19 @@ def _put_files(
     live.blobs.delete_work(task_id)
 
 
-def _segment(job_id: str, segment_id: str, index: int) -> Segment:
+def _plan(segments: int) -> dict[str, Any]:
+    """Of so many minutes at 30 frames a second, with a pause at the tenth second of each."""
+    pieces = [
+        PlannedSegment(index=n, in_us=n * 60_000_000, out_us=(n + 1) * 60_000_000, first_frame=n * 1800, frames=1800)
+        for n in range(segments)
+    ]
+    canvas = Canvas(width=1080, height=1920, picture_width=1080, picture_height=1920, x=0, y=0, background="none")
+    plan = Plan(fps="30", canvas=canvas, segments=pieces, pauses_ms=[n * 60_000 + 10_000 for n in range(segments)])
+    planned: dict[str, Any] = msgspec.to_builtins(plan)
+    return planned
+
+
+def _segment(job_id: str, segment_id: str, index: int, *, waits: bool = False) -> Segment:
     return Segment(
         id=segment_id,
         job_id=job_id,
@@ -122,6 +139,7 @@ def _segment(job_id: str, segment_id: str, index: int) -> Segment:
         in_us=index * 60_000_000,
         out_us=(index + 1) * 60_000_000,
         created_at=now_ms(),
+        waits=waits,
     )
 
 

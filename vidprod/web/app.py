@@ -28,6 +28,7 @@ from vidprod.web import (
     problems,
     public,
     publications,
+    review,
     segments,
     slow,
 )
@@ -90,6 +91,7 @@ def create_app(
             segments.get_file,
             segments.make_again,
             segments.retry,
+            *review.HANDLERS,
             public.get_public,
             *accounts.HANDLERS,
             *publications.HANDLERS,

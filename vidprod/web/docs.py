@@ -21,7 +21,8 @@ from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
 from vidprod.web.quote import Question
 from vidprod.web.reading import read
-from vidprod.web.uploads.order import PRIORITIES, WEBHOOK
+from vidprod.web.review import SegmentEdit
+from vidprod.web.uploads.order import PRIORITIES, REVIEW, WEBHOOK
 
 _UPLOAD_REFUSALS = {
     "408": "The client sent nothing, or next to nothing, for too long.",
@@ -42,6 +43,7 @@ _BODIES: dict[tuple[str, str], type] = {  # read by hand
     ("post", "/v1/publications"): PublicationOrder,
     ("patch", "/v1/publications/{publication_id}"): PublicationEdit,
     ("post", "/v1/publications/{publication_id}/retry"): Rewording,
+    ("patch", "/v1/segments/{segment_id}"): SegmentEdit,
     ("post", "/v1/posts/preview"): Draft,
     ("post", "/v1/segments/{segment_id}/link"): LinkOrder,
     ("post", "/v1/endpoints"): NewEndpoint,
@@ -194,7 +196,10 @@ def _upload_options() -> dict[str, Any]:
         "priority": {"enum": list(PRIORITIES), "default": "normal"},
         "recipe": {"type": "string", "description": "every option at once, as a JSON object"},
         **_recipe_options(),
-        **{name: {"type": "string", "description": description} for name, description in {**FIELDS, **WEBHOOK}.items()},
+        **{
+            name: {"type": "string", "description": description}
+            for name, description in {**FIELDS, **REVIEW, **WEBHOOK}.items()
+        },
     }
 
 

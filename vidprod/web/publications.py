@@ -341,7 +341,7 @@ async def preview_post(request: HttpRequest, desk: NamedDependency[Desk]) -> Pre
                 made = _example(account, draft.wording)
                 return _preview(account, made, faults(made, account.platform, direct=_is_direct(account)))
             segment = db.segments.get(segment_id)
-            made = planning.compose_for(db, segment, account, draft.wording)
+            made = planning.compose_for(db, segment, account, merge(draft.wording, segment.wording))
             return _preview(account, made, planning.faults_of(made, segment, account))
         except BadWording as error:
             return Preview(post=None, counts=None, faults=[f"{error}. {error.hint}"])

@@ -69,8 +69,8 @@ async def get_file(
         desk.blobs.segment_path(segment.job_id, segment.id, suffix, making=segment.making),
         media_type=media_type,
         stays=making is not None,
-        # the pictures are made with their video: its bytes stand for theirs
-        etag=rendition.sha256 if kind == "video" else f"{rendition.sha256}-{kind}",
+        # a picture is of one making, which may have its video from the one before
+        etag=rendition.sha256 if kind == "video" else f"{rendition.sha256}-{segment.making}-{kind}",
         filename=segment_filename(video, segment, suffix, of=of),
         attachment=download,
     )

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from vidprod.domain.gaze import Compare, FramingReport, GazeReport
 from vidprod.domain.job import FINAL, Fault, Job, JobState, Priority
 from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Segment, SegmentState, Sprite
+from vidprod.domain.segment import Making, Review, Segment, SegmentState, Sprite, as_made
 from vidprod.domain.target import Target
 from vidprod.domain.task import AttemptError, Task, TaskKind, TaskState, step_weights
 from vidprod.domain.video import MediaInfo, Video
@@ -79,13 +79,19 @@ class RemakeView(msgspec.Struct, frozen=True, kw_only=True):
     state: TaskState
     progress: float
     recipe: Recipe
+    in_us: int
+    out_us: int
+    cover_us: int | None = None
+    poster_only: bool = False
     pause: PauseView | None = None
     error: Fault | None = None
 
 
 class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
     """A segment and, once it is ready, its file. `in_us` and `out_us` are half-open on the take's clock. `recipe` is
-    what the file was made with; `synthetic`: what it shows did not happen so, as platforms want to be told."""
+    what the file was made with; `synthetic`: what it shows did not happen so, as platforms want to be told. `title` and
+    `caption` are said with this one alone; `cover_us`, from its own start, is the picture somebody chose for its
+    poster."""
 
     segment_id: str
     index: int
@@ -95,6 +101,10 @@ class SegmentView(msgspec.Struct, frozen=True, kw_only=True):
     in_s: float
     out_s: float
     duration_s: float
+    review: Review
+    title: str | None = None
+    caption: str | None = None
+    cover_us: int | None = None
     width: int | None = None
     height: int | None = None
     fps: str | None = None
@@ -138,6 +148,7 @@ class JobView(msgspec.Struct, frozen=True, kw_only=True):
     error: Fault | None
     warnings: list[str]
     targets: list[Target]
+    review: bool
     media_deleted: bool
 
 
@@ -169,6 +180,7 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         error=job.error,
         warnings=job.warnings,
         targets=job.targets,
+        review=job.review,
         media_deleted=job.media_deleted_at is not None,
     )
 
@@ -272,6 +284,10 @@ def _segment(segment: Segment, *, job: Job, remake: Task | None) -> SegmentView:
         in_s=segment.in_us / 1e6,
         out_s=segment.out_us / 1e6,
         duration_s=(segment.out_us - segment.in_us) / 1e6,
+        review=segment.review,
+        title=segment.title,
+        caption=segment.caption,
+        cover_us=segment.cover_us,
         recipe=segment.recipe or job.recipe,
     )
     rendition = segment.rendition
@@ -293,7 +309,7 @@ def _segment(segment: Segment, *, job: Job, remake: Task | None) -> SegmentView:
         framing=rendition.framing,
         synthetic=rendition.synthetic,
         synthetic_reason=rendition.synthetic_reason,
-        remake=_remake(remake),
+        remake=_remake(segment, remake),
     )
     if segment.deleted_at is not None:
         return measured
@@ -309,14 +325,20 @@ def _segment(segment: Segment, *, job: Job, remake: Task | None) -> SegmentView:
     )
 
 
-def _remake(task: Task | None) -> RemakeView | None:
+def _remake(segment: Segment, task: Task | None) -> RemakeView | None:
     if task is None or task.state in ("completed", "cancelled"):
         return None
+    making = msgspec.convert(task.payload, Making)
+    made = as_made(segment, making)
     last = task.errors[-1] if task.state == "discarded" and task.errors else None
     return RemakeView(
         state=task.state,
         progress=round(100 * task.progress, 1),
-        recipe=msgspec.convert(task.payload["recipe"], Recipe),
+        recipe=making.recipe,
+        in_us=made.in_us,
+        out_us=made.out_us,
+        cover_us=made.cover_us,
+        poster_only=making.poster_only,
         pause=_pause(task),
         error=None if last is None else Fault(code=last.code, message=last.message),
     )

@@ -1,5 +1,5 @@
-"""What an upload asks for besides its bytes: the recipe, the priority, the file's name, where its segments go and who
-hears of it."""
+"""What an upload asks for besides its bytes: the recipe, the priority, the file's name, where its segments go, whether
+somebody looks at them before, and who hears of it."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -17,6 +17,7 @@ WEBHOOK = {
     "webhook_url": "an address that hears of this job's events, signed after Standard Webhooks",
     "webhook_secret": "with which they are signed, in a form only; without it the answer has one",
 }
+REVIEW = {"review": "on: nothing is planned of a segment until somebody keeps it; off: as soon as it is ready"}
 _MAX_NAME_BYTES = 255
 
 
@@ -27,6 +28,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = "normal"
     filename: str | None = None
     publish: Asked = Asked()
+    review: bool = False
     webhook_url: str | None = None
     webhook_secret: str | None = None
 
@@ -48,6 +50,9 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
     if priority not in PRIORITIES:
         faults.append(f"priority={priority!r}: must be one of {', '.join(PRIORITIES)}")
     publish = parse_asked({name: given.pop(name) for name in FIELDS if name in given}, faults=faults)
+    review = given.pop("review", "") or "off"
+    if review not in ("on", "off"):
+        faults.append(f"review={review[:60]!r}: must be one of on, off")
     webhook_url, webhook_secret = (given.pop(name, None) or None for name in WEBHOOK)
     if webhook_secret is not None and webhook_url is None:
         faults.append("webhook_secret: there is no webhook_url")
@@ -63,6 +68,7 @@ def read_order(fields: Iterable[tuple[str, str]]) -> Order:
         priority=cast(Priority, priority),
         filename=filename,
         publish=publish,
+        review=review == "on",
         webhook_url=webhook_url,
         webhook_secret=webhook_secret,
     )

@@ -255,6 +255,7 @@ async def store_upload(
         state="queued",
         priority=order.priority,
         recipe=order.recipe,
+        review=order.review,
         created_at=now,
     )
     hears = _endpoint(desk, order, job_id=job_id)
