@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from litestar import Response
 from litestar.params import FromPath
 
@@ -23,7 +24,10 @@ _MEDIA_TYPES = {
     ".js": "text/javascript",
     ".webmanifest": "application/manifest+json",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
+_PACKED = {".png"}  # their bytes are packed already
+_WORKER = "sw.js"
 
 
 def static_directory() -> Path:
@@ -44,21 +48,59 @@ async def get_static(request: HttpRequest, path: FromPath[Path]) -> Response[Any
     return _send(request, path.as_posix().lstrip("/"))
 
 
+@read("/sw.js", include_in_schema=False)
+async def get_worker(request: HttpRequest) -> Response[Any]:
+    """The service worker. At the root, because it answers for what lies beside and below it."""
+    answer = _answer(request, service_worker(), media_type="text/javascript", packable=True)
+    answer.headers["Service-Worker-Allowed"] = "/"
+    return answer
+
+
+def service_worker() -> bytes:
+    """`sw.js` with what it keeps: the page's files, and a version that is another as soon as one of them is."""
+    directory = static_directory()
+    version = hashlib.sha256()
+    files = []
+    for path in sorted(directory.iterdir()):
+        if path.suffix in _MEDIA_TYPES:
+            version.update(path.name.encode() + b"\0" + path.read_bytes())
+            if path.name != _WORKER:
+                files.append(f"/static/{path.name}")
+    shell = {"version": version.hexdigest()[:16], "files": files}
+    return b"const SHELL = " + msgspec.json.encode(shell) + b";\n" + (directory / _WORKER).read_bytes()
+
+
 @read("/favicon.ico", include_in_schema=False)
 async def get_icon(request: HttpRequest) -> Response[Any]:
     """For browsers that ask without reading the page."""
     return _send(request, "favicon.svg")
 
 
+@read("/login", include_in_schema=False)
+async def get_login(request: HttpRequest) -> Response[Any]:
+    """The page to sign in."""
+    return _send(request, "login.html")
+
+
+@read("/setup", include_in_schema=False)
+async def get_setup(request: HttpRequest) -> Response[Any]:
+    """The page to set up."""
+    return _send(request, "setup.html")
+
+
 def _send(request: HttpRequest, name: str) -> Response[Any]:
     path, media_type = _found(name)
     content = path.read_bytes()  # a few kilobytes from the page cache: a thread would cost more
+    return _answer(request, content, media_type=media_type, packable=path.suffix not in _PACKED)
+
+
+def _answer(request: HttpRequest, content: bytes, *, media_type: str, packable: bool) -> Response[Any]:
     etag = hashlib.sha256(content).hexdigest()[:32]
     headers = {
         "Cache-Control": "no-cache",
         "Vary": "Accept-Encoding",
     }  # asked for again each time, sent when it changed
-    packs = _takes_gzip(request.headers.get("accept-encoding", ""))
+    packs = packable and _takes_gzip(request.headers.get("accept-encoding", ""))
     if packs:
         etag += "-gzip"  # RFC 9110, 8.8.3.3: other bytes, another tag
     headers["ETag"] = f'"{etag}"'
