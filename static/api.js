@@ -44,9 +44,9 @@ export function problemFrom(status, body) {
   });
 }
 
-/** `send`: what goes along, as JSON. */
-export async function request(method, url, send) {
-  const headers = { Accept: "application/json" };
+/** `send`: what goes along, as JSON. `more`: further headers. */
+export async function request(method, url, send, more = {}) {
+  const headers = { Accept: "application/json", ...more };
   if (send !== undefined) headers["Content-Type"] = "application/json";
   let response;
   let body;

@@ -1,5 +1,7 @@
 // Dropping files anywhere on the page.
 
+import { rememberDropped } from "./choose.js";
+
 const veil = document.getElementById("drop");
 
 export function startDrop({ onFiles }) {
@@ -28,7 +30,8 @@ export function startDrop({ onFiles }) {
     if (!carriesFiles(event)) return;
     event.preventDefault(); // else the browser leaves the page and shows the file
     end();
-    onFiles(files(event.dataTransfer));
+    const dropped = files(event.dataTransfer);
+    rememberDropped(event.dataTransfer).then(() => onFiles(dropped));
   });
 }
 

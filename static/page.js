@@ -2,9 +2,11 @@
 
 import { Jobs } from "./jobs.js";
 import { Live } from "./live.js";
+import { Unfinished } from "./unfinished.js";
 import { Uploads } from "./uploads.js";
 import { accounts } from "./accounts.js";
 import { announce } from "./announce.js";
+import { chooseVideos } from "./choose.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
 import { chosenTargets, startTargets } from "./targets.js";
 import { publications } from "./publications.js";
@@ -13,13 +15,15 @@ import { showPauseAll, startPauseAll } from "./pause-all.js";
 import { startBadges } from "./badges.js";
 import { startDrop } from "./drop.js";
 import { startRoutes } from "./routes.js";
+import { startInstalled } from "./installed.js";
 import { openView, resyncViews, tellViews } from "./views.js";
 
 const OPEN_WITHIN_MS = 1_500; // then the list is loaded even without the stream
 const AWAY_MS = 5_000; // a page that was hidden longer may have missed something: phones freeze them
 
 const jobs = new Jobs();
-const uploads = new Uploads({ onJob: (job) => jobs.look(job.job_id, { now: true }) });
+const uploads = new Uploads({ onJob: (job) => jobs.look(job.job_id, { now: true }), onChange: () => unfinished.show() });
+const unfinished = new Unfinished(uploads, { options: chosen });
 const live = new Live({
   onOpen: opened,
   onLost: lost,
@@ -35,6 +39,8 @@ startRoutes({ onView: show });
 startDrop({ onFiles: send });
 startPicker();
 startLink();
+startInstalled();
+unfinished.restore();
 
 function show(name) {
   showPauseAll();
@@ -53,6 +59,7 @@ function hand(event) {
 /** Looks at everything that may have changed unheard. */
 function resync() {
   jobs.resync({ within: resyncPublishing() });
+  unfinished.load();
 }
 
 /** Comes when it is known what stands within takes. */
@@ -65,13 +72,20 @@ async function resyncPublishing() {
 }
 
 function send(files) {
-  const query = [chosenRecipe(), chosenTargets()].filter(Boolean).join("&");
-  uploads.add(files, query);
+  uploads.add(files, chosen());
+}
+
+function chosen() {
+  return [chosenRecipe(), chosenTargets()].filter(Boolean).join("&");
 }
 
 function startPicker() {
   const files = document.getElementById("files");
-  document.getElementById("choose").addEventListener("click", () => files.click());
+  document.getElementById("choose").addEventListener("click", async () => {
+    const chosen = await chooseVideos({ multiple: true });
+    if (chosen) send(chosen);
+    else files.click();
+  });
   files.addEventListener("change", () => {
     send([...files.files]);
     files.value = ""; // so that the same file can be chosen again

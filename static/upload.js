@@ -1,24 +1,28 @@
-// One upload: bytes to the server, again after a lost connection, with one key so that no repeat makes a second job.
+// One upload: through the door that resumes or, where the server has none, in one piece. With one key, so that no repeat
+// makes a second job.
 //
 //   waiting → sending → finishing → done
-//      │         │ └───────┴──→ retrying → sending
-//      │         ├──────────────→ refused (a person may try again)
-//      └─────────┴──────────────→ cancelled
+//      │         │ ├───────┴──→ retrying → sending
+//      │         │ ├──────────→ elsewhere (another tab has it) → sending, or done by that one
+//      │         │ ├──────────→ paused → waiting
+//      │         │ └──────────→ refused (a person may try again)
+//      └─────────┴────────────→ cancelled
 
-import { Problem, parsed, problemFrom } from "./api.js";
+import { Problem } from "./api.js";
+import { holdAlone } from "./alone.js";
+import { Later, NoDoor } from "./doors.js";
+import { Lost } from "./exchange.js";
+import { FormDoor } from "./form-door.js";
+import { Memory, fingerprint } from "./memory.js";
+import { TusDoor } from "./tus.js";
 
 const STALL_MS = 30_000; // no byte moves for so long: the connection is dead, whatever it says
 const FINISH_MS = 120_000; // all bytes are sent, the answer does not come
 const SLOW_MS = 6_000; // no byte moves: say so
 const WAITS_S = [1, 2, 4, 8, 15, 30]; // between attempts that got no further
-const HELD_WAIT_S = 5;
-const FURTHER_BYTES = 8 << 20; // fewer may only have gone into this device's own buffers
-const TRY_AGAIN = new Set([0, 408, 409, 425, 429, 500, 502, 503, 504]);
-const HELD = new Problem({
-  title: "The server still waits for what was sent before",
-  detail: "It lets go of a connection that is gone within about a minute. Then the upload starts again by itself.",
-});
-const KEEP_KEY_MS = 24 * 3600 * 1000; // the server remembers answers for a day
+const FURTHER_BYTES = 8 << 20; // in one piece, fewer may only have gone into this device's own buffers
+
+let Door = TusDoor; // until the server says that it has none
 
 export class Upload {
   state = "waiting";
@@ -28,7 +32,11 @@ export class Upload {
   problem = null;
   retryAt = 0;
   job = null; // {job_id, status_url} once the server has it
-  #xhr = null;
+  kept = null; // its id among the files that outlive the page
+  #memory = null;
+  #door = null;
+  #release = null; // ends the hold over other tabs
+  #going = null; // the attempt under way
   #furthest = 0; // bytes of the attempt that got furthest
   #moved = 0;
   #sample = null;
@@ -38,8 +46,6 @@ export class Upload {
     this.file = file;
     this.recipe = recipe;
     this.onChange = onChange;
-    this.memory = `vidprod.upload.${file.name}|${file.size}|${file.lastModified}|${recipe}`;
-    this.key = rememberedKey(this.memory);
   }
 
   get busy() {
@@ -54,40 +60,59 @@ export class Upload {
     return this.speed > 0 ? (this.file.size - this.sent) / this.speed : Infinity;
   }
 
-  get attemptsLeft() {
-    return WAITS_S.length + 1 - this.attempt;
+  /** Its address on the server, once it has one; from then on nothing that arrived is sent twice. */
+  get url() {
+    return this.#memory?.read().url ?? null;
   }
 
-  send() {
+  get resumes() {
+    return this.url !== null;
+  }
+
+  /** What was begun with other options goes on with those. */
+  get otherOptions() {
+    return this.resumes && (this.#memory.read().recipe ?? "") !== this.recipe;
+  }
+
+  get attemptsLeft() {
+    return Door === TusDoor ? Infinity : WAITS_S.length + 1 - this.attempt; // what resumes gets there, however long it takes
+  }
+
+  async send() {
     clearTimeout(this.#timer);
     this.attempt += 1;
-    this.sent = 0;
     this.speed = 0;
     this.#sample = null;
     this.#moved = Date.now();
-    const xhr = (this.#xhr = new XMLHttpRequest());
-    const query = new URLSearchParams(this.recipe);
-    query.set("filename", this.file.name);
-    xhr.open("PUT", `/upload?${query}`);
-    xhr.setRequestHeader("Accept", "application/json");
-    xhr.setRequestHeader("Content-Type", this.file.type || "application/octet-stream");
-    xhr.setRequestHeader("Idempotency-Key", this.key);
-    xhr.upload.addEventListener("progress", (event) => this.#progress(event.loaded));
-    xhr.upload.addEventListener("load", () => this.#allSent(xhr));
-    xhr.addEventListener("load", () => this.#answered(xhr));
-    // An abort that nobody here asked for (a phone's browser does that) is a lost connection, not a wish.
-    for (const end of ["error", "abort", "timeout"]) xhr.addEventListener(end, () => this.#lost(xhr));
-    xhr.send(this.file);
+    const going = (this.#going = new AbortController());
+    const ours = () => this.#going === going;
     this.#become("sending");
+    try {
+      const job = await this.#attempted(going.signal, ours);
+      if (ours()) this.#done(job);
+    } catch (error) {
+      if (ours()) await this.#failed(error, ours);
+    }
+  }
+
+  pause() {
+    this.#drop();
+    this.#become("paused");
   }
 
   cancel() {
     this.#drop();
-    forget(this.memory);
+    if (this.state !== "elsewhere") this.#discard();
+    this.#letGo();
     this.#become("cancelled");
   }
 
-  /** A person asks for another round after a refusal. */
+  /** A person wants no other round after a refusal. */
+  leave() {
+    this.#discard();
+  }
+
+  /** A person asks for another round, after a pause or a refusal. */
   again() {
     this.attempt = 0;
     this.#furthest = 0;
@@ -95,7 +120,7 @@ export class Upload {
     this.#become("waiting");
   }
 
-  /** The network is back: no need to wait out the rest. */
+  /** The network is back, or the page is seen again: no need to wait out the rest. */
   hurry() {
     if (this.state === "retrying") this.send();
   }
@@ -108,73 +133,111 @@ export class Upload {
     else if (this.busy) this.onChange(this, { changed: false });
   }
 
-  #progress(loaded) {
+  async #attempted(signal, ours) {
+    this.#memory ??= new Memory(await fingerprint(this.file));
+    const job = this.#release ? null : await this.#alone(signal, ours);
+    if (job) return job;
+    if (!(this.#door instanceof Door)) this.#door = new Door(this.file, this.recipe, this.#memory);
+    try {
+      return await this.#door.send({
+        signal,
+        onOffset: (bytes) => ours() && this.#stored(bytes),
+        onProgress: (bytes) => ours() && this.#progress(bytes),
+        onSent: () => ours() && this.#allSent(),
+      });
+    } catch (error) {
+      if (!(error instanceof NoDoor) || !ours()) throw error;
+      Door = FormDoor;
+      return this.#attempted(signal, ours);
+    }
+  }
+
+  /** Comes when no other tab sends this file; with the job, when one did meanwhile. */
+  async #alone(signal, ours) {
+    let waited = false;
+    const onWait = () => {
+      waited = true;
+      if (ours()) this.#become("elsewhere");
+    };
+    const release = await holdAlone(this.#memory.name, { signal, onWait });
+    if (!ours()) {
+      release();
+      throw new Lost("dropped");
+    }
+    this.#release = release;
+    if (!waited) return null;
+    const { job, recipe } = this.#memory.read();
+    if (job && recipe === this.recipe) return job;
+    this.#moved = Date.now();
+    this.#become("sending");
+    return null;
+  }
+
+  #stored(bytes) {
+    if (bytes <= this.#furthest) return;
+    this.#furthest = bytes;
+    this.attempt = 1;
+  }
+
+  #progress(bytes) {
     if (this.state !== "sending") return;
     const now = performance.now();
-    if (loaded > this.sent) this.#moved = Date.now();
-    this.sent = loaded;
-    if (loaded >= this.#furthest + FURTHER_BYTES) {
-      this.#furthest = loaded;
+    if (bytes !== this.sent) this.#moved = Date.now();
+    this.sent = bytes;
+    if (!this.resumes && bytes >= this.#furthest + FURTHER_BYTES) {
+      this.#furthest = bytes;
       this.attempt = 1; // a line that breaks now and then is no line that lets nothing through
     }
-    const sample = (this.#sample ??= { at: now, sent: loaded });
-    const elapsed = (now - sample.at) / 1000;
+    if (!this.#sample || bytes < this.#sample.sent) this.#sample = { at: now, sent: bytes };
+    const elapsed = (now - this.#sample.at) / 1000;
     if (elapsed >= 0.4) {
-      const speed = (loaded - sample.sent) / elapsed;
+      const speed = (bytes - this.#sample.sent) / elapsed;
       const weight = 1 - Math.exp(-elapsed / 3); // what was 3 s ago counts a third
       this.speed = this.speed ? this.speed + weight * (speed - this.speed) : speed;
-      this.#sample = { at: now, sent: loaded };
+      this.#sample = { at: now, sent: bytes };
     }
     this.onChange(this, { changed: false });
   }
 
-  #allSent(xhr) {
-    if (xhr !== this.#xhr || this.state !== "sending") return;
+  #allSent() {
+    if (this.state !== "sending") return;
     this.sent = this.file.size;
     this.#moved = Date.now();
     this.#become("finishing");
   }
 
-  #answered(xhr) {
-    if (xhr !== this.#xhr) return;
-    this.#xhr = null;
-    const answer = parsed(xhr.responseText);
-    if (xhr.status >= 200 && xhr.status < 300 && answer?.job_id) {
-      forget(this.memory);
-      this.sent = this.file.size;
-      this.job = answer;
-      this.#become("done");
-      return;
-    }
-    const problem = problemFrom(xhr.status, xhr.responseText);
-    if (problem.code === "in_flight") {
-      this.attempt -= 1; // the one before still counts as under way: this was no failure
-      this.#later(HELD, HELD_WAIT_S);
-    } else if (TRY_AGAIN.has(xhr.status)) this.#later(problem, Number(xhr.getResponseHeader("Retry-After")) || 0);
-    else this.#refuse(problem);
+  #done(job) {
+    this.#memory.finish(this.recipe, job);
+    this.#letGo();
+    this.sent = this.file.size;
+    this.job = job;
+    this.#become("done");
   }
 
-  async #lost(xhr) {
-    if (xhr !== this.#xhr) return;
-    this.#xhr = null;
-    if (!(await readable(this.file))) {
-      this.#refuse(
-        new Problem({
-          title: "The file cannot be read any more",
-          detail: "It was changed, moved or deleted on this device while it was being sent.",
-          hint: "Choose it again.",
-        }),
-      );
-      return;
+  async #failed(error, ours) {
+    if (error instanceof Problem) return this.#refuse(error);
+    if (error instanceof Later) {
+      if (error.free) this.attempt -= 1;
+      return this.#later(error.problem, error.afterS);
     }
-    if (this.state === "sending" || this.state === "finishing") this.#connectionLost("The connection was lost");
+    if (!(error instanceof Lost || error instanceof DOMException)) throw error;
+    const still = await readable(this.file);
+    if (!ours()) return;
+    if (still) return this.#connectionLost("The connection was lost");
+    this.#refuse(
+      new Problem({
+        title: "The file cannot be read any more",
+        detail: "It was changed, moved or deleted on this device while it was being sent.",
+        hint: "Choose it again.",
+      }),
+    );
   }
 
   #connectionLost(what) {
     this.#later(
       new Problem({
         title: what,
-        detail: "The upload starts again from its beginning by itself.",
+        detail: this.resumes ? "The upload goes on by itself, from where it was." : "The upload starts again from its beginning by itself.",
         hint: navigator.onLine ? "" : "This device is offline.",
       }),
     );
@@ -192,7 +255,8 @@ export class Upload {
       );
       return;
     }
-    const wait = Math.max(WAITS_S[this.attempt - 1] ?? 0, atLeastS);
+    const usual = WAITS_S[Math.min(this.attempt, WAITS_S.length) - 1] ?? 0;
+    const wait = Math.max(usual * (0.75 + Math.random() / 4), atLeastS); // many phones lose the same network at once
     this.problem = problem;
     this.retryAt = Date.now() + wait * 1000;
     this.#timer = setTimeout(() => this.send(), wait * 1000);
@@ -201,16 +265,27 @@ export class Upload {
 
   #refuse(problem) {
     this.#drop();
-    forget(this.memory);
+    this.#letGo();
+    if (!this.resumes) this.#memory?.forget();
     this.problem = problem;
     this.#become("refused");
   }
 
   #drop() {
     clearTimeout(this.#timer);
-    const xhr = this.#xhr;
-    this.#xhr = null; // first: its abort event is then nobody's
-    xhr?.abort();
+    const going = this.#going;
+    this.#going = null; // first: what its end says is then nobody's
+    going?.abort();
+  }
+
+  #discard() {
+    this.#door?.discard();
+    this.#memory?.forget();
+  }
+
+  #letGo() {
+    this.#release?.();
+    this.#release = null;
   }
 
   #become(state) {
@@ -228,42 +303,4 @@ async function readable(file) {
   } catch {
     return false;
   }
-}
-
-// The key outlives the page. When a tab dies between the last byte and the answer, picking the same file again
-// returns the job that exists instead of making a second one. An answer, a refusal or a cancel ends it.
-
-function rememberedKey(memory) {
-  const now = Date.now();
-  try {
-    sweep(now);
-    const known = parsed(localStorage.getItem(memory));
-    if (known) return known.key;
-    const key = freshKey();
-    localStorage.setItem(memory, JSON.stringify({ key, at: now }));
-    return key;
-  } catch {
-    return freshKey(); // storage is full or forbidden
-  }
-}
-
-function sweep(now) {
-  for (const name of Object.keys(localStorage)) {
-    if (!name.startsWith("vidprod.upload.")) continue;
-    const known = parsed(localStorage.getItem(name));
-    if (!known || now - known.at > KEEP_KEY_MS) localStorage.removeItem(name);
-  }
-}
-
-function forget(memory) {
-  try {
-    localStorage.removeItem(memory);
-  } catch {
-    // forbidden: then nothing was remembered
-  }
-}
-
-// Not crypto.randomUUID: it does not exist on a plain http:// address in the local network.
-function freshKey() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -1,10 +1,13 @@
 // The queue of uploads and what is seen of it: two go at once, the others wait.
 
 import { Upload } from "./upload.js";
+import { UploadRow } from "./upload-row.js";
 import { announce } from "./announce.js";
-import { h, icon, named, setHidden, setText } from "./dom.js";
-import { problemBox } from "./problem.js";
-import { bytes, percent, plainName, speed, timeLeft } from "./words.js";
+import { handleOf } from "./choose.js";
+import { keep, letGo } from "./kept.js";
+import { sweep } from "./memory.js";
+import { setHidden, setText } from "./dom.js";
+import { plainName } from "./words.js";
 import { keepAwake, letSleep, staysAwake } from "./awake.js";
 
 const AT_ONCE = 2;
@@ -14,32 +17,49 @@ export class Uploads {
   #rows = new Map();
   #ticking = 0;
 
-  /** `onJob(job)` is called with the server's answer for each upload that arrived. */
-  constructor({ onJob }) {
+  /** `onJob(job)` is called with the server's answer for each upload that arrived, `onChange()` when the queue is another. */
+  constructor({ onJob, onChange }) {
     this.onJob = onJob;
+    this.onChange = onChange;
     this.section = document.getElementById("uploads");
     this.list = document.getElementById("upload-list");
     this.after = document.getElementById("takes-title");
     this.keepOpen = document.getElementById("keep-open");
     this.title = document.getElementById("uploads-title");
     this.choose = document.getElementById("choose");
-    addEventListener("online", () => this.#uploads.forEach((upload) => upload.hurry()));
+    sweep();
+    const hurry = () => this.#uploads.forEach((upload) => upload.hurry());
+    addEventListener("online", hurry);
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && hurry());
     addEventListener("beforeunload", (event) => {
-      if (!this.active) return;
+      if (!this.#wanted.some((upload) => upload.kept === null)) return;
       event.preventDefault();
       event.returnValue = ""; // what older browsers wait for
     });
   }
 
   get active() {
-    return this.#uploads.some((upload) => upload.busy || upload.state === "waiting");
+    return this.#wanted.length > 0;
   }
 
-  add(files, recipe) {
+  /** Those that go on by themselves. */
+  get #wanted() {
+    return this.#uploads.filter((upload) => upload.busy || upload.state === "waiting");
+  }
+
+  /** Whether one of these is the upload at `url` on the server. */
+  has(url) {
+    return this.#uploads.some((upload) => upload.url === url);
+  }
+
+  /** `kept`: the id of one that was kept from before. */
+  add(files, recipe, { kept = null } = {}) {
     for (const file of files) {
       if (this.#pending(file, recipe)) continue; // picked twice by accident: it is in the queue already
       const upload = new Upload(file, recipe, (changed, what) => this.#changed(changed, what));
-      const row = new UploadRow(upload, { onGone: () => this.#remove(upload) });
+      upload.kept = kept;
+      if (kept === null) this.#keep(upload);
+      const row = new UploadRow(upload, { onGone: () => this.#dismiss(upload) });
       this.#uploads.push(upload);
       this.#rows.set(upload, row);
       this.list.append(row.element);
@@ -48,6 +68,22 @@ export class Uploads {
     this.#next();
     this.#around();
     this.#bringIntoView();
+  }
+
+  /** So that it goes on after the page was closed. A handle costs nothing; a copy of the bytes is made only offline, where
+   * the wait may be long. */
+  async #keep(upload) {
+    const handle = handleOf(upload.file);
+    if (!handle && navigator.onLine) return;
+    const what = handle ? { handle } : { file: upload.file };
+    try {
+      const id = await keep({ ...what, recipe: upload.recipe, shared: false });
+      upload.kept = id;
+      if (!this.#rows.has(upload)) await letGo(id); // it was quicker
+    } catch {
+      // no room, or forbidden: then the page has to stay open, which it says
+    }
+    this.#around();
   }
 
   /** Below a long form, or on a phone, one would not see that anything began. */
@@ -84,6 +120,7 @@ export class Uploads {
     row.show();
     if (!changed) return;
     const name = plainName(upload.file.name);
+    if (["done", "cancelled"].includes(upload.state)) this.#forget(upload);
     if (upload.state === "done") {
       announce(`${name} is uploaded.`);
       this.onJob(upload.job);
@@ -93,12 +130,25 @@ export class Uploads {
       this.#remove(upload);
     } else if (upload.state === "refused") {
       announce(`${name} was not uploaded: ${upload.problem.words}`);
+    } else if (upload.state === "paused") {
+      announce(`The upload of ${name} is paused.`);
     } else if (upload.state === "retrying" && row.announced !== upload.problem) {
       row.announced = upload.problem; // what is the same after each pause is said once
       announce(`${name}: ${upload.problem.title}. The upload is tried again.`);
     }
     this.#next();
     this.#around();
+    this.onChange();
+  }
+
+  #forget(upload) {
+    if (upload.kept !== null) letGo(upload.kept).catch(() => {}); // forbidden: then it was not kept
+  }
+
+  #dismiss(upload) {
+    upload.leave();
+    this.#forget(upload);
+    this.#remove(upload);
   }
 
   #remove(upload) {
@@ -115,111 +165,18 @@ export class Uploads {
   #around() {
     setHidden(this.section, this.#uploads.length === 0, this.after);
     setHidden(this.keepOpen, !this.active);
-    setText(
-      this.keepOpen,
-      staysAwake() ? "Keep this page open until the upload is done." : "Keep this page open and the screen on until the upload is done.",
-    );
+    setText(this.keepOpen, this.#advice());
     if (this.active) keepAwake();
     else letSleep();
     clearInterval(this.#ticking);
     if (this.active) this.#ticking = setInterval(() => this.#uploads.forEach((upload) => upload.tick()), 1000);
   }
-}
 
-class UploadRow {
-  constructor(upload, { onGone }) {
-    this.upload = upload;
-    const name = plainName(upload.file.name);
-    this.state = h("span", { class: "upload-state" });
-    this.figures = h("span", { class: "upload-figures" });
-    this.bar = h("progress", { max: "100", "aria-label": `Upload of ${name}` });
-    this.trouble = h("div", { class: "upload-trouble" });
-    this.cancel = h(
-      "button",
-      { class: "button quiet", type: "button", "aria-label": `Cancel the upload of ${name}`, onclick: () => upload.cancel() },
-      icon("stop"),
-      h("span", {}, "Cancel"),
-    );
-    this.again = h(
-      "button",
-      { class: "button", type: "button", "aria-label": `Try the upload of ${name} again`, onclick: () => upload.again() },
-      icon("again"),
-      h("span", {}, "Try again"),
-    );
-    this.away = h(
-      "button",
-      { class: "button quiet", type: "button", "aria-label": `Take ${name} off this list`, onclick: onGone },
-      h("span", {}, "Dismiss"),
-    );
-    this.element = h(
-      "li",
-      { class: "upload" },
-      h("div", { class: "upload-head" }, h("p", { class: "upload-name" }, named(name)), h("p", { class: "upload-size" }, bytes(upload.file.size))),
-      this.bar,
-      h("p", { class: "upload-line" }, this.state, this.figures),
-      this.trouble,
-      h("div", { class: "upload-buttons" }, this.cancel, this.again, this.away),
-    );
-  }
-
-  show() {
-    const { upload } = this;
-    const refused = upload.state === "refused";
-    this.element.dataset.state = upload.state;
-    this.#buttons(refused);
-    setHidden(this.bar, refused);
-    this.#bar();
-    setText(this.state, this.#words());
-    setText(this.figures, this.#figures());
-    this.#trouble();
-  }
-
-  /** Those that come are there before the others go: a focus is handed only to what can be seen. */
-  #buttons(refused) {
-    const [come, go] = refused ? [[this.again, this.away], [this.cancel]] : [[this.cancel], [this.again, this.away]];
-    come.forEach((button) => setHidden(button, false));
-    go.forEach((button) => setHidden(button, true, come[0]));
-  }
-
-  #bar() {
-    const { upload } = this;
-    if (upload.state === "finishing") {
-      this.bar.removeAttribute("value"); // the server's turn: how long it takes is not known
-    } else {
-      this.bar.value = upload.file.size ? percent((100 * upload.sent) / upload.file.size) : 0;
-    }
-  }
-
-  #words() {
-    const { upload } = this;
-    switch (upload.state) {
-      case "waiting":
-        return "Waits for its turn";
-      case "sending":
-        return upload.slow ? "Waiting for the network…" : `${this.bar.value} %`;
-      case "finishing":
-        return "Sent. The server stores it…";
-      case "retrying": {
-        const wait = Math.max(0, Math.ceil((upload.retryAt - Date.now()) / 1000));
-        const count = upload.attempt ? ` (${upload.attempt} of ${upload.attempt + upload.attemptsLeft - 1})` : "";
-        return `Trying again in ${wait} s${count}`;
-      }
-      case "refused":
-        return "Not uploaded";
-      default:
-        return "";
-    }
-  }
-
-  #figures() {
-    const { upload } = this;
-    if (upload.state !== "sending" || upload.slow || !upload.speed) return "";
-    return [speed(upload.speed), timeLeft(upload.secondsLeft)].filter(Boolean).join(" · ");
-  }
-
-  #trouble() {
-    if (this.shown === this.upload.problem) return;
-    this.shown = this.upload.problem;
-    this.trouble.replaceChildren(...(this.shown ? [problemBox(this.shown)] : []));
+  #advice() {
+    const wanted = this.#wanted;
+    if (wanted.length && wanted.every((upload) => upload.kept !== null)) return "If this page is closed, the upload goes on when it is opened again.";
+    const screen = staysAwake() ? "" : " and the screen on";
+    const later = wanted.some((upload) => upload.resumes) ? " If it is cut off, choose the same file again: it goes on where it was." : "";
+    return `Keep this page open${screen} until the upload is done.${later}`;
   }
 }

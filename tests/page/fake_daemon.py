@@ -23,11 +23,19 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from tests.page.fake_publishing import Publishing, Refused
+from tests.page.fake_tus import Arriving, fields_of
 from vidprod.domain.recipe import Recipe, parse_recipe
 from vidprod.web.guard import POLICY
+from vidprod.web.pages import service_worker
 
 STATIC = Path(__file__).parents[2] / "static"
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".html": "text/html",
+    ".css": "text/css",
+    ".js": "text/javascript",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+}
 
 Json = dict[str, Any]
 
@@ -70,6 +78,8 @@ class FakeDaemon:
         self.list_status = 200
         self.segment_status = 200
         self.mute = False  # no event reaches the page
+        self.tus = False  # there is a door that resumes
+        self.uploads: dict[str, Arriving] = {}  # what came through it
         self.status_goes = threading.Event()  # clear: the next status is looked up now and answered when it is set
         self.status_goes.set()
         self.accounts_go = threading.Event()  # clear: what is asked of accounts is answered when it is set
@@ -261,6 +271,11 @@ class FakeDaemon:
         }
 
 
+def _state(upload: Arriving) -> dict[str, str]:
+    state = {"Tus-Resumable": "1.0.0", "Upload-Offset": str(len(upload.data))}
+    return state if upload.job_id is None else {**state, "VidProd-Job": upload.job_id}
+
+
 _PUBLISHING = tuple(
     f"/v1/{noun}" for noun in ("accounts", "publishing", "publications", "calendar", "posts", "endpoints", "deliveries")
 )
@@ -318,6 +333,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._file(STATIC / ("index.html" if path == "/" else path.removeprefix("/static/")))
         elif path == "/v1/events/stream":
             self._stream()
+        elif path == "/sw.js":
+            self._answer(200, service_worker(), "text/javascript; charset=utf-8", {"Cache-Control": "no-cache"})
+        elif path == "/v1/uploads" and self.far.tus:
+            self._json(200, {"uploads": [one.view() for one in self.far.uploads.values() if one.job_id is None]})
         elif path == "/v1/jobs":
             self._list(dict(parse_qsl(parts.query)))
         elif path.startswith("/status/"):
@@ -357,7 +376,64 @@ class _Handler(BaseHTTPRequestHandler):
         self._json(202, {"job_id": job_id, "status_url": url, "video_id": video_id, "state": "queued"})
 
     def do_PATCH(self) -> None:
-        self._publish(self._remember())
+        parts = self._remember()
+        if parts.path.startswith("/files/"):
+            self._part(parts.path)
+        else:
+            self._publish(parts)
+
+    def do_HEAD(self) -> None:
+        parts = self._remember()
+        upload = self.far.uploads.get(parts.path.rsplit("/", 1)[-1])
+        if upload is None:
+            self._answer(404, b"", "", {})
+        else:
+            self._answer(200, b"", "", {**_state(upload), "Upload-Length": str(upload.length)})
+
+    def _create(self) -> None:
+        if not self.far.tus:
+            self._problem(404, "Not found", "There is nothing at /files/.", "")
+            return
+        key = self.headers.get("Idempotency-Key", "")
+        upload_id = self.far.answers.get(f"tus {key}")
+        if upload_id is None:
+            upload_id = f"upl_{next(self.far._numbers):026d}"
+            length, fields = int(self.headers["Upload-Length"]), fields_of(self.headers["Upload-Metadata"])
+            self.far.uploads[upload_id] = Arriving(upload_id, length, fields)
+            self.far.answers[f"tus {key}"] = upload_id
+        upload = self.far.uploads[upload_id]
+        self._answer(201, b"", "", {**_state(upload), "Location": f"{self.far.url}/files/{upload_id}"})
+
+    def _part(self, path: str) -> None:
+        fault = self.far.faults.popleft() if self.far.faults else Fault()
+        length = int(self.headers["Content-Length"])
+        wanted = length if fault.after is None else min(fault.after, length)
+        upload = self.far.uploads.get(path.rsplit("/", 1)[-1])
+        if upload is None:
+            self._problem(404, "Not found", "There is no such upload.", "")
+            return
+        if int(self.headers["Upload-Offset"]) != len(upload.data):
+            self._problem(409, "Conflict", f"The upload is at {len(upload.data)}.", "")
+            return
+        if fault.hang:
+            self.far.stopping.wait(30)
+            self.close_connection = True
+            return
+        if not self._read(wanted, into=upload.data):
+            return
+        if fault.status:
+            self._answer(fault.status, json.dumps(fault.problem).encode(), "application/problem+json", fault.headers)
+            return
+        if fault.after is not None and not fault.accept:
+            self._cut()
+            return
+        if len(upload.data) == upload.length and upload.job_id is None:
+            upload.job_id = self.far.add_job(upload.fields["filename"], size=upload.length)
+            self.far.emit("job.created", upload.job_id)
+        if fault.accept:
+            self._cut()
+            return
+        self._answer(204, b"", "", _state(upload))
 
     def _is_publishing(self, path: str) -> bool:
         return path.startswith(_PUBLISHING)
@@ -381,6 +457,9 @@ class _Handler(BaseHTTPRequestHandler):
         parts = self._remember()
         if self._is_publishing(parts.path):
             self._publish(parts)
+            return
+        if parts.path == "/files/":
+            self._create()
             return
         _, _, noun, job_id, verb = parts.path.split("/")
         if noun == "segments":
@@ -424,6 +503,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._publish(parts)
             return
         job_id = parts.path.rsplit("/", 1)[-1]
+        if job_id in self.far.uploads:
+            del self.far.uploads[job_id]
+            self._answer(204, b"", "", {})
+            return
         self.far.remove(job_id)
         self._answer(204, b"", "", {})
         self.far.emit("job.deleted", job_id)
@@ -439,19 +522,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.far.seen.append(Seen(self.command, parts.path, headers, query, time.monotonic()))
         return parts
 
-    def _read(self, wanted: int) -> bool:
+    def _read(self, wanted: int, *, into: bytearray | None = None) -> bool:
         """Reads the body at the daemon's rate; False when the client went away."""
         got = 0
         while got < wanted and not self.far.stopping.is_set():
             step = 1 << 18 if self.far.rate is None else max(1, int(self.far.rate * 0.02))
             try:
-                piece = self.rfile.read(min(step, wanted - got))
+                piece = self.rfile.read1(min(step, wanted - got))
             except OSError:
                 piece = b""
             if not piece:
                 self.close_connection = True
                 return False
             got += len(piece)
+            if into is not None:
+                into += piece
             if self.far.rate is not None:
                 time.sleep(0.02)
         return got >= wanted

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.conftest import DESK, PHONE, Contexts, Guard, OpenPage
+from tests.page.conftest import DESK, LISTEN, PHONE, Contexts, Guard, OpenPage
 from tests.page.fake_daemon import FakeDaemon
 from tests.page.test_for_everyone import audit
 from tests.page.test_jobs import finished
@@ -89,6 +89,7 @@ def make_sample(path: Path, *, seconds: int) -> None:
 def done(daemon: str, sample: Path, chromium: Browser) -> str:
     """The id of a job that was made in the page and is done: two or more segments of at most 4 s."""
     context = chromium.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    context.add_init_script(LISTEN)
     page = context.new_page()
     page.goto(daemon)
     page.get_by_text("Live", exact=True).wait_for()
