@@ -28,14 +28,13 @@ from vidprod.web import (
     problems,
     public,
     publications,
+    quote,
     review,
     segments,
     slow,
 )
 from vidprod.web.desk import Connects, Desk
 from vidprod.web.uploads import form, raw, tus, unfinished
-    quote,
-    security,
 
 
 def create_app(
@@ -118,6 +117,7 @@ def create_app(
             pages.get_page,
             pages.get_static,
             pages.get_icon,
+            pages.get_worker,
             docs.get_document,
             docs.get_style,
         ],
