@@ -21,7 +21,8 @@ PREFIX = "VIDPROD_"
 DEFAULT_FILE = "vidprod.toml"
 
 _ALSO = {"VIDPROD_DATA": "data_dir"}  # the short name a container's volume is set by
-_NOT_SETTINGS = frozenset({"VIDPROD_CONFIG"})
+_NOT_SETTINGS = frozenset({"VIDPROD_CONFIG", "VIDPROD_API_KEY"})  # the key: of commands that ask a daemon
+SHORTEST_CODE = 16  # characters of a setup code that somebody thought up
 _MIB, _GIB = 1 << 20, 1 << 30
 _DAY_S = 86400
 
@@ -40,7 +41,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, _is("path", "where the database lies if not in data_dir: a file system that replicates it, see litefs.yml")
     ] = ""
     host: Annotated[
-        str, _is("address", "only this machine can connect; 0.0.0.0 for all, behind a proxy that asks who it is")
+        str, _is("address", "only this machine can connect; 0.0.0.0 for all, who then sign in or show a key")
     ] = "127.0.0.1"
     hosts: Annotated[
         tuple[str, ...],
@@ -55,6 +56,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "believed only from a private network",
         ),
     ] = ""
+
+    access: Annotated[
+        Literal["ask", "open"],
+        _is(
+            "choice",
+            "ask: who comes signs in or shows a key, once there is an owner or a key, and wherever others can reach "
+            "it; open: nobody does, behind a proxy on this machine that asks",
+        ),
+    ] = "ask"
+    setup_code: Annotated[
+        str, _is("secret", "what making the owner takes where others can reach it; none: one is made, see the log")
+    ] = ""
+    session_idle_s: Annotated[
+        float, _is("seconds", "a browser that was not here for so long signs in again", ge=60)
+    ] = 30 * _DAY_S
+    session_longest_s: Annotated[float, _is("seconds", "and in any case after so long", ge=60)] = 90 * _DAY_S
 
     requests_per_min: Annotated[
         int,
@@ -297,6 +314,17 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
     return Loaded(config=Config(**values), sources=sources)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine is reached by that name or address."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
+    except ValueError:
+        return False
+
+
 def _from_file(file: Path | None, environ: Mapping[str, str], faults: list[str]) -> list[tuple[str, str, Any]]:
     asked = file or (Path(environ["VIDPROD_CONFIG"]) if environ.get("VIDPROD_CONFIG") else None)
     path = asked or Path(DEFAULT_FILE)
@@ -381,6 +409,13 @@ def _contradictions(config: Config, sources: Mapping[str, str]) -> list[str]:
             f"{sources['clock_speed']}: clock_speed = {config.clock_speed:g}: must be 1 without simulator_url: "
             "the real platforms' clocks run as ours"
         )
+    if config.access == "open" and not is_loopback(config.host):
+        faults.append(
+            f"{sources['access']}: access = open with host = {config.host}: must be ask where others can reach it; "
+            "a proxy that asks stands on this machine, with host = 127.0.0.1"
+        )
+    if config.setup_code and len(config.setup_code) < SHORTEST_CODE:
+        faults.append(f"{sources['setup_code']}: setup_code = •••: must have at least {SHORTEST_CODE} characters")
     for name, secret in _PAIRS.items():
         if bool(getattr(config, name)) != bool(getattr(config, secret)):
             given, missing = (name, secret) if getattr(config, name) else (secret, name)

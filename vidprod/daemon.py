@@ -97,6 +97,8 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
             store, blobs, config, host.check, host.warm, now_ms, vault=vault, connects=connects, clock=clock.now
         )
 
+        await app.state.door.mode()  # where it has to be set up, the log says with which code
+
         def announce(port: int) -> None:
             took_s = (now_ms() - booted_at) / 1000
             _logger.info("ready", address=address(config.host, port), data=str(root), seconds=took_s)

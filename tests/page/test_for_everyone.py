@@ -259,10 +259,8 @@ def test_each_part_asks_for_all_it_needs_at_once_and_for_nothing_else() -> None:
     for scripts, _ in parts:
         first, *others = words('"(.*?)"', scripts)
         assert {first, *others} == imported_by(re.findall(r'"(.*?)"', scripts)[0]) - known
-    for kind, linked in (
-        ("js", known),
-        ("css", set(re.findall(r"/static/([a-z]+)\.css", (STATIC / "index.html").read_text()))),
-    ):
+    apart = imported_by("login") | imported_by("setup")
+    for kind, linked in (("js", known | apart), ("css", words(r"/static/([a-z]+)\.css", markup()))):
         late = {name for part in parts for name in words('"(.*?)"', part[kind == "css"])}
         assert late | linked == {path.stem for path in STATIC.glob(f"*.{kind}")}
         assert late & linked == set()
@@ -286,12 +284,17 @@ def test_the_page_carries_nothing_that_nobody_uses() -> None:
     imported = {name for text in scripts.values() for name in words(imports, text)}
     exported = {name for text in scripts.values() for name in words(r"^export (?:async )?(?:\w+) (\w+)", text)}
     assert exported == imported
-    markup = "\n".join([*scripts.values(), (STATIC / "index.html").read_text()])
-    given = words(r"class(?:: |=)[\"`](.*?)[\"`]", markup) - {"${look}"}
+    written = "\n".join([*scripts.values(), markup()])
+    given = words(r"class(?:: |=)[\"`](.*?)[\"`]", written) - {"${look}"}
     styles = "\n".join(path.read_text() for path in STATIC.glob("*.css"))
     looked_for = styles + "\n".join(path.read_text() for path in Path(__file__).parent.glob("*.py"))
     assert {name for name in given if not re.search(rf"\.{name}\b", looked_for)} == set()
-    assert {name for name in words(r"\.([a-z][a-z-]*)", styles) if not re.search(rf"\b{name}\b", markup)} == set()
+    assert {name for name in words(r"\.([a-z][a-z-]*)", styles) if not re.search(rf"\b{name}\b", written)} == set()
+
+
+def markup() -> str:
+    """Of every page."""
+    return "\n".join(path.read_text() for path in sorted(STATIC.glob("*.html")))
 
 
 def words(pattern: str, text: str) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from litestar import Litestar
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
@@ -46,6 +47,7 @@ class Live:
     vault: Vault
     keeper: Keeper
     connects: Connector
+    app: Litestar
     child: list[Exception] = field(default_factory=list)  # what the check of the media child raises, if anything
     warmed: list[int] = field(default_factory=list)  # when the media child was asked to be up, unix ms
 
@@ -112,7 +114,8 @@ async def running(
     Args:
         wire: the way to platforms.
     """
-    config = msgspec.structs.replace(Config(data_dir=str(root), disk_floor_bytes=1 << 20), **settings)
+    config = Config(data_dir=str(root), disk_floor_bytes=1 << 20, access="open")  # who gets in: tests/web/test_auth.py
+    config = msgspec.structs.replace(config, **settings)
     child: list[Exception] = []
     warmed: list[int] = []
 
@@ -162,6 +165,7 @@ async def running(
                 vault=vault,
                 keeper=keeper,
                 connects=connects,
+                app=app,
                 child=child,
                 warmed=warmed,
             )

@@ -13,6 +13,7 @@ MEANINGS: dict[Scope, str] = {
     "publish": "plan, approve, change and cancel publications, pause accounts",
     "admin": "all of that, and accounts, webhooks, keys",
 }
+USUAL: tuple[Scope, ...] = ("read", "upload")  # of a key for which nothing is said
 EVERYTHING: frozenset[Scope] = frozenset(SCOPES)
 
 

@@ -15,6 +15,8 @@ from vidprod.vault import Vault
 from vidprod.web import (
     accounts,
     archive,
+    audit,
+    auth,
     docs,
     endpoints,
     events,
@@ -22,7 +24,10 @@ from vidprod.web import (
     guard,
     health,
     jobs,
+    keys,
+    limits,
     links,
+    login,
     metrics,
     pages,
     problems,
@@ -30,10 +35,12 @@ from vidprod.web import (
     publications,
     quote,
     review,
+    security,
     segments,
     slow,
 )
 from vidprod.web.desk import Connects, Desk
+from vidprod.web.door import Door
 from vidprod.web.uploads import form, raw, tus, unfinished
 
 
@@ -50,6 +57,7 @@ def create_app(
     clock: Callable[[], int] | None = None,
 ) -> Litestar:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
+    `app.state.door` says who may come in.
 
     Args:
         child_check: raises when the media child does not start.
@@ -57,6 +65,7 @@ def create_app(
         now: unix ms.
         clock: unix ms of publishing, where its clock is another.
     """
+    door = Door(store, config, now)
     desk = Desk(
         store=store,
         blobs=blobs,
@@ -68,6 +77,8 @@ def create_app(
         vault=vault,
         connects=connects,
         stopping=asyncio.Event(),
+        door=door,
+        limits=limits.Limits(config),
     )
 
     def provide_desk() -> Desk:
@@ -92,9 +103,14 @@ def create_app(
             segments.retry,
             *review.HANDLERS,
             public.get_public,
+            *login.HANDLERS,
+            *keys.HANDLERS,
+            *security.HANDLERS,
             *accounts.HANDLERS,
             *publications.HANDLERS,
+            *audit.HANDLERS,
             *links.HANDLERS,
+            *quote.HANDLERS,
             events.list_events,
             events.stream_events,
             endpoints.list_endpoints,
@@ -109,7 +125,6 @@ def create_app(
             endpoints.list_deliveries,
             endpoints.replay_span,
             endpoints.get_delivery,
-            *quote.HANDLERS,
             endpoints.replay_delivery,
             health.health,
             health.ready,
@@ -117,7 +132,8 @@ def create_app(
             pages.get_page,
             pages.get_static,
             pages.get_icon,
-            pages.get_worker,
+            pages.get_login,
+            pages.get_setup,
             docs.get_document,
             docs.get_style,
         ],
@@ -126,13 +142,16 @@ def create_app(
             metrics.CountRequests(),
             guard.RefuseOtherHosts([config.host, *config.hosts, *_public_name(config)]),
             guard.RefuseOtherSites(),
+            audit.Audit(store, config, desk.limits, now),
+            auth.Authenticate(door, desk.limits, config),
+            limits.Limit(desk.limits, config, door.mode),
             slow.EndSlowBodies(within_s=min(slow.WITHIN_S, config.upload_read_timeout_s)),
         ],
-        before_send=[guard.headers(config)],
+        before_send=[guard.headers(config), limits.add_headers],
         exception_handlers=problems.HANDLERS,
         openapi_config=docs.OPENAPI,
         request_max_body_size=given.MOST_BYTES,  # uploads say otherwise
-        state=State({"stopping": desk.stopping}),
+        state=State({"stopping": desk.stopping, "door": door}),
         logging_config=None,  # ours is set up by who starts the daemon
     )
 

@@ -12,8 +12,11 @@ from vidprod.config import Config
 from vidprod.domain.account import Account, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import is_id
 from vidprod.errors import NotFound
+from vidprod.passwords import Passwords
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault
+from vidprod.web.door import Door
+from vidprod.web.limits import Limits
 from vidprod.web.uploads.admission import Admission
 from vidprod.web.uploads.turns import Turns
 
@@ -50,6 +53,9 @@ class Desk:
     vault: Vault
     connects: Connects
     stopping: asyncio.Event  # set by the server when it takes no more requests: streams end, uploads are refused
+    door: Door  # who may come in
+    limits: Limits
+    passwords: Passwords = field(default_factory=Passwords)
     admission: Admission = field(default_factory=Admission)
     turns: Turns = field(default_factory=Turns)
 
@@ -67,6 +73,8 @@ _NOUNS = {
     "acc": "account",
     "pub": "publication",
     "end": "endpoint",
+    "key": "key",
+    "ses": "session",
     "msg": "delivery",
     "upl": "upload",
 }

@@ -10,7 +10,8 @@ from litestar.di import NamedDependency
 from vidprod.blobs.disk import amount
 from vidprod.errors import VidProdError
 from vidprod.telemetry import log
-from vidprod.web.desk import Desk
+from vidprod.web.auth import known
+from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.reading import read
 
 _CHECK_TIMEOUT_S = 5.0
@@ -45,8 +46,9 @@ async def health() -> Health:
 
 
 @read("/ready")
-async def ready(desk: NamedDependency[Desk]) -> Response[Readiness]:
-    """Whether work can be taken: the store writes, the disk has room, the media child starts."""
+async def ready(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[Readiness]:
+    """Whether work can be taken: the store writes, the disk has room, the media child starts. `checks` is empty for
+    strangers."""
     store, disk, child = await asyncio.gather(
         _check(desk.store.pulse(now=desk.now())), _check(_disk(desk)), _check(desk.child_check())
     )
@@ -54,7 +56,8 @@ async def ready(desk: NamedDependency[Desk]) -> Response[Readiness]:
     if desk.stopping.is_set():
         checks["daemon"] = Check(ok=False, detail="stopping")
     well = all(check.ok for check in checks.values())
-    return Response(Readiness(status="ready" if well else "not ready", checks=checks), status_code=200 if well else 503)
+    told = checks if known(request) is not None else {}  # strangers learn whether, not why
+    return Response(Readiness(status="ready" if well else "not ready", checks=told), status_code=200 if well else 503)
 
 
 async def _disk(desk: Desk) -> str:

@@ -54,7 +54,7 @@ def rules(config: Config) -> dict[str, Rule]:
         "account": Rule(quota=20, window_s=_HOUR_S, burst=20),  # of a name, from everywhere
         "setup": Rule(quota=5, window_s=_MINUTE_S, burst=5),  # of an address
         "strangers_told": Rule(quota=100, window_s=_HOUR_S, burst=100),  # of all: rows of wrong tries to sign in
-        "bad_key": Rule(quota=10, window_s=_MINUTE_S, burst=10),  # of a key's public part and an address
+        "bad_key": Rule(quota=10, window_s=_MINUTE_S, burst=10),  # of an address
     }
     if key:
         found["key"] = Rule(quota=key, window_s=_MINUTE_S, burst=max(1, key // 2))

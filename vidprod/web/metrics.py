@@ -10,13 +10,16 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from vidprod.telemetry import metrics
-from vidprod.web.desk import Desk
+from vidprod.web.auth import is_near, need
+from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.reading import read
 
 
 @read("/metrics", media_type="text/plain")
-async def get_metrics(desk: NamedDependency[Desk]) -> Response[bytes]:
-    """Numbers in Prometheus' text format."""
+async def get_metrics(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[bytes]:
+    """Numbers in Prometheus' text format: for this machine, and for who may read."""
+    if not is_near(request.scope):
+        need(request, "read")
     now = desk.now()
     depth, age_ms, states = await desk.store.read(
         lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now), db.publications.count())

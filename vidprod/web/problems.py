@@ -48,7 +48,9 @@ def on_our_error(request: HttpRequest, error: VidProdError) -> Response[Problem]
     """What the rooms raise says its status itself."""
     if error.status == 500:
         return on_any_error(request, error)
-    headers = {"Retry-After": str(after_s)} if (after_s := _retry_after_s(error)) else None
+    headers = {"Retry-After": str(after_s)} if (after_s := _retry_after_s(error)) else {}
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: it has to say how; a browser asks nobody for it
     return problem(error.status, str(error), code=error.code, hint=error.hint, headers=headers)
 
 

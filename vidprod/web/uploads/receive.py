@@ -23,6 +23,7 @@ from vidprod.domain.video import Video
 from vidprod.errors import BadRecipe, BadRequest, TooLarge, Unavailable, VidProdError
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
+from vidprod.web.auth import need
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.endpoints import Made, make_endpoint
 from vidprod.web.idempotency import fingerprint, idempotency_key
@@ -202,6 +203,8 @@ async def _take(
             finally:
                 metrics.upload_bytes.inc(body.size)
             upload.finish()
+            if order.publish.targets:
+                need(request, "publish")
             await check_order(desk, order)
             if repeat is not None:
                 assert upload.ordered is not None

@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from vidprod.domain.upload import Upload
 from vidprod.errors import BadRequest, Unavailable, VidProdError
+from vidprod.web.auth import need
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.problems import on_our_error
@@ -162,6 +163,8 @@ async def _begun(request: HttpRequest, desk: Desk, concat: Concat, length: int |
     order = None if concat.kind == "partial" else order_of(pairs)
     if order is not None:
         await check_order(desk, order)  # faults are told before a byte is taken
+        if order.publish.targets:
+            need(request, "publish")
 
     async def begin(repeat: tuple[str, str] | None) -> Begun:
         if concat.kind == "final":
