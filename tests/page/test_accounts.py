@@ -29,7 +29,7 @@ def test_connecting_leads_to_the_platform_and_back_to_how_it_ended(far: FakeDaem
     far.publishing.add_account("My channel")
     far.publishing.away = f"{far.url}/?back#accounts"
     page.get_by_role("button", name="Connect YouTube").click()
-    expect(page.get_by_text("Connected: My channel, YouTube.")).to_be_visible()
+    expect(page.locator("#accounts-outcome")).to_have_text("Connected: My channel, YouTube.")  # it is announced, too
     expect(card(page, "My channel").get_by_text("Connected", exact=True)).to_be_visible()
     far.publishing.away = f"{far.url}/?again#accounts"
     page.get_by_label("Allow posting directly").check()
