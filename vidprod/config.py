@@ -82,6 +82,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     uploads_per_min: Annotated[
         int, _is("count", "that one API key may begin, and four times as many the page; 0: any", ge=0)
     ] = 30
+    upload_bytes_per_day: Annotated[
+        int, _is("bytes", "that all doors together take in 24 hours; more is answered with a time; 0: any", ge=0)
+    ] = 0
     max_uploads_per_client: Annotated[
         int, _is("count", "uploads of one key or session at the same time, so that others have room", ge=1)
     ] = 32

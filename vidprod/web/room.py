@@ -13,6 +13,7 @@ from vidprod.domain.quote import Ahead, Past, made_ratio, room_at
 from vidprod.errors import NoSpace
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk
+from vidprod.web.uploads import daily
 
 _LATER_S = 3600  # when nothing will go by itself: somebody may have deleted something by then
 
@@ -58,7 +59,9 @@ async def admit(desk: Desk, expected: int | None) -> None:
         expected: the announced size in bytes; of what was not announced nothing can be said.
     Raises:
         NoSpace: with figures.
+        TooMany: the day's bytes are used up.
     """
+    await daily.admit(desk, expected)
     if expected is None:
         return
     past, (ahead, waiting) = await desk.store.read(lambda db: (db.history.past(), db.history.ahead()))

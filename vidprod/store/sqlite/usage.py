@@ -27,6 +27,15 @@ class Usage(Table):
         )
         return [row["at"] for row in rows for _ in range(row["units"])]
 
+    def units(self, bucket: str, *, since: int) -> list[tuple[int, int]]:
+        """When, unix ms, how many were used from `since` on, the oldest first."""
+        rows = self._all(
+            "select at, units from usage where bucket = :bucket and at >= :since order by at",
+            bucket=bucket,
+            since=since,
+        )
+        return [(row["at"], row["units"]) for row in rows]
+
     def last_at(self, bucket: str) -> int | None:
         """When it was last used, unix ms."""
         at = self._value("select max(at) from usage where bucket = :bucket", bucket=bucket)

@@ -27,6 +27,7 @@ from vidprod.web.auth import need
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.endpoints import Made, make_endpoint
 from vidprod.web.idempotency import fingerprint, idempotency_key
+from vidprod.web.uploads import daily
 from vidprod.web.uploads.admission import KeyReused
 from vidprod.web.room import admit
 from vidprod.web.uploads.body import Body, ClientGone, TooSlow, content_length
@@ -286,6 +287,7 @@ async def _record(
 ) -> None:
     def rows(db: Tables) -> Event:
         db.videos.add(video)
+        daily.count(db, video.size, now=now)
         targets = resolve(order.publish, db.accounts.list())
         db.jobs.add(msgspec.structs.replace(job, targets=targets))
         db.tasks.enqueue(
