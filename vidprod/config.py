@@ -217,6 +217,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _is("networks", "private receivers webhooks may reach, and plain http: 192.168.1.20, 10.0.0.0/24, n8n.local"),
     ] = ()
     webhook_keep_s: Annotated[int, _is("seconds", "the log of deliveries, for replays", ge=0)] = 30 * _DAY_S
+    push_contact: Annotated[
+        str,
+        _is(
+            "text",
+            "mailto: or https: address for who runs a push service, Apple's wants one; none: public_url",
+        ),
+    ] = ""
     simulator_url: Annotated[
         str,
         _is("url", "platforms are looked for below this address, where simulators serve; none: the real ones"),
@@ -227,6 +234,30 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clock_since: Annotated[
         int, _is("unix ms", "of the wall clock, when the fast clock agrees with it; 0: at the start", ge=0)
     ] = 0
+
+    backup_to: Annotated[
+        str, _is("folder or s3", "a backup is put there each night: a folder, or s3://bucket/prefix; none: nowhere")
+    ] = ""
+    backup_at: Annotated[
+        str,
+        Meta(
+            description="when, in UTC; what was missed while nothing ran is made up for at the next start",
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+            extra={"unit": "time of day"},
+        ),
+    ] = "03:30"
+    backup_daily: Annotated[int, _is("count", "backups kept, the newest of each of so many days", ge=1)] = 7
+    backup_weekly: Annotated[int, _is("count", "and the newest of each of so many weeks", ge=0)] = 4
+    backup_media: Annotated[
+        Literal["no", "yes"], _is("choice", "whether takes and segments go into it: much larger, and nothing is lost")
+    ] = "no"
+    backup_passphrase: Annotated[
+        str, _is("secret", "the vault's keys go into backups, locked with it; none: keep secret.keys apart yourself")
+    ] = ""
+    s3_endpoint: Annotated[
+        str, _is("url", "of what speaks S3 but is not Amazon's; none: AWS_ENDPOINT_URL, or Amazon")
+    ] = ""
+    s3_region: Annotated[str, _is("text", "of the bucket; none: AWS_REGION, or what the account is set to")] = ""
 
     log_format: Annotated[Literal["console", "json"], _is("choice", "console for eyes, json for a log collector")] = (
         "console"
@@ -317,6 +348,12 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
     return Loaded(config=Config(**values), sources=sources)
 
 
+def read_seconds(text: str) -> float | None:
+    """A duration as settings take it, "24h" or "90d", in seconds; None when it is none."""
+    value = _parse_seconds(text)
+    return None if isinstance(value, str) else value
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine is reached by that name or address."""
     name = host.lower().removesuffix(".")
@@ -389,6 +426,8 @@ def _what_is_right(setting: Setting) -> str:
         return "one of " + ", ".join(choice or '""' for choice in setting.choices)
     if setting.unit == "url":
         return 'an address like "https://video.example", without a path'
+    if setting.unit == "time of day":
+        return 'a time like "03:30"'
     if setting.type is str:
         return "a text"
     if setting.unit == "names":
