@@ -40,7 +40,7 @@ def faults_of(header: str) -> list[str]:
     if parsed.get_content_disposition() != "attachment":
         faults.append("not an attachment")
     # all that may be there is a plain name and a full one, once each
-    names = [name for name, _ in parsed.get_params(header="content-disposition")[1:]]
+    names = [name for name, _ in (parsed.get_params(header="content-disposition") or [])[1:]]
     if sorted(names) not in (["filename"], ["filename", "filename"], ["filename", "filename*"]):
         faults.append(f"parameters: {names}")
     plain = header.partition('filename="')[2].partition('"')[0]
