@@ -20,6 +20,8 @@ _COMMANDS = {
     "simulate": "Serve YouTube, TikTok and Instagram on this machine, with faults when wanted.",
     "webhooks": "Have events sent to addresses of yours, and see how that went.",
     "rehearse": "Run the next days against simulated platforms: what would go out, and which rules that breaks.",
+    "owner": "Set the password that signs in on the page, or forget it.",
+    "keys": "Make, rotate and revoke the keys by which programs get in.",
     "backup": "Put the database, and media where wanted, into one archive, beside a running daemon.",
     "audit": "Show who changed what, and from where.",
     "config": "Print the settings in effect and where each comes from.",

@@ -4,6 +4,7 @@ hear of it; without one it goes to the store, under the daemon's own lock, so th
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,27 @@ async def write(config: Config, fn: Callable[[Tables], T]) -> T:
         return await store.write(fn)
 
 
+async def write_beside(config: Config, fn: Callable[[Tables], T], *, makes: bool = False) -> T:
+    """Change what a daemon looks up anew for each request: whether one runs or not makes no difference.
+
+    Args:
+        makes: the database, where there is none yet.
+    """
+    if makes:
+        for path in (Path(config.data_dir), database_path(config).parent):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = database_path(config) if makes else database(config)
+    with no_daemon(config) as none_runs:
+        async with await Store.open(path, now=now_ms(), migrates=none_runs) as store:
+            return await store.write(fn, urgent=True)
+
+
+def key_header() -> dict[str, str]:
+    """The key of `$VIDPROD_API_KEY`, as a request carries it: never in an address, where logs would keep it."""
+    key = os.environ.get("VIDPROD_API_KEY", "").strip()
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 def ask(
     config: Config, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float = 10.0
 ) -> Any:
@@ -41,13 +63,20 @@ def ask(
     daemon = address(config.host, config.port)
     try:
         # no proxy: its loopback is another
-        answer = httpx.request(method, f"{daemon}{path}", json=body, timeout=timeout_s, trust_env=False)
+        answer = httpx.request(
+            method, f"{daemon}{path}", json=body, timeout=timeout_s, headers=key_header(), trust_env=False
+        )
     except httpx.TransportError as error:
         raise Ending(
             f"a daemon works on {config.data_dir}, but {daemon} does not answer: {error}",
             hint="Give its --host and --port, or stop it first.",
             exit_code=UNUSABLE,
         ) from error
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        raise Ending(
+            f"the daemon at {daemon} does not know who asks",
+            hint="Set VIDPROD_API_KEY to a key: `vidprod keys add NAME --scope admin` makes one.",
+        )
     if answer.is_error:
         raise Ending.answered(answer.status_code, answer.content, by=f"the daemon at {daemon}")
     return msgspec.json.decode(answer.content) if answer.content else None

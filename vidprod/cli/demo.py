@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vidprod.cli.bar import DOING, columns
+from vidprod.cli.beside import key_header
 from vidprod.cli.ending import REFUSED, UNUSABLE, Ending
 from vidprod.cli.events import Message, follow
 from vidprod.cli.serve import READY
@@ -206,7 +207,8 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
 def _session(address: str) -> Iterator[httpx.Client]:
     """All that is asked of the daemon. When it goes away meanwhile, the demo ends."""
     try:
-        with httpx.Client(base_url=address, timeout=60.0, trust_env=False) as client:  # a proxy has another loopback
+        # a proxy has another loopback
+        with httpx.Client(base_url=address, timeout=60.0, headers=key_header(), trust_env=False) as client:
             yield client
     except httpx.HTTPError as error:
         raise Ending(

@@ -41,6 +41,11 @@ _ROUTES: dict[Need, str] = {
         POST /v1/security/recovery-codes
         DELETE /v1/sessions
         DELETE /v1/sessions/{session_id}
+        GET /v1/push/key
+        GET /v1/push/subscriptions
+        POST /v1/push/subscriptions
+        DELETE /v1/push/subscriptions/{subscription_id}
+        POST /v1/push/subscriptions/{subscription_id}/test
         GET /v1/push/subscriptions
         POST /v1/push/subscriptions
         DELETE /v1/push/subscriptions/{subscription_id}
@@ -78,6 +83,7 @@ _ROUTES: dict[Need, str] = {
         POST /upload
         PUT /upload
         PUT /upload/{name}
+        POST /share
         GET /files
         POST /files
         PUT /files
