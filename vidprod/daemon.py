@@ -23,6 +23,8 @@ from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
 from vidprod.services.deliverer import Deliverer
 from vidprod.services.keeper import EVERY_S, Keeper
+from vidprod.services.machine import raise_file_limit
+from vidprod.services.pressure import PressureWatch
 from vidprod.services.pruner import Pruner, take_up_uploads
 from vidprod.services.public import PublicAddress
 from vidprod.services.publisher import Publisher
@@ -50,6 +52,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
     """
     root = _make_directory(config.data_dir)
     booted_at = now_ms()
+    raise_file_limit()  # distributions leave 1,024: uploads, streams and whoever only holds a connection take more
     async with AsyncExitStack() as opened:
         opened.enter_context(only_daemon(root))
         blobs = DiskBlobs(root, floor_bytes=config.disk_floor_bytes)
@@ -68,6 +71,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         )
         await take_up_uploads(store, blobs)
         clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms)
+        watch = PressureWatch(store=store, blobs=blobs, let_idle_go=host.let_idle_go, now=now_ms)
         worker = Worker(
             store=store,
             blobs=blobs,
@@ -76,6 +80,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
             boot_id=new_id("boot", now=booted_at),
             now=now_ms,
             clock=clock.now,
+            may_begin=watch.may_begin,
         )
         await worker.rescue()
         pruner = Pruner(store=store, blobs=blobs, config=config, now=now_ms)
@@ -93,8 +98,13 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         scheduler = Scheduler(store, config, clock)
         timers.every(scheduler.every_s, scheduler.look, name="schedule")
         connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now_ms)
+
+        def warm() -> None:
+            if watch.pressure.level == "ok":  # what comes in under pressure waits for its child
+                host.warm()
+
         app = create_app(
-            store, blobs, config, host.check, host.warm, now_ms, vault=vault, connects=connects, clock=clock.now
+            store, blobs, config, host.check, warm, now_ms, vault=vault, connects=connects, clock=clock.now, watch=watch
         )
 
         await app.state.door.mode()  # where it has to be set up, the log says with which code
@@ -106,8 +116,9 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
                 ready(address(config.host, port))
 
         with _stop_signals() as stop:
+            services = [watch.run(), worker.run(), timers.run(), deliverer.run(), publisher.run()]
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
-            await _together(serving, [worker.run(), timers.run(), deliverer.run(), publisher.run()], stop)
+            await _together(serving, services, stop)
     _logger.info("stopped")
 
 

@@ -23,6 +23,7 @@ from vidprod.services.keeper import Keeper
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault, open_vault
 from vidprod.web.app import create_app
+from vidprod.web.desk import Watch
 from vidprod.web.server import serve
 
 MP4_HEAD = b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp41" + b"\x00\x00\x00\x08free"
@@ -107,12 +108,13 @@ class Live:
 
 @asynccontextmanager
 async def running(
-    root: Path, *, drain_s: float = 2.0, wire: Wire | None = None, **settings: Any
+    root: Path, *, drain_s: float = 2.0, wire: Wire | None = None, watch: Watch | None = None, **settings: Any
 ) -> AsyncIterator[Live]:
     """A server with these settings, on a free port.
 
     Args:
         wire: the way to platforms.
+        watch: over disk and memory; None: there is never any pressure.
     """
     config = Config(data_dir=str(root), disk_floor_bytes=1 << 20, access="open")  # who gets in: tests/web/test_auth.py
     config = msgspec.structs.replace(config, **settings)
@@ -146,6 +148,7 @@ async def running(
             vault=vault,
             connects=connects,
             clock=clock.now,
+            watch=watch,
         )
         serving = asyncio.create_task(serve(app, "127.0.0.1", 0, port.set_result, stop, drain_s=drain_s))
         waiting: set[asyncio.Future[Any]] = {serving, port}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.conftest import Live, mp4, running
-from vidprod.errors import ChildDied
+from vidprod.errors import ChildDied, NoSpace
 
 
 async def test_a_daemon_that_answers_is_alive(live: Live) -> None:
@@ -22,6 +22,7 @@ async def test_ready_names_every_check(live: Live) -> None:
     assert {name: check["ok"] for name, check in answer.json()["checks"].items()} == {
         "store": True,
         "disk": True,
+        "memory": True,
         "child": True,
     }
 
@@ -34,11 +35,22 @@ async def test_a_child_that_does_not_start_is_not_ready_and_says_why(live: Live)
     assert answer.json()["checks"]["store"]["ok"]
 
 
-async def test_a_full_disk_is_not_ready(tmp_path: Path) -> None:
+async def test_a_full_disk_is_degraded_and_within_reach(tmp_path: Path) -> None:
+    """A proxy sends nobody to what answers 503, and deleting takes is what helps."""
     async with running(tmp_path, disk_floor_bytes=1 << 60) as live:
         answer = await live.client.get("/ready")
-        assert answer.status_code == 503
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         assert "free" in answer.json()["checks"]["disk"]["detail"]
+
+
+async def test_a_database_that_cannot_grow_is_degraded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*, now: int) -> None:
+        raise NoSpace
+
+    monkeypatch.setattr(live.store, "pulse", full)
+    answer = await live.client.get("/ready")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert not answer.json()["checks"]["disk"]["ok"]
 
 
 async def test_a_store_that_cannot_write_is_not_ready(live: Live) -> None:
@@ -52,11 +64,11 @@ async def test_metrics_count_uploads_requests_and_the_queue(live: Live) -> None:
     job_id = await live.upload()
     await live.client.put("/upload", content=b"text " * 2000)
     await live.client.get(f"/status/{job_id}")
-    before = await _numbers(live)
+    before = await numbers(live)
     await live.upload(mp4(7777))
     await live.client.put("/upload", content=b"text " * 2000)
     await live.client.get(f"/status/{job_id}")
-    after = await _numbers(live)
+    after = await numbers(live)
 
     def grew(name: str) -> float:
         return after[name] - before[name]
@@ -74,14 +86,14 @@ async def test_metrics_count_uploads_requests_and_the_queue(live: Live) -> None:
 async def test_the_room_on_the_volume_is_looked_at_when_the_numbers_are_asked_for(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    numbers = await _numbers(live)
-    assert 0 < numbers["vidprod_disk_free_bytes"] < numbers["vidprod_disk_total_bytes"]
-    assert numbers["vidprod_disk_total_bytes"] == shutil.disk_usage(live.blobs.root).total
+    shown = await numbers(live)
+    assert 0 < shown["vidprod_disk_free_bytes"] < shown["vidprod_disk_total_bytes"]
+    assert shown["vidprod_disk_total_bytes"] == shutil.disk_usage(live.blobs.root).total
     monkeypatch.setattr(live.blobs, "free_bytes", lambda: 4711)
-    assert (await _numbers(live))["vidprod_disk_free_bytes"] == 4711
+    assert (await numbers(live))["vidprod_disk_free_bytes"] == 4711
 
 
-async def _numbers(live: Live) -> dict[str, float]:
+async def numbers(live: Live) -> dict[str, float]:
     answer = await live.client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     lines = [line for line in answer.text.splitlines() if line and not line.startswith("#")]

@@ -90,7 +90,7 @@ class Pressure(msgspec.Struct, frozen=True, kw_only=True):
     def refusal(self) -> NoSpace | Unavailable:
         """What a new upload is told: 507 for want of disk, 503 for want of anything else."""
         cause = self.causes[0]
-        code, hint = _CODES[cause.thing], cause.hint
+        code, hint = CODES[cause.thing], cause.hint
         if cause.thing in OF_VOLUME:
             return NoSpace(cause.message, code=code, hint=hint)
         busy = Unavailable(cause.message, code=code, hint=hint)
@@ -156,7 +156,7 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.0f} MB" if size < 10**9 else f"{size / 1e9:.1f} GB"
 
 
-_CODES: Mapping[Thing, str] = {
+CODES: Mapping[Thing, str] = {
     "space": "no_space",
     "names": "no_space",
     "log": "no_space",

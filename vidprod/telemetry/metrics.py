@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from vidprod import __version__
+from vidprod.domain.pressure import RANK, THINGS, Pressure
 from vidprod.domain.publication import PublicationState
 from vidprod.domain.task import TaskKind, TaskState
 
@@ -74,6 +75,12 @@ disk_used_bytes = Gauge(
     "Bytes of media, uploads and work files, as counted in the pruner's last round (every prune_every_s).",
     registry=registry,
 )
+pressure = Gauge(
+    "vidprod_pressure",
+    "How near the machine is to the end of a thing: 0 ok, 1 tight (no new uploads), 2 strained (no media work).",
+    ["thing"],
+    registry=registry,
+)
 rss_bytes = Gauge("vidprod_resident_memory_bytes", "Resident memory of the daemon.", registry=registry)
 rss_bytes.set_function(lambda: float(psutil.Process().memory_info().rss))
 
@@ -113,6 +120,12 @@ def set_publications(states: Mapping[PublicationState, int]) -> None:
     publications.clear()
     for state, count in states.items():
         publications.labels(state=state).set(count)
+
+
+def set_pressure(now: Pressure) -> None:
+    """Show it as it is now."""
+    for thing in THINGS:
+        pressure.labels(thing=thing).set(RANK[now.of(thing)])
 
 
 def render() -> tuple[bytes, str]:

@@ -30,6 +30,7 @@ from vidprod.web import (
     login,
     metrics,
     pages,
+    pressure,
     problems,
     public,
     publications,
@@ -39,7 +40,7 @@ from vidprod.web import (
     segments,
     slow,
 )
-from vidprod.web.desk import Connects, Desk
+from vidprod.web.desk import Connects, Desk, Watch
 from vidprod.web.door import Door
 from vidprod.web.uploads import form, raw, tus, unfinished
 
@@ -55,6 +56,7 @@ def create_app(
     vault: Vault,
     connects: Connects,
     clock: Callable[[], int] | None = None,
+    watch: Watch | None = None,
 ) -> Litestar:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
     `app.state.door` says who may come in.
@@ -64,6 +66,7 @@ def create_app(
         child_warm: called when a video comes in, so that a media child is up when it is here.
         now: unix ms.
         clock: unix ms of publishing, where its clock is another.
+        watch: refuses uploads under pressure; None: nobody does.
     """
     door = Door(store, config, now)
     desk = Desk(
@@ -79,6 +82,7 @@ def create_app(
         stopping=asyncio.Event(),
         door=door,
         limits=limits.Limits(config),
+        watch=watch,
     )
 
     def provide_desk() -> Desk:
@@ -128,6 +132,7 @@ def create_app(
             endpoints.replay_delivery,
             health.health,
             health.ready,
+            pressure.get_pressure,
             metrics.get_metrics,
             pages.get_page,
             pages.get_static,

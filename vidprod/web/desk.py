@@ -11,6 +11,7 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.account import Account, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import is_id
+from vidprod.domain.pressure import Pressure
 from vidprod.errors import NotFound
 from vidprod.passwords import Passwords
 from vidprod.store.sqlite import Store
@@ -39,6 +40,14 @@ class Connects(Protocol):
     async def rotate_keys(self) -> object: ...
 
 
+class Watch(Protocol):
+    """Knows how near the machine is to its end: `services/pressure.py`."""
+
+    pressure: Pressure
+
+    def look(self) -> Pressure: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Desk:
     """One for the application; the dependency `desk` of each handler."""
@@ -58,6 +67,20 @@ class Desk:
     passwords: Passwords = field(default_factory=Passwords)
     admission: Admission = field(default_factory=Admission)
     turns: Turns = field(default_factory=Turns)
+    watch: Watch | None = None  # None: nobody watches, and there is never any pressure
+
+    @property
+    def pressure(self) -> Pressure:
+        """As it was a few seconds ago at most."""
+        return Pressure() if self.watch is None else self.watch.pressure
+
+    def admit_upload(self) -> None:
+        """To be asked before a new upload is taken. Raises NoSpace or Unavailable under pressure."""
+        if self.watch is None or self.watch.pressure.takes_uploads:
+            return
+        pressure = self.watch.look()  # nobody is refused for what is over
+        if not pressure.takes_uploads:
+            raise pressure.refusal()
 
 
 def checked(given: str, prefix: str) -> str:

@@ -13,6 +13,7 @@ from vidprod.domain.video import Video
 from vidprod.store.sqlite import Tables, lifecycle, steering
 from vidprod.web.desk import Desk, checked
 from vidprod.web.paging import check_cursor, states_of
+from vidprod.web.pressure import held
 from vidprod.web.reading import read
 from vidprod.web.views import JobView, view_job
 
@@ -28,14 +29,14 @@ class JobPage(msgspec.Struct, frozen=True, kw_only=True):
 async def get_status(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
     """How a job is doing."""
     checked(job_id, "job")
-    return await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id)))
+    return held(await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id))), desk.pressure)
 
 
 @read("/v1/jobs/{job_id:str}")
 async def get_job(desk: NamedDependency[Desk], job_id: FromPath[str]) -> JobView:
     """The same as /status/{job_id}."""
     checked(job_id, "job")
-    return await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id)))
+    return held(await desk.store.read(lambda db: view_job(db, db.jobs.get(job_id))), desk.pressure)
 
 
 @read("/v1/jobs")
@@ -56,7 +57,7 @@ async def list_jobs(
         jobs = db.jobs.list(limit=limit + 1, before=cursor, states=wanted, q=q)
         more = len(jobs) > limit
         return JobPage(
-            jobs=[view_job(db, job, with_errors=False) for job in jobs[:limit]],
+            jobs=[held(view_job(db, job, with_errors=False), desk.pressure) for job in jobs[:limit]],
             next_cursor=jobs[limit - 1].id if more else None,
         )
 

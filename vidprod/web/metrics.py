@@ -26,6 +26,7 @@ async def get_metrics(request: HttpRequest, desk: NamedDependency[Desk]) -> Resp
     )
     metrics.set_queue(depth, oldest_available_age_ms=age_ms)
     metrics.set_publications(states)
+    metrics.set_pressure(desk.pressure)
     metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())
     body, media_type = metrics.render()

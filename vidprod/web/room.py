@@ -52,6 +52,19 @@ def room_now(desk: Desk, past: Sequence[Past], ahead: Sequence[Ahead], *, waitin
     return Room(free=desk.blobs.room_bytes(), held=round(held), ratio=ratio)
 
 
+async def admit_new(desk: Desk, expected: int | None) -> None:
+    """To be asked before a new upload begins: `admit`, and not under pressure. Raises Unavailable, too."""
+    try:
+        desk.admit_upload()
+    except NoSpace as error:
+        room = await _room(desk)
+        # half the floor: so much has to be free beside it before uploads are taken again, `domain/pressure.py`
+        needed = max(room.with_segments(expected or 0), desk.config.disk_floor_bytes // 2)
+        error.retry_after_s = await _until_it_fits(desk, room, needed)
+        raise
+    await admit(desk, expected)
+
+
 async def admit(desk: Desk, expected: int | None) -> None:
     """To be asked before an upload begins. Who does not fit is told when to come again.
 
@@ -64,14 +77,23 @@ async def admit(desk: Desk, expected: int | None) -> None:
     await daily.admit(desk, expected)
     if expected is None:
         return
-    past, (ahead, waiting) = await desk.store.read(lambda db: (db.history.past(), db.history.ahead()))
-    room = room_now(desk, past, ahead, waiting=waiting)
+    room = await _room(desk)
     needed = room.with_segments(expected)
     if needed > room.left:
         error = desk.blobs.no_space(expected) if expected > room.free else room.refusal(needed)
-        at = await fits_at(desk, room, needed)
-        error.retry_after_s = _LATER_S if at is None else -(-(at - desk.now()) // 1000)
+        error.retry_after_s = await _until_it_fits(desk, room, needed)
         raise error
+
+
+async def _room(desk: Desk) -> Room:
+    past, (ahead, waiting) = await desk.store.read(lambda db: (db.history.past(), db.history.ahead()))
+    return room_now(desk, past, ahead, waiting=waiting)
+
+
+async def _until_it_fits(desk: Desk, room: Room, needed: int) -> int:
+    """Seconds, as `Retry-After` says them."""
+    at = await fits_at(desk, room, needed)
+    return _LATER_S if at is None else -(-(at - desk.now()) // 1000)
 
 
 async def fits_at(desk: Desk, room: Room, needed: int) -> int | None:

@@ -39,12 +39,13 @@ class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PauseView(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a step waits, and for how long. `no_space` waits for room on the volume and uses no attempt up."""
+    """Why a step waits, and for how long; `next_attempt_at`: null where it waits until the machine has room. `no_space`
+    waits for room on the volume, `low_memory` for memory; neither uses an attempt up."""
 
     code: str
     message: str
     since: str
-    next_attempt_at: str
+    next_attempt_at: str | None
 
 
 class StepView(msgspec.Struct, frozen=True, kw_only=True):

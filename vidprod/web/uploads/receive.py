@@ -27,9 +27,9 @@ from vidprod.web.auth import need
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.endpoints import Made, make_endpoint
 from vidprod.web.idempotency import fingerprint, idempotency_key
+from vidprod.web.room import admit_new
 from vidprod.web.uploads import daily
 from vidprod.web.uploads.admission import KeyReused
-from vidprod.web.room import admit
 from vidprod.web.uploads.body import Body, ClientGone, TooSlow, content_length
 from vidprod.web.uploads.order import Order, clean_filename
 
@@ -196,7 +196,7 @@ async def _take(
         if length is not None and length > limit + FORM_BYTES:
             raise too_large(length, limit)
         body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=limit + FORM_BYTES)
-        await admit(desk, length)
+        await admit_new(desk, length)
         async with desk.blobs.receive(new_id("upl", now=desk.now()), expected=length) as incoming:
             upload = Upload(incoming, max_bytes=limit, child_warm=desk.child_warm)
             try:

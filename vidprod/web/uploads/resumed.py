@@ -23,7 +23,7 @@ from vidprod.errors import BadRequest, Conflict, NotAVideo, NotFound, TooLarge, 
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
 from vidprod.web.desk import Desk, HttpRequest, checked
-from vidprod.web.room import admit
+from vidprod.web.room import admit, admit_new
 from vidprod.web.uploads.body import Body, content_length
 from vidprod.web.uploads.order import Order
 from vidprod.web.uploads.receive import store_upload, too_large
@@ -140,7 +140,7 @@ async def begin(
         if kind == "whole":
             _tell(db, "upload.created", upload, now=now)
 
-    await admit(desk, length)
+    await admit_new(desk, length)
     desk.blobs.admit(length or 0)
     desk.blobs.promise(upload.id, length or 0)
     try:
