@@ -12,6 +12,7 @@ class Accounts {
   list = [];
   logins = [];
   pausedAt = null;
+  held = null; // why, where it is more than a pause
   loaded = false;
   problem = null;
   #listeners = [];
@@ -88,6 +89,7 @@ class Accounts {
       this.list = accounts;
       this.logins = logins;
       this.pausedAt = publishing.paused_at;
+      this.held = publishing.held ?? null;
       this.problem = null;
       this.loaded = true;
     } catch (problem) {

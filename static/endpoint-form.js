@@ -12,6 +12,7 @@ const NOUNS = {
   publishing: "Pause of all publishing",
   endpoint: "Endpoints",
   system: "Disk and memory of the machine",
+  backup: "Backups",
 };
 
 export class EndpointForm {

@@ -52,6 +52,7 @@ const TYPES = [
   "endpoint.enabled",
   "endpoint.rotated",
   "endpoint.test",
+  "backup.restored",
   "system.pressure",
   "system.relieved",
 ];

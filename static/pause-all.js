@@ -26,7 +26,8 @@ export function showPauseAll() {
   row.dataset.state = on ? "on" : "off";
   control.setAttribute("aria-checked", String(on));
   const since = on && accounts.pausedAt ? ` since ${when(accounts.pausedAt)}` : "";
-  setText(words, on ? `Nothing goes out${since}. What is planned waits.` : "Segments go out as planned.");
+  const why = accounts.held ?? "What is planned waits."; // restored from a backup, or moved to another home
+  setText(words, on ? `Nothing goes out${since}. ${why}` : "Segments go out as planned.");
   setHidden(row, !on && !pauses(), document.getElementById(`${view()}-title`));
 }
 

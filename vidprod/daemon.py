@@ -16,7 +16,7 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.errors import ForeignVolume
-from vidprod.place import DATABASE, address, database_path, now_ms, only_daemon
+from vidprod.place import DATABASE, RESTORING, address, database_path, now_ms, only_daemon
 from vidprod.platforms.registry import Platforms
 from vidprod.services.child import ChildHost
 from vidprod.services.clock import Clock
@@ -28,6 +28,7 @@ from vidprod.services.pressure import PressureWatch
 from vidprod.services.pruner import Pruner, take_up_uploads
 from vidprod.services.public import PublicAddress
 from vidprod.services.publisher import Publisher
+from vidprod.services.pusher import Pusher
 from vidprod.services.scheduler import Scheduler
 from vidprod.services.timers import Timers
 from vidprod.services.worker import Worker
@@ -93,6 +94,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         opened.push_async_callback(keeper.close)
         timers.every(max(1.0, EVERY_S / config.clock_speed), keeper.refresh_due, name="accounts")
         deliverer = Deliverer(store=store, vault=vault, config=config, clock=clock)
+        pusher = Pusher(store=store, vault=vault, config=config, clock=clock)
         public = PublicAddress(config=config, vault=vault, wire=platforms.wire, now=now_ms)
         publisher = Publisher(store, blobs, keeper, platforms, vault, config, clock, public=public)
         scheduler = Scheduler(store, config, clock)
@@ -118,7 +120,11 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         with _stop_signals() as stop:
             services = [watch.run(), worker.run(), timers.run(), deliverer.run(), publisher.run()]
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
+<<<<<<< vidprod/daemon.py
+            await _together(serving, [worker.run(), timers.run(), deliverer.run(), pusher.run(), publisher.run()], stop)
+=======
             await _together(serving, services, stop)
+>>>>>>> /tmp/s8/p/new
     _logger.info("stopped")
 
 
@@ -149,7 +155,14 @@ async def _cancel_at(stop: asyncio.Event, working: list[asyncio.Task[None]]) -> 
 
 
 def refuse_foreign_volume(root: Path, blobs: DiskBlobs, *, database: Path) -> None:
-    """Media without their database: a wrong mount or a lost file, and nothing that a new database should hide."""
+    """Media without their database: a wrong mount or a lost file, and nothing that a new database should hide; or a
+    restore that was cut short."""
+    if (root / RESTORING).exists():
+        raise ForeignVolume(
+            f"{root} was being restored, and that was cut short",
+            code="half_restored",
+            hint="Run `vidprod restore --force` again.",
+        )
     if database.exists() and database.stat().st_size:
         return
     if media := sorted(blobs.stored_videos() | blobs.stored_jobs()):

@@ -15,6 +15,7 @@ from vidprod.errors import Unavailable
 
 DATABASE = "vidprod.db"
 LOCK = "daemon.lock"
+RESTORING = ".restore"  # in a data directory that is being filled: it is not whole while it is there
 
 
 def now_ms() -> int:

@@ -25,6 +25,7 @@ KEY_FILE = "secret.keys"
 
 _FORMAT = b"1"
 _LOCKED = b"2"
+_HARDNESS = 1 << 16
 _KEY_BYTES, _NONCE_BYTES, _ID_BYTES, _SALT_BYTES = 32, 12, 8, 16
 
 
@@ -133,7 +134,7 @@ def unlock(locked: bytes, *, passphrase: str) -> bytes:
 
 
 def _stretched(passphrase: str, salt: bytes) -> bytes:
-    return hashlib.scrypt(passphrase.encode(), salt=salt, n=1 << 16, r=8, p=2, maxmem=160 << 20, dklen=_KEY_BYTES)
+    return hashlib.scrypt(passphrase.encode(), salt=salt, n=_HARDNESS, r=8, p=2, maxmem=160 << 20, dklen=_KEY_BYTES)
 
 
 def open_vault(root: Path, given: Iterable[str]) -> Vault:

@@ -422,7 +422,7 @@ async def test_all_publishing_is_paused_by_one_switch_that_outlives_the_process(
     async with running(tmp_path) as live:
         assert (await live.client.get("/v1/accounts")).json()["publishing"]["paused_at"] == paused_at
         live.store.feed.publishing.clear()
-        assert (await live.client.post("/v1/publishing/resume")).json() == {"paused_at": None}
+        assert (await live.client.post("/v1/publishing/resume")).json() == {"paused_at": None, "held": None}
         assert live.store.feed.publishing.is_set()  # the publisher looks at once
         types = [event["type"] for event in (await live.client.get("/v1/events")).json()["events"]]
         assert types == ["publishing.paused", "publishing.resumed"]

@@ -65,6 +65,33 @@ def shelf_and_name(dest: str, *, endpoint: str = "", region: str = "") -> tuple[
     return Folder(path.parent), path.name
 
 
+class Stream:
+    """What is put there is gone: a pipe to another program."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def put(self, name: str, write: Callable[[BinaryIO], T]) -> T:
+        result = write(self._out)
+        self._out.flush()
+        return result
+
+    def open(self, name: str) -> BinaryIO:
+        raise NotFound("what went through a pipe cannot be read again")
+
+    def names(self) -> list[str]:
+        return []
+
+    def remove(self, name: str) -> None:
+        return
+
+    def where(self, name: str) -> str:
+        return "the pipe"
+
+    def free_bytes(self) -> int | None:
+        return None
+
+
 class Folder:
     """A shelf that is a directory."""
 

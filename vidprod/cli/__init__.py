@@ -24,6 +24,8 @@ _COMMANDS = {
     "keys": "Make, rotate and revoke the keys by which programs get in.",
     "backup": "Put the database, and media where wanted, into one archive, beside a running daemon.",
     "audit": "Show who changed what, and from where.",
+    "restore": "Fill a data directory from a backup; nothing is published until a person resumes.",
+    "move": "Go to another machine with everything; the old home then publishes nothing.",
     "config": "Print the settings in effect and where each comes from.",
 }
 

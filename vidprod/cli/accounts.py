@@ -23,6 +23,8 @@ from vidprod.services.clock import Clock
 from vidprod.services.connect import LASTS_MS, Connector
 from vidprod.services.keeper import Keeper
 from vidprod.store.sqlite.standing import (
+    PAUSED_AT,
+    held_by,
     pause_account,
     pause_publishing,
     resume_account,
@@ -50,8 +52,8 @@ def command() -> None:
 def list_accounts(everything: bool, as_json: bool, config_file: Path | None, **flags: Any) -> None:
     """The accounts, until when each is connected, and what is missing."""
     config = load(config_file, flags).config
-    found, paused_at = asyncio.run(
-        read(config, lambda db: (db.accounts.list(disconnected=everything), db.facts.get("publishing_paused_at")))
+    found, paused_at, held = asyncio.run(
+        read(config, lambda db: (db.accounts.list(disconnected=everything), db.facts.get(PAUSED_AT), held_by(db)))
     )
     for account in found:
         click.echo(msgspec.json.encode(account).decode() if as_json else _lines(account))
@@ -60,7 +62,7 @@ def list_accounts(everything: bool, as_json: bool, config_file: Path | None, **f
     if not found:
         click.echo("No account is connected: `vidprod accounts connect youtube` begins.", err=True)
     if paused_at is not None:
-        click.echo(f"All publishing is paused since {_when(paused_at)}.", err=True)
+        click.echo(f"All publishing is paused since {_when(paused_at)}.{f' {held.message}' if held else ''}", err=True)
 
 
 @command.command("connect")

@@ -60,12 +60,13 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
-def make(order: Order, shelf: Shelf, *, name: str = "", now: int) -> Made:
+def make(order: Order, shelf: Shelf, *, name: str = "", now: int, reads_back: bool = True) -> Made:
     """A new archive on the shelf. Blocking, for seconds to hours.
 
     Args:
         name: of the archive; one with the time when none is given.
         now: unix ms.
+        reads_back: afterwards, to see that it is sound; a stream cannot be.
     Raises:
         Unavailable: another backup of this data directory is being made.
         NoSpace: there is no room here for the copy, or there for the archive.
@@ -102,8 +103,9 @@ def make(order: Order, shelf: Shelf, *, name: str = "", now: int) -> Made:
             return writer.finish(), writer.size
 
         manifest, size = shelf.put(name, write)
-    with shelf.open(name) as file:
-        archive.verify(file)
+    if reads_back:
+        with shelf.open(name) as file:
+            archive.verify(file)
     return Made(
         where=shelf.where(name),
         size=size,

@@ -23,7 +23,7 @@ from vidprod.services.keeper import NAMES, Keeper, ends, opened, seal
 from vidprod.services.rotation import Rotated, rotate_keys
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
-from vidprod.store.sqlite.standing import about, disconnect_account
+from vidprod.store.sqlite.standing import about, disconnect_account, held_by
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
@@ -179,8 +179,10 @@ class Connector:
         """Its tokens are given back where the platform knows how, and forgotten in any case.
 
         Raises:
-            NotFound; Conflict: it is disconnected already.
+            NotFound; Conflict: it is disconnected already, or another home lives by its tokens.
         """
+        if (held := await self._store.read(held_by)) is not None:
+            raise Conflict(held.message, code=held.why)
         async with self._keeper.lock(account_id):
             tokens, shared = await self._last_tokens(account_id)
             account = await self._store.write(lambda db: disconnect_account(db, account_id, now=self._clock.now()))

@@ -10,7 +10,7 @@ from vidprod.domain.publication import Publication, Wait
 from vidprod.errors import BadSlot
 from vidprod.store.sqlite import Tables, planning
 from vidprod.store.sqlite.announce import announce
-from vidprod.store.sqlite.standing import PAUSED_AT
+from vidprod.store.sqlite.standing import PAUSED_AT, held_by
 from vidprod.telemetry import log
 
 _LOOKS_AGAIN_MS = 15_000  # at a segment that is being made again
@@ -117,6 +117,8 @@ def handed_at(account: Account, publication: Publication, *, now: int) -> int | 
 
 def pause_of(db: Tables, account_id: str) -> str:
     """Which pause holds the account, in words; empty: none."""
+    if (held := held_by(db)) is not None:
+        return held.message
     if db.accounts.get(account_id).paused_at is not None:
         return "The account is paused."
     return "Publishing is paused." if db.facts.get(PAUSED_AT) is not None else ""

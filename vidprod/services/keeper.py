@@ -31,7 +31,7 @@ from vidprod.platforms.base import App, Grant, Tokens
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import SAME_END_MS
-from vidprod.store.sqlite.standing import about, need_reauth
+from vidprod.store.sqlite.standing import about, held_by, need_reauth
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
@@ -187,8 +187,13 @@ class Keeper:
         return tokens.extra.get(name, "")
 
     async def refresh_due(self) -> None:
-        """Renew what should not wait until it is needed, take up what a crash left, and say what will end soon."""
+        """Renew what should not wait until it is needed, take up what a crash left, and say what will end soon.
+
+        Not while all publishing is held: another home may live by the same tokens, and a renewal would end them.
+        """
         now = self._clock.now()
+        if await self._store.read(held_by) is not None:
+            return
         found = await self._store.read(
             lambda db: [
                 (account, db.accounts.refreshing_at(account.id), db.accounts.tokens(account.id))
@@ -349,6 +354,8 @@ def _set_notices(db: Tables, account: Account, notices: list[str]) -> None:
 
 def _begin(db: Tables, account_id: str, *, now: int) -> tuple[int | None, int]:
     """The mark that was there, and the one that is there now: a first one without an answer stays."""
+    if (held := held_by(db)) is not None:
+        raise PlatformError(held.message, kind="RETRY", code=held.why)
     earlier = db.accounts.refreshing_at(account_id)
     try:
         db.accounts.begin_refresh(account_id, now=earlier or now)

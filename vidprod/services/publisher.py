@@ -25,6 +25,8 @@ does gone while nothing was asked for that makes it public, else it is unknown; 
 tells by the deadline is unknown, and read on at growing intervals. Nothing leads from unknown to a new handle but the
 platform's word that nothing came of the old one; or its address has expired, and nothing was sent there.
 
+Where all publishing is held, because it was restored or moved (`domain/held.py`), nothing is looked at at all.
+
 A pause, of an account or of all, holds whatever was not begun and stops what is being sent within a second; what is at
 the platform is read on, and what it was handed with its time it is told to keep private (`handed.py`). What came due so
 long ago that it would be late is not sent: somebody is asked.
@@ -55,6 +57,7 @@ from vidprod.services.verdict import Terms, Verdict
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
+from vidprod.store.sqlite.standing import held_by
 from vidprod.telemetry import log
 from vidprod.vault import Vault
 
@@ -139,7 +142,7 @@ class Publisher:
                     for publication in await self._due():
                         if publication.account_id not in self._busy:
                             self._start(group, publication)
-                    until = await self._store.read(lambda db: db.publications.next_run_at(but=self._busy))
+                    until = await self._store.read(self._next_run_at)
                 await self._clock.wait(wake, until=until)
 
     async def _due(self) -> list[Publication]:
@@ -150,7 +153,10 @@ class Publisher:
         return list(found.values())
 
     def _first_due_but(self, taken: list[str]) -> Callable[[Tables], Sequence[Publication]]:
-        return lambda db: db.publications.due(self._clock.now(), 1, but=taken)
+        return lambda db: [] if held_by(db) else db.publications.due(self._clock.now(), 1, but=taken)
+
+    def _next_run_at(self, db: Tables) -> int | None:
+        return None if held_by(db) else db.publications.next_run_at(but=self._busy)
 
     def _start(self, group: asyncio.TaskGroup, publication: Publication) -> None:
         def ended(_: asyncio.Task[None]) -> None:

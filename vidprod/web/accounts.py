@@ -27,6 +27,8 @@ from vidprod.errors import Conflict, VidProdError
 from vidprod.store.sqlite import Tables, planning
 from vidprod.store.sqlite.standing import (
     PAUSED_AT,
+    held_by,
+    move_out,
     pause_account,
     pause_publishing,
     resume_account,
@@ -63,9 +65,11 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishingView(msgspec.Struct, frozen=True, kw_only=True):
-    """Since when nothing is published anywhere; null: all goes out as planned."""
+    """Since when nothing is published anywhere; null: all goes out as planned. `held`: why, where it is more than a
+    pause: this was restored from a backup, or moved to another home."""
 
     paused_at: str | None
+    held: str | None = None
 
 
 class ClockView(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,11 +117,11 @@ class RotationView(msgspec.Struct, frozen=True, kw_only=True):
 @read("/v1/accounts")
 async def list_accounts(request: HttpRequest, desk: NamedDependency[Desk]) -> AccountsView:
     """Accounts, the ways to connect more, and whether publishing is paused."""
-    found, paused_at = await desk.store.read(lambda db: (db.accounts.list(disconnected=True), db.facts.get(PAUSED_AT)))
+    found, publishing = await desk.store.read(lambda db: (db.accounts.list(disconnected=True), _publishing(db)))
     return AccountsView(
         accounts=[view_account(account) for account in found],
         logins=desk.connects.ways(_origin(request, desk.config)),
-        publishing=PublishingView(paused_at=_moment(paused_at)),
+        publishing=publishing,
         clock=ClockView(now=moment(desk.clock()), speed=desk.config.clock_speed),
     )
 
@@ -221,15 +225,35 @@ async def rotate_keys(desk: NamedDependency[Desk]) -> RotationView:
 @post("/v1/publishing/pause", status_code=200)
 async def pause_all(desk: NamedDependency[Desk]) -> PublishingView:
     """Publish nothing anywhere, from now on and over restarts."""
-    paused_at = await desk.store.write(lambda db: pause_publishing(db, now=desk.clock()), urgent=True)
-    return PublishingView(paused_at=moment(paused_at))
+
+    def pause(db: Tables) -> PublishingView:
+        pause_publishing(db, now=desk.clock())
+        return _publishing(db)
+
+    return await desk.store.write(pause, urgent=True)
 
 
 @post("/v1/publishing/resume", status_code=200)
 async def resume_all(desk: NamedDependency[Desk]) -> PublishingView:
-    """Publish again what is due."""
+    """Publish again what is due; what was restored or missed waits for a word about each. Not where it was moved."""
     await desk.store.write(lambda db: resume_publishing(db, now=desk.clock()))
     return PublishingView(paused_at=None)
+
+
+@post("/v1/publishing/move-out", status_code=200)
+async def move_house(desk: NamedDependency[Desk]) -> PublishingView:
+    """This home publishes nothing from now on: `vidprod move out` takes everything to another one."""
+
+    def move(db: Tables) -> PublishingView:
+        move_out(db, now=desk.clock())
+        return _publishing(db)
+
+    return await desk.store.write(move)
+
+
+def _publishing(db: Tables) -> PublishingView:
+    held = held_by(db)
+    return PublishingView(paused_at=_moment(db.facts.get(PAUSED_AT)), held=None if held is None else held.message)
 
 
 def view_account(account: Account) -> AccountView:
@@ -349,4 +373,5 @@ HANDLERS = [
     rotate_keys,
     pause_all,
     resume_all,
+    move_house,
 ]

@@ -26,7 +26,7 @@ from vidprod.domain.endpoint import (
 )
 from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
-from vidprod.errors import BadRequest, Conflict
+from vidprod.errors import BadRequest, Conflict, SealBroken
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
@@ -252,7 +252,11 @@ async def rotate_secret(desk: NamedDependency[Desk], endpoint_id: FromPath[str])
     checked(endpoint_id, "end")
     now, secret, place = desk.clock(), new_secret(), place_of(endpoint_id)
     was = await desk.store.read(lambda db: db.endpoints.secrets(endpoint_id))
-    secrets = rotated(_secrets.decode(desk.vault.open(was, place=place)), secret, now=now)
+    try:
+        before = _secrets.decode(desk.vault.open(was, place=place))
+    except SealBroken:  # its key is gone, as after a restore without keys: nothing can sign with it any more
+        before = []
+    secrets = rotated(before, secret, now=now)
     sealed = desk.vault.seal(msgspec.json.encode(secrets), place=place)
 
     def rotate(db: Tables) -> EndpointWithSecret:

@@ -11,6 +11,8 @@ class Facts(Table):
     """The rows of `fact`.
 
     publishing_paused_at: unix ms since when nothing is published anywhere, or None.
+    publishing_held: `domain.held.Held`, or None.
+    backup: `domain.backup.Standing` of the nightly backups.
     """
 
     def get(self, name: str) -> Any:
