@@ -42,7 +42,7 @@ from vidprod.web import (
 )
 from vidprod.web.desk import Connects, Desk, Watch
 from vidprod.web.door import Door
-from vidprod.web.uploads import form, raw, tus, unfinished
+from vidprod.web.uploads import form, raw, share, tus, unfinished
 
 
 def create_app(
@@ -91,6 +91,7 @@ def create_app(
     return Litestar(
         route_handlers=[
             form.post_upload,
+            share.post_share,
             raw.put_upload,
             raw.put_upload_named,
             *tus.HANDLERS,
@@ -137,6 +138,7 @@ def create_app(
             pages.get_page,
             pages.get_static,
             pages.get_icon,
+            pages.get_worker,
             pages.get_login,
             pages.get_setup,
             docs.get_document,

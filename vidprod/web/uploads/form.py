@@ -35,6 +35,11 @@ class NotAForm(BadRequest):
 async def post_upload(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[Accepted]:
     """Upload a video in a form, in the field `file`. Other fields, and query parameters: `priority`, `filename`,
     where segments go (`publish`, …) and every recipe option, or `recipe` with all of them as one JSON object."""
+    return await take_form(request, desk)
+
+
+async def take_form(request: HttpRequest, desk: Desk) -> Response[Accepted]:
+    """Receives the file of a form. Raises what `receive` does, and NotAForm."""
     boundary = _boundary(request)
     query = list(request.query_params.multi_items())
     await check_order(desk, read_order(query))  # faults are told before a byte is taken
