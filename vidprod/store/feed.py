@@ -84,14 +84,15 @@ class Feed:
     """Everything here runs on the event loop.
 
     `nudge` is set whenever a task became available, now or at a later time; `publishing` whenever a publication or an
-    account changed; `delivering` whenever a delivery became due. Each is meant for one waiter, which clears it before
-    it looks into its table.
+    account changed; `delivering` whenever a delivery became due; `pushing` whenever somebody is to be told something.
+    Each is meant for one waiter, which clears it before it looks into its table.
     """
 
     def __init__(self) -> None:
         self.nudge = asyncio.Event()
         self.publishing = asyncio.Event()
         self.delivering = asyncio.Event()
+        self.pushing = asyncio.Event()
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
@@ -120,7 +121,13 @@ class Feed:
         return len(self._subscriptions)
 
     def publish(
-        self, events: Sequence[Event], *, nudge: bool = False, publishing: bool = False, delivering: bool = False
+        self,
+        events: Sequence[Event],
+        *,
+        nudge: bool = False,
+        publishing: bool = False,
+        delivering: bool = False,
+        pushing: bool = False,
     ) -> None:
         """Hand out what a transaction recorded. Called by the store, after the commit and in its order."""
         for event in events:
@@ -130,6 +137,7 @@ class Feed:
             (nudge, self.nudge),
             (publishing, self.publishing),
             (delivering, self.delivering),
+            (pushing, self.pushing),
         ):
             if asked:
                 waiter.set()

@@ -52,14 +52,16 @@ class Sender:
         self._whole_s = whole_s
         self._now_s = now_s
 
-    async def send(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Sent:
-        """POST `body` as JSON. Raises nothing of its own: whatever happens there is an answer."""
+    async def send(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, content_type: str = "application/json"
+    ) -> Sent:
+        """POST `body`. Raises nothing of its own: whatever happens there is an answer."""
         answer = _Answer()
         try:
             async with asyncio.timeout(self._whole_s):
                 target, stream = await self._egress.connect(url)
                 try:
-                    await _exchange(stream, _request(target, headers, body), body, answer)
+                    await _exchange(stream, _request(target, headers, body, content_type), body, answer)
                 finally:
                     stream.close()
         except TimeoutError:
@@ -105,14 +107,14 @@ class _Answer:
         self.fault = ""
 
 
-def _request(target: Target, headers: Mapping[str, str], body: bytes) -> h11.Request:
+def _request(target: Target, headers: Mapping[str, str], body: bytes, content_type: str) -> h11.Request:
     return h11.Request(
         method="POST",
         target=target.path,
         headers=[
             ("Host", target.authority),
             ("User-Agent", f"VidProd/{__version__}"),
-            ("Content-Type", "application/json"),
+            ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Accept", "*/*"),
             ("Accept-Encoding", "identity"),

@@ -7,6 +7,7 @@ import msgspec
 from vidprod.domain.event import Event
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.deliveries import Deliveries
+from vidprod.store.sqlite.notifications import Notifications
 from vidprod.store.sqlite.table import Table, to_json
 
 _data = msgspec.json.Decoder(dict[str, Any])
@@ -22,7 +23,8 @@ class Events(Table):
     def record(
         self, event_type: str, *, job_id: str | None = None, data: dict[str, Any] | None = None, now: int
     ) -> Event:
-        """Once this transaction is committed, the feed hands it out, and each endpoint that wants it has a delivery."""
+        """Once this transaction is committed, the feed hands it out, each endpoint that wants it has a delivery, and
+        who asked to be told of such things a notification."""
         row = self._one(
             """
             insert into event (type, at, job_id, data)
@@ -38,6 +40,7 @@ class Events(Table):
         event = _event(row)
         self._outcome.events.append(event)
         Deliveries(self._connection, self._outcome).record(event)
+        Notifications(self._connection, self._outcome).record(event)
         return event
 
     def after(self, cursor: int, *, limit: int = 100, job_id: str | None = None) -> list[Event]:

@@ -10,6 +10,8 @@ COLUMNS = (
     ("connecting", "state_hash", "sealed"),
     ("endpoint", "id", "secrets"),
     ("publication", "id", "handle"),
+    ("push_key", "name", "private"),
+    ("subscription", "id", "sealed"),
     ("upload", "id", "webhook_secret"),
     ("user", "id", "totp"),
 )

@@ -162,7 +162,7 @@ class Store:
             self._writer.later(lambda _: self._reserve.hold(spare=4 * self._reserve.size))
 
     def _tell(self, outcome: Outcome) -> None:
-        if not (outcome.events or outcome.nudge or outcome.publishing or outcome.delivering):
+        if not (outcome.events or outcome.nudge or outcome.publishing or outcome.delivering or outcome.pushing):
             return
         try:
             self._loop.call_soon_threadsafe(lambda: self._hand_out(outcome))
@@ -171,7 +171,11 @@ class Store:
 
     def _hand_out(self, outcome: Outcome) -> None:
         self.feed.publish(
-            outcome.events, nudge=outcome.nudge, publishing=outcome.publishing, delivering=outcome.delivering
+            outcome.events,
+            nudge=outcome.nudge,
+            publishing=outcome.publishing,
+            delivering=outcome.delivering,
+            pushing=outcome.pushing,
         )
 
 

@@ -22,6 +22,7 @@ class Outcome:
     nudge: bool = False  # a task became available
     publishing: bool = False  # something about publications or their accounts changed
     delivering: bool = False  # a delivery became due
+    pushing: bool = False  # somebody is to be told something
 
 
 class Table:

@@ -15,6 +15,7 @@ from vidprod.store.sqlite.journal import Journal
 from vidprod.store.sqlite.kept import Kept
 from vidprod.store.sqlite.keys import Keys
 from vidprod.store.sqlite.links import Links
+from vidprod.store.sqlite.notifications import Notifications, Subscriptions
 from vidprod.store.sqlite.outbox import Outbox
 from vidprod.store.sqlite.plans import Plans
 from vidprod.store.sqlite.publications import Publications
@@ -45,6 +46,8 @@ class Tables:
         self.endpoints = Endpoints(connection, outcome)
         self.deliveries = Deliveries(connection, outcome)
         self.outbox = Outbox(connection, outcome)
+        self.subscriptions = Subscriptions(connection, outcome)
+        self.notifications = Notifications(connection, outcome)
         self.publications = Publications(connection, outcome)
         self.plans = Plans(connection, outcome)
         self.journal = Journal(connection, outcome)
