@@ -99,5 +99,6 @@ _NOUNS = {
     "key": "key",
     "ses": "session",
     "msg": "delivery",
+    "sub": "subscription",
     "upl": "upload",
 }

@@ -19,6 +19,7 @@ from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
 from vidprod.web.links import LinkOrder
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
+from vidprod.web.push import NewSubscription
 from vidprod.web.quote import Question
 from vidprod.web.reading import read
 from vidprod.web.review import SegmentEdit
@@ -47,6 +48,7 @@ _BODIES: dict[tuple[str, str], type] = {  # read by hand
     ("post", "/v1/posts/preview"): Draft,
     ("post", "/v1/segments/{segment_id}/link"): LinkOrder,
     ("post", "/v1/endpoints"): NewEndpoint,
+    ("post", "/v1/push/subscriptions"): NewSubscription,
     ("patch", "/v1/endpoints/{endpoint_id}"): EndpointEdit,
     ("post", "/v1/endpoints/{endpoint_id}/replay"): Span,
 }
