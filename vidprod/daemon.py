@@ -118,13 +118,9 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
                 ready(address(config.host, port))
 
         with _stop_signals() as stop:
-            services = [watch.run(), worker.run(), timers.run(), deliverer.run(), publisher.run()]
+            services = [watch.run(), worker.run(), timers.run(), deliverer.run(), pusher.run(), publisher.run()]
             serving = serve(app, config.host, config.port, announce, stop, drain_s=config.drain_s)
-<<<<<<< vidprod/daemon.py
-            await _together(serving, [worker.run(), timers.run(), deliverer.run(), pusher.run(), publisher.run()], stop)
-=======
             await _together(serving, services, stop)
->>>>>>> /tmp/s8/p/new
     _logger.info("stopped")
 
 
