@@ -195,8 +195,8 @@ async def _take(
     with desk.admission.place(limit=desk.config.max_uploads):
         if length is not None and length > limit + FORM_BYTES:
             raise too_large(length, limit)
-        body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=limit + FORM_BYTES)
         await admit_new(desk, length)
+        body = Body(request, read_timeout_s=desk.config.upload_read_timeout_s, max_bytes=limit + FORM_BYTES)
         async with desk.blobs.receive(new_id("upl", now=desk.now()), expected=length) as incoming:
             upload = Upload(incoming, max_bytes=limit, child_warm=desk.child_warm)
             try:
