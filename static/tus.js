@@ -103,7 +103,7 @@ function offsetOf(answer) {
 }
 
 /** tus 1.0, "Upload-Metadata": keys and base64 of the values. */
-export function metadata(pairs) {
+function metadata(pairs) {
   return pairs.map(([name, value]) => (value === "" ? name : `${name} ${base64(value)}`)).join(",");
 }
 

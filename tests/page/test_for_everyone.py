@@ -259,7 +259,7 @@ def test_each_part_asks_for_all_it_needs_at_once_and_for_nothing_else() -> None:
     for scripts, _ in parts:
         first, *others = words('"(.*?)"', scripts)
         assert {first, *others} == imported_by(re.findall(r'"(.*?)"', scripts)[0]) - known
-    apart = imported_by("login") | imported_by("setup")
+    apart = imported_by("login") | imported_by("setup") | {"sw"}
     for kind, linked in (("js", known | apart), ("css", words(r"/static/([a-z]+)\.css", markup()))):
         late = {name for part in parts for name in words('"(.*?)"', part[kind == "css"])}
         assert late | linked == {path.stem for path in STATIC.glob(f"*.{kind}")}
