@@ -1,6 +1,7 @@
 """Events over HTTP: a list with a cursor, and a stream that goes on where a client left off."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -11,9 +12,11 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from vidprod.domain.event import Event
+from vidprod.domain.who import Who
 from vidprod.errors import BadRequest, Unavailable
 from vidprod.store.feed import ProgressNote, Subscription
 from vidprod.telemetry import metrics
+from vidprod.web.auth import known
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.reading import read
 from vidprod.web.views import moment
@@ -71,13 +74,13 @@ async def stream_events(
     if desk.store.feed.listeners >= MAX_STREAMS:
         raise Unavailable(f"{MAX_STREAMS} event streams are open, the most at once.", code="too_many_streams")
     return Stream(
-        _stream(desk, job_id=job_id, cursor=cursor),
+        _stream(desk, known(request), job_id=job_id, cursor=cursor),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no"},  # nginx would hold it back
     )
 
 
-async def _stream(desk: Desk, *, job_id: str | None, cursor: int | None) -> AsyncIterator[bytes]:
+async def _stream(desk: Desk, somebody: Who | None, *, job_id: str | None, cursor: int | None) -> AsyncIterator[bytes]:
     with metrics.sse_clients.track_inprogress(), desk.store.feed.subscribe(job_id) as live:
         # Subscribed first, then caught up from the store: what is committed in between comes twice, and is dropped.
         yield b"retry: 2000\n\n"
@@ -87,7 +90,12 @@ async def _stream(desk: Desk, *, job_id: str | None, cursor: int | None) -> Asyn
             async for event in _caught_up(desk, job_id=job_id, cursor=last):
                 last = event.id
                 yield _message(event)
+        looked_at_s = time.monotonic()
         async for item in _with_heartbeat(live, stopping=desk.stopping):
+            if time.monotonic() - looked_at_s >= HEARTBEAT_S:  # whoever was signed out meanwhile hears no more
+                looked_at_s = time.monotonic()
+                if not await desk.door.still_lets_in(somebody):
+                    return
             if not isinstance(item, Event):
                 yield _transient(item)
             elif item.id > last:

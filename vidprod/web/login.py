@@ -29,7 +29,7 @@ from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.given import given
 from vidprod.web.reading import read
 
-LATE_S = 2.0  # that a try takes longer, after too many wrong ones
+_LATE_S = 2.0  # that a try takes longer, after too many wrong ones
 _late = asyncio.Semaphore(20)  # that may wait so at once
 
 _log = log.get(__name__)
@@ -230,11 +230,15 @@ async def _admit(request: HttpRequest, desk: Desk, rule: str, of: str) -> str:
     if wait_s is not None:
         raise TooMany("Too many tries.", code="too_many_tries", retry_after_s=wait_s)
     if desk.limits.wait_s("account", rule) is not None:
-        if _late.locked():
-            raise Unavailable("Too many wait for their try.", code="busy")
-        async with _late:
-            await asyncio.sleep(LATE_S)
+        await _hold_up()
     return address
+
+
+async def _hold_up() -> None:
+    if _late.locked():
+        raise Unavailable("Too many wait for their try.", code="busy")
+    async with _late:
+        await asyncio.sleep(_LATE_S)
 
 
 def _wrong(desk: Desk, what: str, rule: str, address: str) -> None:
