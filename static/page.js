@@ -6,9 +6,11 @@ import { Unfinished } from "./unfinished.js";
 import { Uploads } from "./uploads.js";
 import { accounts } from "./accounts.js";
 import { announce } from "./announce.js";
+import { askFor } from "./quote.js";
 import { chooseVideos } from "./choose.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
 import { chosenTargets, startTargets } from "./targets.js";
+import { problemBox } from "./problem.js";
 import { publications } from "./publications.js";
 import { setText } from "./dom.js";
 import { showPauseAll, startPauseAll } from "./pause-all.js";
@@ -16,6 +18,7 @@ import { startBadges } from "./badges.js";
 import { startDrop } from "./drop.js";
 import { startRoutes } from "./routes.js";
 import { startInstalled } from "./installed.js";
+import { startNotify } from "./notify.js";
 import { openView, resyncViews, tellViews } from "./views.js";
 
 const OPEN_WITHIN_MS = 1_500; // then the list is loaded even without the stream
@@ -40,6 +43,7 @@ startDrop({ onFiles: send });
 startPicker();
 startLink();
 startInstalled();
+startNotify();
 unfinished.restore();
 
 function show(name) {
@@ -71,8 +75,12 @@ async function resyncPublishing() {
   resyncViews();
 }
 
-function send(files) {
-  uploads.add(files, chosen());
+async function send(files) {
+  const query = chosen();
+  const { files: fitting, problems } = await askFor([...files], query);
+  document.getElementById("send-problem").replaceChildren(...problems.map(problemBox));
+  problems.forEach((problem) => announce(problem.words));
+  if (fitting.length) uploads.add(fitting, query);
 }
 
 function chosen() {
@@ -103,6 +111,7 @@ function startLink() {
     else if (hiddenAt && Date.now() - hiddenAt > AWAY_MS) comeBack();
   });
   addEventListener("pageshow", (event) => event.persisted && comeBack());
+  addEventListener("online", comeBack); // no need to wait out what is left of a pause
 }
 
 function comeBack() {

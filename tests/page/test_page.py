@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, ViewportSize, expect
 
 from tests.page.conftest import DESK, LISTEN, PHONE, Contexts, Guard, OpenPage
 from tests.page.fake_daemon import FakeDaemon
@@ -253,6 +254,54 @@ def test_a_cancelled_upload_leaves_no_job(daemon: str, open_at: OpenPage, sample
     session.detach()
     page.reload()
     expect(page.locator(".job")).to_have_count(before)
+
+
+def test_a_take_gets_there_whole_over_a_gap_and_a_reload_within_it(
+    daemon: str, chromium: Browser, sample: Path, tmp_path: Path
+) -> None:
+    """A tunnel: the network goes, the page is opened anew without it, the file is chosen again, the network is back."""
+    path = tmp_path / "tunnel.mp4"
+    padding = 30_000_000
+    path.write_bytes(sample.read_bytes() + padding.to_bytes(4) + b"free" + random.Random(1).randbytes(padding - 8))
+    phone = chromium.new_context(viewport=ViewportSize(width=PHONE["width"], height=PHONE["height"]))
+    phone.add_init_script("delete window.showOpenFilePicker;")
+    page = phone.new_page()
+    page.goto(daemon)
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    page.route("**/files/upl_*", lambda route: goes_into_the_tunnel(route))
+    pick(page, path)
+    expect(page.get_by_text("Trying again in")).to_be_visible()
+    phone.set_offline(True)
+    page.unroute_all()
+    page.reload()
+    expect(page.get_by_text("You are offline.")).to_be_visible()
+    pick(page, path)
+    expect(page.get_by_text("If this page is closed, the upload goes on when it is opened again.")).to_be_visible()
+    page.reload()
+    begun: list[int] = []
+    page.on(
+        "request", lambda request: request.method == "PATCH" and begun.append(int(request.headers["upload-offset"]))
+    )
+    phone.set_offline(False)
+    card = page.locator(".job", has=page.get_by_role("heading", name="tunnel.mp4"))
+    expect(card).to_have_count(1)
+    assert begun[0] == 8 << 20
+    card.locator(".segment").first.wait_for(timeout=WORK_MS)  # it is planned: the whole file was read
+    job = card.get_attribute("data-job")
+    with urllib.request.urlopen(f"{daemon}/status/{job}") as answer:
+        assert json.load(answer)["source"]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    with urllib.request.urlopen(f"{daemon}/v1/uploads") as answer:
+        assert json.load(answer)["uploads"] == []
+    with urllib.request.urlopen(urllib.request.Request(f"{daemon}/v1/jobs/{job}", method="DELETE")):
+        """What it would still make is of no interest."""
+    phone.close()
+
+
+def goes_into_the_tunnel(route: Route) -> None:
+    if int(route.request.headers.get("upload-offset", "0")) > 0:
+        route.abort("internetdisconnected")
+    else:
+        route.continue_()
 
 
 def test_a_running_job_is_cancelled_tried_again_and_deleted(daemon: str, open_at: OpenPage, tmp_path: Path) -> None:
