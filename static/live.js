@@ -52,6 +52,8 @@ const TYPES = [
   "endpoint.enabled",
   "endpoint.rotated",
   "endpoint.test",
+  "backup.completed",
+  "backup.failed",
   "backup.restored",
   "system.pressure",
   "system.relieved",

@@ -18,6 +18,7 @@ from vidprod.domain.ids import new_id
 from vidprod.errors import ForeignVolume
 from vidprod.place import DATABASE, RESTORING, address, database_path, now_ms, only_daemon
 from vidprod.platforms.registry import Platforms
+from vidprod.services.backups import LOOKS_EVERY_S, Backups
 from vidprod.services.child import ChildHost
 from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
@@ -99,6 +100,9 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
         publisher = Publisher(store, blobs, keeper, platforms, vault, config, clock, public=public)
         scheduler = Scheduler(store, config, clock)
         timers.every(scheduler.every_s, scheduler.look, name="schedule")
+        if config.backup_to:
+            backups = Backups(store, config, now=now_ms)
+            timers.every(LOOKS_EVERY_S, backups.look, name="backup")
         connects = Connector(store, vault, platforms, keeper, config=config, clock=clock, now=now_ms)
 
         def warm() -> None:

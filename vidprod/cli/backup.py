@@ -10,6 +10,7 @@ import msgspec
 from vidprod.blobs.disk import amount
 from vidprod.blobs.shelf import shelf_and_name
 from vidprod.cli.beside import database
+from vidprod.cli.ending import files_in_words
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
 from vidprod.place import now_ms
@@ -34,10 +35,11 @@ def command(dest: str | None, media: bool, rotate: bool, as_json: bool, config_f
         raise click.UsageError("name where to put it, or set backup_to")
     os.nice(10)  # the daemon and its media child come first
     shelf, name = shelf_and_name(dest or config.backup_to, endpoint=config.s3_endpoint, region=config.s3_region)
-    made = make(_order(config, media=media), shelf, name=name, now=now_ms())
-    if rotate:
-        removed = remove_old(shelf, daily=config.backup_daily, weekly=config.backup_weekly)
-        made = msgspec.structs.replace(made, removed=removed)
+    with files_in_words():
+        made = make(_order(config, media=media), shelf, name=name, now=now_ms())
+        if rotate:
+            removed = remove_old(shelf, daily=config.backup_daily, weekly=config.backup_weekly)
+            made = msgspec.structs.replace(made, removed=removed)
     if as_json:
         click.echo(msgspec.json.encode(made).decode())
         return

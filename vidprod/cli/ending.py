@@ -1,5 +1,7 @@
 """How a command ends: an exit code, one clear sentence, and what to do about it."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import IO, Any
 
 import click
@@ -41,6 +43,16 @@ class Ending(click.ClickException):
         click.echo(f"vidprod: {self.message}", err=True, file=file)
         if self.hint:
             click.echo(f"  → {self.hint}", err=True, file=file)
+
+
+@contextlib.contextmanager
+def files_in_words() -> Iterator[None]:
+    """What the system says of files, as an ending."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Ending(f"{where}{error.strerror or error}", exit_code=UNUSABLE) from error
 
 
 class _Problem(msgspec.Struct, frozen=True, kw_only=True):

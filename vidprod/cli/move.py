@@ -10,7 +10,7 @@ import click
 
 from vidprod.blobs.shelf import Shelf, Stream, shelf_and_name
 from vidprod.cli.beside import ask, database, no_daemon, read, write
-from vidprod.cli.ending import Ending
+from vidprod.cli.ending import Ending, files_in_words
 from vidprod.cli.restore import opened, receive, told
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
@@ -63,7 +63,8 @@ def out(dest: str, config_file: Path | None, **flags: Any) -> None:
             keys=keys_here(root, config.secret_keys),
             floor_bytes=config.disk_floor_bytes,
         )
-        made = make(order, shelf, name=name, now=now, reads_back=dest != "-")
+        with files_in_words():
+            made = make(order, shelf, name=name, now=now, reads_back=dest != "-")
     click.echo(f"{made.rows} rows and {made.files} files went out through {made.where}.", err=True)
     if made.missing:
         click.echo(f"{len(made.missing)} files were not there: see `vidprod doctor`.", err=True)

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from vidprod.blobs.shelf import shelf_and_name
-from vidprod.cli.ending import UNUSABLE, Ending
+from vidprod.cli.ending import UNUSABLE, Ending, files_in_words
 from vidprod.cli.settings import load, settings_options
 from vidprod.config import Config
 from vidprod.domain.retention import newest
@@ -74,7 +74,7 @@ def receive(source: BinaryIO, config: Config, *, kind: Any, without_keys: bool, 
         floor_bytes=config.disk_floor_bytes,
     )
     now = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms).now()
-    with only_daemon(root):
+    with only_daemon(root), files_in_words():
         return bring_home(
             source,
             place,

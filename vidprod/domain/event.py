@@ -17,7 +17,7 @@ _SAID = {
     "account": "connected needs_reauth expiring paused resumed disconnected",
     "endpoint": "created disabled enabled rotated deleted test",
     "system": "pressure relieved",
-    "backup": "restored",
+    "backup": "completed failed restored",
 }
 TYPES = frozenset(f"{noun}.{what}" for noun, said in _SAID.items() for what in said.split())  # all there are
 NOUNS = tuple(_SAID)

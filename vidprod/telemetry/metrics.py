@@ -101,6 +101,10 @@ webhook_attempts = Counter(
 
 publications = Gauge("vidprod_publications", "Publications that are not over, by state.", ["state"], registry=registry)
 
+backup_age_seconds = Gauge(
+    "vidprod_backup_age_seconds", "Age of the last nightly backup that was made and read again.", registry=registry
+)
+
 sse_clients = Gauge("vidprod_sse_clients", "Open event streams.", registry=registry)
 
 build = Gauge("vidprod_build_info", "Always 1; the version is the label.", ["version"], registry=registry)
@@ -126,6 +130,15 @@ def set_pressure(now: Pressure) -> None:
     """Show it as it is now."""
     for thing in THINGS:
         pressure.labels(thing=thing).set(RANK[now.of(thing)])
+
+
+def set_backup(at: int | None, *, now: int) -> None:
+    """Show how old the last good one is.
+
+    Args:
+        at: when it was made, unix ms; None: there is none.
+    """
+    backup_age_seconds.set(float("nan") if at is None else max(0, now - at) / 1000)
 
 
 def render() -> tuple[bytes, str]:

@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from vidprod.blobs.disk import amount
+from vidprod.domain.backup import in_words
 from vidprod.domain.pressure import OF_VOLUME
 from vidprod.errors import NoSpace, VidProdError
 from vidprod.telemetry import log
@@ -61,7 +62,9 @@ async def ready(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[R
     checks = {"store": store, "disk": disk, "memory": _memory(desk), "child": child}
     if desk.stopping.is_set():
         checks["daemon"] = Check(ok=False, detail="stopping")
-    bad = {name for name, check in checks.items() if not check.ok}
+    if desk.config.backup_to:
+        checks["backup"] = await _backup(desk)
+    bad = {name for name, check in checks.items() if not check.ok} - {"backup"}  # work goes on without one
     status = "not ready" if bad - _DEGRADES else "degraded" if bad else "ready"
     told = checks if known(request) is not None else {}  # strangers learn whether, not why
     return Response(Readiness(status=status, checks=told), status_code=503 if status == "not ready" else 200)
@@ -93,6 +96,18 @@ async def _child(desk: Desk) -> str:
         return "not started under pressure"
     await desk.child_check()
     return ""
+
+
+async def _backup(desk: Desk) -> Check:
+    try:
+        standing = await desk.store.read(lambda db: db.facts.backup())
+    except VidProdError as error:
+        return Check(ok=False, detail=str(error))
+    if standing is None:
+        return Check(ok=True, detail="none was made yet")
+    now = desk.now()
+    well = standing.failed_at is None and not standing.is_stale(now=now)
+    return Check(ok=well, detail=in_words(standing, now=now))
 
 
 async def _check(work: Awaitable[str]) -> Check:

@@ -21,11 +21,17 @@ async def get_metrics(request: HttpRequest, desk: NamedDependency[Desk]) -> Resp
     if not is_near(request.scope):
         need(request, "read")
     now = desk.now()
-    depth, age_ms, states = await desk.store.read(
-        lambda db: (db.tasks.depth(), db.tasks.oldest_available_age_ms(now=now), db.publications.count())
+    depth, age_ms, states, backup = await desk.store.read(
+        lambda db: (
+            db.tasks.depth(),
+            db.tasks.oldest_available_age_ms(now=now),
+            db.publications.count(),
+            db.facts.backup(),
+        )
     )
     metrics.set_queue(depth, oldest_available_age_ms=age_ms)
     metrics.set_publications(states)
+    metrics.set_backup(None if backup is None else backup.at, now=now)
     metrics.set_pressure(desk.pressure)
     metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from vidprod.domain.backup import Standing
 from vidprod.store.sqlite.table import Table, to_json
 
 
@@ -19,6 +20,14 @@ class Facts(Table):
         """None where it was never set."""
         value = self._value("select value from fact where name = :name", name=name)
         return None if value is None else msgspec.json.decode(value)
+
+    def backup(self) -> Standing | None:
+        """How nightly backups stand; None: none was ever to be made."""
+        found = self.get("backup")
+        return None if found is None else msgspec.convert(found, Standing)
+
+    def set_backup(self, standing: Standing) -> None:
+        self.set("backup", msgspec.to_builtins(standing))
 
     def set(self, name: str, value: Any) -> None:
         self._run(
