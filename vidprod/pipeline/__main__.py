@@ -86,6 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vidprod.pipeline")
     parser.add_argument("--steps", default="vidprod.pipeline.steps", help="the module whose STEPS do the work")
     arguments = parser.parse_args()
+    sandbox.offer_to_the_oom_killer(500)  # after its worker, before the daemon
     faulthandler.enable()  # a crash, or the end of a hang, says where each thread was
     messages = os.dup(1)
     os.dup2(2, 1)  # what a library prints is log, not protocol

@@ -57,7 +57,7 @@ def enter(*, source: Path, work_dir: Path, limits: Limits, also: Sequence[Path] 
     Args:
         also: files it may read besides its source.
     """
-    _offer_to_the_oom_killer()
+    offer_to_the_oom_killer()
     os.umask(0o077)
     os.chdir(work_dir)
     os.nice(NICENESS)
@@ -92,10 +92,14 @@ def _address_space_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
-def _offer_to_the_oom_killer() -> None:
-    # when the machine itself runs out, the kernel should end this process and not the daemon
+def offer_to_the_oom_killer(score: int = 1000) -> None:
+    """When the machine itself runs out of memory, the kernel should end this process and not the daemon.
+
+    Args:
+        score: 1000 goes first, whatever it holds.
+    """
     try:
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        Path("/proc/self/oom_score_adj").write_text(str(score))
     except OSError:
         return  # a container may mount /proc read-only; the parent's own watch remains
 
