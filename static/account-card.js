@@ -63,7 +63,7 @@ export class AccountCard {
     this.pause = h("button", { class: "button", type: "button", onclick: () => whileBusy(this.pause, () => this.#pause()) }, icon("pause"), this.pauseWords);
     this.again = h(
       "button",
-      { class: "button", type: "button", "aria-label": `Connect ${this.name} again`, onclick: () => this.connect(this.again) },
+      { class: "button", type: "button", "aria-label": `Connect again: ${this.name}`, onclick: () => this.connect(this.again) },
       icon("again"),
       h("span", {}, "Connect again"),
     );

@@ -112,7 +112,7 @@ export class JobCard {
       icon("down"),
       h("span", {}, "Download all"),
     );
-    this.retry = button("Try again", "primary", "again", `Try ${this.name} again`, () => this.#ask("retry"));
+    this.retry = button("Try again", "primary", "again", `Try again: ${this.name}`, () => this.#ask("retry"));
     this.cancel = button("Cancel", "", "stop", `Cancel the work on ${this.name}`, () => this.#ask("cancel"));
     this.bin = button("Delete", "quiet", "bin", `Delete ${this.name}`, () => this.#delete());
     return h("div", { class: "job-buttons" }, this.archive, this.retry, this.cancel, this.bin);

@@ -41,6 +41,7 @@ function turn() {
   setHidden(document.getElementById("pause-all"), !VIEWS[name].pauses);
   document.title = VIEWS[name].title;
   setText(skip, VIEWS[name].skip);
+  setAttribute(skip, "href", `#${VIEWS[name].focus}`);
 }
 
 export function view() {

@@ -120,7 +120,7 @@ export class Unfinished {
       ? take.shared
         ? ["Send it", `Send ${name}`]
         : ["Go on", `Go on with ${name}`]
-      : ["Choose the file again", `Choose ${name} again to go on`];
+      : ["Choose the file again", `Choose the file again: ${name}`];
     const go = h("button", { class: "button", type: "button", "aria-label": label }, h("span", {}, words));
     go.addEventListener("click", () => tried(go, () => (take ? this.#allowed(take) : this.#chosenAgain(entry))));
     const discard = h("button", { class: "button quiet", type: "button", "aria-label": `Discard ${name}` }, icon("bin"), h("span", {}, "Discard"));

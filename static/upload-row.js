@@ -13,13 +13,13 @@ export class UploadRow {
     this.bar = h("progress", { max: "100", "aria-label": `Upload of ${name}` });
     this.note = h("p", { class: "upload-note", hidden: true }, "Goes on with the options it was begun with. To use others, cancel it and choose the file again.");
     this.trouble = h("div", { class: "upload-trouble" });
-    const button = (words, drawing, label, kind, work) =>
-      h("button", { class: `button${kind}`, type: "button", hidden: true, "aria-label": label, onclick: work }, drawing && icon(drawing), h("span", {}, words));
-    this.pause = button("Pause", "pause", `Pause the upload of ${name}`, " quiet", () => upload.pause());
+    const button = (words, drawing, label, look, work) =>
+      h("button", { class: `button ${look}`, type: "button", hidden: true, "aria-label": label, onclick: work }, drawing && icon(drawing), h("span", {}, words));
+    this.pause = button("Pause", "pause", `Pause the upload of ${name}`, "quiet", () => upload.pause());
     this.goOn = button("Go on", "play", `Go on with the upload of ${name}`, "", () => upload.again());
-    this.cancel = button("Cancel", "stop", `Cancel the upload of ${name}`, " quiet", () => upload.cancel());
-    this.again = button("Try again", "again", `Try the upload of ${name} again`, "", () => upload.again());
-    this.away = button("Dismiss", null, `Take ${name} off this list`, " quiet", onGone);
+    this.cancel = button("Cancel", "stop", `Cancel the upload of ${name}`, "quiet", () => upload.cancel());
+    this.again = button("Try again", "again", `Try again: the upload of ${name}`, "", () => upload.again());
+    this.away = button("Dismiss", null, `Dismiss ${name}`, "quiet", onGone);
     this.buttons = [this.pause, this.goOn, this.cancel, this.again, this.away];
     this.element = h(
       "li",

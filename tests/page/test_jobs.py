@@ -220,7 +220,7 @@ def test_a_failed_job_says_why_and_what_to_do_and_can_be_tried_again(page: Page,
     expect(shown.get_by_text("Raise the limit.")).to_be_visible()
     expect(shown.locator(".segment")).to_have_count(1)
     expect(shown.get_by_role("button", name="Cancel the work on take.mov")).to_be_hidden()
-    shown.get_by_role("button", name="Try take.mov again").click()
+    shown.get_by_role("button", name="Try again: take.mov").click()
     expect(shown.get_by_text("Waiting", exact=True)).to_be_visible()
     expect(shown.get_by_text("The encoder ran out of memory.")).to_be_hidden()
 

@@ -312,7 +312,7 @@ def test_a_running_job_is_cancelled_tried_again_and_deleted(daemon: str, open_at
     card = page.locator(".job", has=page.get_by_role("heading", name="second take.mp4"))
     card.get_by_role("button", name="Cancel the work on second take.mp4").click()
     expect(card.get_by_text("Cancelled", exact=True)).to_be_visible()
-    card.get_by_role("button", name="Try second take.mp4 again").click()
+    card.get_by_role("button", name="Try again: second take.mp4").click()
     expect(card.get_by_text("Done", exact=True)).to_be_visible(timeout=WORK_MS)
     card.get_by_role("button", name="Delete second take.mp4").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete").click()

@@ -180,7 +180,7 @@ def test_a_refusal_ends_it_in_the_servers_words_and_another_try_begins_anew(
     pick(page, film(size=100_000))
     expect(row(page, "film.mp4").get_by_text(NOT_A_VIDEO["detail"])).to_be_visible()
     far.uploads.clear()  # as the daemon does with what it refused
-    page.get_by_role("button", name="Try the upload of film.mp4 again").click()
+    page.get_by_role("button", name="Try again: the upload of film.mp4").click()
     expect(page.get_by_role("heading", name="film.mp4")).to_be_visible()
 
 
@@ -242,7 +242,7 @@ def test_what_another_device_began_is_finished_with_the_file_chosen_again(
     path, other = film(), film("other.mp4", 100_000)
     far.uploads["upl_1"] = Arriving("upl_1", SIZE, {"filename": "film.mp4"}, bytearray(path.read_bytes()[:PART]))
     page.reload()
-    choose = page.get_by_role("button", name="Choose film.mp4 again to go on")
+    choose = page.get_by_role("button", name="Choose the file again: film.mp4")
     assert audit_by_light_and_dark(page) == [{}, {}]
     page.emulate_media(color_scheme="light")
     for chosen in (other, path):

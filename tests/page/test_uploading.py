@@ -119,7 +119,7 @@ def test_a_refusal_is_shown_in_the_servers_own_words(page: Page, far: FakeDaemon
         for word in ("title", "detail", "hint"):
             expect(upload.get_by_text(problem[word], exact=True)).to_be_visible()
         expect(page.locator("#announcer")).to_contain_text(problem["detail"])
-    page.get_by_role("button", name="Try the upload of notes-415.mp4 again").click()
+    page.get_by_role("button", name="Try again: the upload of notes-415.mp4").click()
     expect(page.get_by_role("heading", name="notes-415.mp4")).to_be_visible()
     expect(page.locator(".upload")).to_have_count(2)
 
@@ -127,7 +127,7 @@ def test_a_refusal_is_shown_in_the_servers_own_words(page: Page, far: FakeDaemon
 def test_a_refused_upload_can_be_taken_off_the_list(page: Page, far: FakeDaemon, take: Take) -> None:
     far.faults.append(Fault(status=415, problem=NOT_A_VIDEO))
     pick(page, take("notes.mp4"))
-    page.get_by_role("button", name="Take notes.mp4 off this list").click()
+    page.get_by_role("button", name="Dismiss notes.mp4").click()
     expect(page.locator("#uploads")).to_be_hidden()
 
 
@@ -138,7 +138,7 @@ def test_the_buttons_of_an_upload_hand_the_focus_to_each_other(page: Page, far: 
     pick(page, take("notes.mp4", 3_000_000))
     page.get_by_role("button", name="Cancel the upload of notes.mp4").focus()
     far.rate = None
-    expect(page.get_by_role("button", name="Try the upload of notes.mp4 again")).to_be_focused()
+    expect(page.get_by_role("button", name="Try again: the upload of notes.mp4")).to_be_focused()
     far.rate = 200_000
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Cancel the upload of notes.mp4")).to_be_focused()
@@ -236,7 +236,7 @@ def test_the_page_gives_up_after_many_losses_and_says_so(timed: Page, far: FakeD
             timed.clock.fast_forward(31_000)
     expect(timed.get_by_text("The upload did not get through")).to_be_visible()
     expect(timed.get_by_text("7 times in a row")).to_be_visible()
-    timed.get_by_role("button", name="Try the upload of take.mp4 again").click()
+    timed.get_by_role("button", name="Try again: the upload of take.mp4").click()
     expect(timed.get_by_role("heading", name="take.mp4")).to_be_visible()
 
 
