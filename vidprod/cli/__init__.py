@@ -26,6 +26,7 @@ _COMMANDS = {
     "audit": "Show who changed what, and from where.",
     "restore": "Fill a data directory from a backup; nothing is published until a person resumes.",
     "move": "Go to another machine with everything; the old home then publishes nothing.",
+    "doctor": "Say why anything waits, check that everything holds, and mend what is safe.",
     "config": "Print the settings in effect and where each comes from.",
 }
 

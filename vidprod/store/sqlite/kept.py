@@ -61,6 +61,10 @@ class Kept(Table):
             for row in rows
         ]
 
+    def tasks_not_over(self) -> set[str]:
+        """Ids of those whose work directories may be there."""
+        return {row["id"] for row in self._all("select id from task where finalized_at is null")}
+
     def sealed(self) -> Iterator[tuple[str, bytes]]:
         """All that only the vault opens: the place it was sealed for, and what lies there."""
         for table, key, column in COLUMNS:

@@ -10,6 +10,7 @@ from vidprod.store.sqlite.endpoints import Endpoints
 from vidprod.store.sqlite.events import Events
 from vidprod.store.sqlite.facts import Facts
 from vidprod.store.sqlite.history import History
+from vidprod.store.sqlite.invariants import Invariants, Waits
 from vidprod.store.sqlite.jobs import Jobs
 from vidprod.store.sqlite.journal import Journal
 from vidprod.store.sqlite.kept import Kept
@@ -62,3 +63,5 @@ class Tables:
         self.sessions = Sessions(connection, outcome)
         self.keys = Keys(connection, outcome)
         self.kept = Kept(connection, outcome)
+        self.invariants = Invariants(connection, outcome)
+        self.waits = Waits(connection, outcome)
