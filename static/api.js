@@ -56,8 +56,14 @@ export async function request(method, url, send, more = {}) {
   } catch {
     throw unreachable();
   }
-  if (!response.ok) throw problemFrom(response.status, body);
+  if (!response.ok) throw signedOut(problemFrom(response.status, body));
   return parsed(body);
+}
+
+/** Who was signed out, here or elsewhere, is led to where they can sign in. */
+function signedOut(problem) {
+  if (problem.code === "not_signed_in") location.assign(`/login?next=${encodeURIComponent(location.pathname)}${location.hash}`);
+  return problem;
 }
 
 export function parsed(body) {

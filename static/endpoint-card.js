@@ -8,6 +8,7 @@ import { EndpointForm } from "./endpoint-form.js";
 import { h, icon, redraw, setHidden, setText, whileBusy } from "./dom.js";
 import { now } from "./now.js";
 import { problemBox } from "./problem.js";
+import { secretBox } from "./secret-box.js";
 import { count, when } from "./words.js";
 
 const ASK_AGAIN_MS = 300;
@@ -48,7 +49,8 @@ export class EndpointCard {
 
   /** The secret, this once. */
   reveal(secret) {
-    this.secret.replaceChildren(secretBox(secret, { of: this.name, onDone: () => this.secret.replaceChildren() }));
+    const words = "The secret that signs. It is shown this once: keep it where the receiver can read it.";
+    this.secret.replaceChildren(secretBox(secret, { words, of: this.name, onDone: () => this.secret.replaceChildren() }));
   }
 
   focus() {
@@ -199,22 +201,4 @@ function storyOf({ state, disabled_reason: reason, failing_since: failing, held_
   const asked = held && Date.parse(held) > now() && `It asked for time: nothing is sent until ${when(held)}.`;
   const silent = failing && `Nothing was delivered since ${when(failing)}. It is tried again by itself.`;
   return [silent, asked, (failing || asked) && wait, old].filter(Boolean).join(" ");
-}
-
-function secretBox(secret, { of, onDone }) {
-  const field = h("input", { type: "text", class: "secret", readonly: true, value: secret, "aria-label": `Secret of ${of}`, onfocus: () => field.select() });
-  const copied = h("span", {}, "Copy");
-  const copy = h("button", { class: "button", type: "button", "aria-label": `Copy the secret of ${of}`, onclick: () => whileBusy(copy, work) }, icon("copy"), copied);
-  const done = h("button", { class: "button quiet", type: "button", "aria-label": `I have kept the secret of ${of}`, onclick: onDone }, "I have kept it");
-  async function work() {
-    field.select();
-    try {
-      await navigator.clipboard.writeText(secret);
-    } catch {
-      document.execCommand("copy"); // on http:// in the local network there is no clipboard to write to
-    }
-    copied.textContent = "Copied";
-    announce("The secret is copied.");
-  }
-  return h("div", { class: "secret-box" }, h("p", {}, "The secret that signs. It is shown this once: keep it where the receiver can read it."), field, h("div", { class: "line-actions" }, copy, done));
 }

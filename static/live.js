@@ -1,5 +1,7 @@
 // The server's events, over one connection that comes back by itself.
 
+import { request } from "./api.js";
+
 const TYPES = [
   "upload.created",
   "upload.completed",
@@ -95,6 +97,7 @@ export class Live {
     if (source !== this.#source) return;
     this.onLost();
     if (source.readyState !== EventSource.CLOSED) return; // the browser reconnects, with Last-Event-ID
+    request("GET", "/v1/events?limit=1").catch(() => {}); // whoever was signed out is led away by this
     // An answer other than 200 (a proxy's 502, the server's 503 while it stops) ends an EventSource for good.
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.start(), this.#wait);

@@ -5,7 +5,8 @@ import { Problem } from "./api.js";
 const PARTS = {
   accounts: { scripts: ["accounts-view", "account-card", "account-settings", "slots", "wording"], styles: ["cards"] },
   calendar: { scripts: ["calendar", "calendar-week", "needs"], styles: ["calendar"] },
-  webhooks: { scripts: ["webhooks-view", "deliveries", "endpoint-card", "endpoint-form"], styles: ["cards", "webhooks"] },
+  webhooks: { scripts: ["webhooks-view", "deliveries", "endpoint-card", "endpoint-form", "secret-box"], styles: ["cards", "webhooks"] },
+  security: { scripts: ["security-view", "key-panel", "secret-box", "way-in"], styles: ["cards", "webhooks", "security"] },
   publication: { scripts: ["publication-sheet", "sheet", "wording"], styles: ["sheet"] },
   publish: { scripts: ["publish-sheet", "sheet", "slots", "wording"], styles: ["sheet"] },
 };

@@ -7,6 +7,7 @@ const VIEWS = {
   calendar: { title: "Calendar · VidProd", skip: "Skip to the calendar", focus: "calendar-title", pauses: true },
   accounts: { title: "Accounts · VidProd", skip: "Skip to your accounts", focus: "accounts-title", pauses: true },
   webhooks: { title: "Webhooks · VidProd", skip: "Skip to your webhooks", focus: "webhooks-title" },
+  security: { title: "Security · VidProd", skip: "Skip to who gets in", focus: "security-title" },
 };
 
 const skip = document.getElementById("skip");

@@ -14,6 +14,7 @@ const MAKE = {
     return new Calendar();
   },
   webhooks: ({ WebhooksView }) => new WebhooksView(),
+  security: ({ SecurityView }) => new SecurityView(),
 };
 
 const made = new Map(); // name → the view
