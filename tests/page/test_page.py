@@ -1,5 +1,6 @@
 """The page against the real daemon: a take goes in through the browser and comes out as segments that play."""
 
+import base64
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ from vidprod.web.guard import POLICY
 from vidprod.web.publications import PublicationView
 
 ROOT = Path(__file__).parents[2]
+UPPY = ROOT / "tests" / "node" / "node_modules" / "uppy" / "dist" / "uppy.min.js"
 WORK_MS = 60_000  # a short take on a busy machine
 
 
@@ -295,6 +297,37 @@ def test_a_take_gets_there_whole_over_a_gap_and_a_reload_within_it(
     with urllib.request.urlopen(urllib.request.Request(f"{daemon}/v1/jobs/{job}", method="DELETE")):
         """What it would still make is of no interest."""
     phone.close()
+
+
+@pytest.mark.skipif(not UPPY.exists(), reason="Uppy is not there: npm install in tests/node")
+def test_uppy_sends_a_take_in_parts(daemon: str, open_at: OpenPage, sample: Path) -> None:
+    """Another page's uploader, in a browser, against the daemon."""
+    page = open_at(daemon)
+    page.evaluate(UPPY.read_text())
+    content = sample.read_bytes() + (2_000_000).to_bytes(4) + b"free" + random.Random(2).randbytes(1_999_992)
+    job = page.evaluate(
+        """async ([text, part]) => {
+          const data = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          const uppy = new Uppy.Uppy({ meta: { segment_s: "45" } });
+          let job = null;
+          const onAfterResponse = (_, answer) => { job ??= answer.getHeader("VidProd-Job"); };
+          const allowedMetaFields = ["filename", "segment_s"];
+          uppy.use(Uppy.Tus, { endpoint: "/files/", chunkSize: part, onAfterResponse, allowedMetaFields });
+          uppy.addFile({ name: "uppy.mp4", type: "video/mp4", data: new Blob([data]), meta: { filename: "uppy.mp4" } });
+          const { successful } = await uppy.upload();
+          return successful.length === 1 ? job : null;
+        }""",
+        [base64.b64encode(content).decode(), 500_000],
+    )
+    card = page.locator(f"[data-job={job}]")
+    card.get_by_role("heading", name="uppy.mp4").wait_for()
+    card.locator(".segment").first.wait_for(timeout=WORK_MS)
+    with urllib.request.urlopen(f"{daemon}/status/{job}") as answer:
+        told = json.load(answer)
+    assert told["source"]["sha256"] == hashlib.sha256(content).hexdigest()
+    assert told["recipe"]["segment_s"] == 45
+    with urllib.request.urlopen(urllib.request.Request(f"{daemon}/v1/jobs/{job}", method="DELETE")):
+        """What it would still make is of no interest."""
 
 
 def goes_into_the_tunnel(route: Route) -> None:
