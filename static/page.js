@@ -6,11 +6,9 @@ import { Unfinished } from "./unfinished.js";
 import { Uploads } from "./uploads.js";
 import { accounts } from "./accounts.js";
 import { announce } from "./announce.js";
-import { askFor } from "./quote.js";
 import { chooseVideos } from "./choose.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
 import { chosenTargets, startTargets } from "./targets.js";
-import { problemBox } from "./problem.js";
 import { publications } from "./publications.js";
 import { setText } from "./dom.js";
 import { showPauseAll, startPauseAll } from "./pause-all.js";
@@ -75,12 +73,8 @@ async function resyncPublishing() {
   resyncViews();
 }
 
-async function send(files) {
-  const query = chosen();
-  const { files: fitting, problems } = await askFor([...files], query);
-  document.getElementById("send-problem").replaceChildren(...problems.map(problemBox));
-  problems.forEach((problem) => announce(problem.words));
-  if (fitting.length) uploads.add(fitting, query);
+function send(files) {
+  uploads.add(files, chosen());
 }
 
 function chosen() {

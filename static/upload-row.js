@@ -12,6 +12,7 @@ export class UploadRow {
     this.figures = h("span", { class: "upload-figures" });
     this.bar = h("progress", { max: "100", "aria-label": `Upload of ${name}` });
     this.note = h("p", { class: "upload-note", hidden: true }, "Goes on with the options it was begun with. To use others, cancel it and choose the file again.");
+    this.quote = h("p", { class: "upload-quote", hidden: true });
     this.trouble = h("div", { class: "upload-trouble" });
     const button = (words, drawing, label, look, work) =>
       h("button", { class: `button ${look}`, type: "button", hidden: true, "aria-label": label, onclick: work }, drawing && icon(drawing), h("span", {}, words));
@@ -27,6 +28,7 @@ export class UploadRow {
       h("div", { class: "upload-head" }, h("p", { class: "upload-name" }, named(name)), h("p", { class: "upload-size" }, bytes(upload.file.size))),
       this.bar,
       h("p", { class: "upload-line" }, this.state, this.figures),
+      this.quote,
       this.note,
       this.trouble,
       h("div", { class: "upload-buttons" }, ...this.buttons),
@@ -41,6 +43,8 @@ export class UploadRow {
     this.#bar();
     setText(this.state, this.#words());
     setText(this.figures, this.#figures());
+    setText(this.quote, upload.quote ?? "");
+    setHidden(this.quote, !upload.quote || upload.state === "refused");
     setHidden(this.note, !upload.otherOptions);
     this.#trouble();
   }
@@ -74,7 +78,7 @@ export class UploadRow {
     const { upload } = this;
     switch (upload.state) {
       case "waiting":
-        return "Waits for its turn";
+        return upload.quote === null ? "Asks what it will take…" : "Waits for its turn";
       case "sending":
         return upload.slow ? "Waiting for the network…" : `${this.bar.value} %`;
       case "finishing":

@@ -33,6 +33,7 @@ export class Upload {
   retryAt = 0;
   job = null; // {job_id, status_url} once the server has it
   kept = null; // its id among the files that outlive the page
+  quote = null; // what it will take, in words; until that is known it is not sent
   #memory = null;
   #door = null;
   #release = null; // ends the hold over other tabs
@@ -93,6 +94,14 @@ export class Upload {
     } catch (error) {
       if (ours()) await this.#failed(error, ours);
     }
+  }
+
+  /** It may be sent, unless there is a problem: then a person may try all the same. */
+  quoted(words, problem = null) {
+    this.quote = words;
+    if (this.state !== "waiting") return;
+    if (problem) this.#refuse(problem);
+    else this.#become("waiting");
   }
 
   pause() {

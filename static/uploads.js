@@ -7,6 +7,7 @@ import { handleOf } from "./choose.js";
 import { keep, letGo } from "./kept.js";
 import { sweep } from "./memory.js";
 import { setHidden, setText } from "./dom.js";
+import { ask, measured } from "./quote.js";
 import { plainName } from "./words.js";
 import { keepAwake, letSleep, staysAwake } from "./awake.js";
 
@@ -64,10 +65,20 @@ export class Uploads {
       this.#rows.set(upload, row);
       this.list.append(row.element);
       row.show();
+      this.#ask(upload);
     }
     this.#next();
     this.#around();
     this.#bringIntoView();
+  }
+
+  /** What it will take, before a byte of it is sent. */
+  async #ask(upload) {
+    try {
+      upload.quoted(await ask(upload.file, upload.recipe));
+    } catch (problem) {
+      upload.quoted("", problem);
+    }
   }
 
   /** So that it goes on after the page was closed. A handle costs nothing; a copy of the bytes is made only offline, where
@@ -110,7 +121,7 @@ export class Uploads {
     // Counted anew each time: starting one calls back here before it returns.
     const free = () => this.#uploads.filter((upload) => upload.busy).length < AT_ONCE;
     for (const upload of this.#uploads) {
-      if (upload.state === "waiting" && free()) upload.send();
+      if (upload.state === "waiting" && upload.quote !== null && free()) upload.send();
     }
   }
 
@@ -123,6 +134,7 @@ export class Uploads {
     if (["done", "cancelled"].includes(upload.state)) this.#forget(upload);
     if (upload.state === "done") {
       announce(`${name} is uploaded.`);
+      measured(upload);
       this.onJob(upload.job);
       this.#remove(upload);
     } else if (upload.state === "cancelled") {

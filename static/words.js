@@ -68,6 +68,13 @@ export function timeLeft(value) {
   return `about ${one.format(value / 3600)} h left`;
 }
 
+/** A length of time, roughly: "40 s", "12 min", "1.5 h". */
+export function span(value) {
+  if (value < 55) return `${Math.max(1, value < 10 ? Math.ceil(value) : Math.ceil(value / 5) * 5)}\u00a0s`;
+  if (value < 3300) return `${Math.max(1, Math.round(value / 60))}\u00a0min`;
+  return `${value < 36_000 ? one.format(value / 3600) : whole.format(value / 3600)}\u00a0h`;
+}
+
 export function decimal(value) {
   return one.format(value).replace("-", "\u2212");
 }

@@ -19,7 +19,11 @@ _FOR_ANY_HOST = frozenset({"/health", "/ready", "/metrics"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _OURS = frozenset({"same-origin", "none"})  # none: typed, or from a bookmark
 
-POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+# blob: a take that was chosen tells the page how long it is before any of it is sent
+POLICY = (
+    "default-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
 
 _HEADERS = {
     "content-security-policy": POLICY,
