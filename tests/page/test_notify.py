@@ -1,0 +1,77 @@
+"""The switch that lets this device be told what came of a take."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Route, expect
+
+from tests.page.conftest import OpenPage
+from tests.page.fake_daemon import FakeDaemon
+
+SUBSCRIBES = """
+PushManager.prototype.subscribe = async (options) => {
+  window.asked = options;
+  const keys = { p256dh: "BA", auth: "AA" };
+  const toJSON = () => ({ endpoint: "https://push.example/1", expirationTime: null, keys });
+  window.mine = { toJSON, options, unsubscribe: async () => { window.left = true; window.mine = null; } };
+  return window.mine;
+};
+PushManager.prototype.getSubscription = async () => window.mine ?? null;
+"""
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Safari/604.1"
+
+
+@pytest.fixture
+def asking(chromium: Browser) -> Any:
+    made: list[BrowserContext] = []
+
+    def context(script: str, **options: Any) -> BrowserContext:
+        made.append(chromium.new_context(**options))
+        made[-1].add_init_script(script)
+        return made[-1]
+
+    yield context
+    for one in made:
+        one.close()
+
+
+def test_a_device_is_told_only_after_somebody_pressed_the_switch(
+    far: FakeDaemon, open_at: OpenPage, asking: Callable[..., BrowserContext]
+) -> None:
+    context = asking(SUBSCRIBES, permissions=["notifications"])
+    page = open_at(far.url, context=context)
+    sent: list[tuple[str, str, Any]] = []
+
+    def give(route: Route) -> None:
+        request = route.request
+        sent.append((request.method, urlsplit(request.url).path, json.loads(request.post_data or "null")))
+        route.fulfill(json={"public_key": "BAECAw", "id": "sub_1"}, status=200)
+
+    page.route("**/v1/push/**", give)
+    switch = page.get_by_role("switch", name="Notify this device")
+    expect(switch).to_have_attribute("aria-checked", "false")
+    assert sent == []
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "true")
+    assert [(method, path) for method, path, _ in sent] == [
+        ("GET", "/v1/push/key"),
+        ("POST", "/v1/push/subscriptions"),
+        ("POST", "/v1/push/subscriptions/sub_1/test"),
+    ]
+    assert sent[1][2]["endpoint"] == "https://push.example/1"
+    assert page.evaluate("[asked.userVisibleOnly, ...asked.applicationServerKey]") == [True, 4, 1, 2, 3]
+    switch.click()
+    expect(switch).to_have_attribute("aria-checked", "false")
+    assert sent[-1][:2] == ("DELETE", "/v1/push/subscriptions/sub_1")
+    assert page.evaluate("left")
+
+
+def test_an_iphone_says_what_to_do_first(
+    far: FakeDaemon, open_at: OpenPage, asking: Callable[..., BrowserContext]
+) -> None:
+    page = open_at(far.url, context=asking("delete window.PushManager;", user_agent=IPHONE))
+    expect(page.locator("#notify-words")).to_contain_text("Add to Home Screen")
+    expect(page.get_by_role("switch", name="Notify this device")).to_have_count(0)
