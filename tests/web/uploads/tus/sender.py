@@ -1,7 +1,6 @@
 """A client that goes on, and remembers what was acknowledged. It knows nothing of the daemon but its answers."""
 
 import asyncio
-import contextlib
 import random
 from dataclasses import dataclass, field
 
@@ -13,13 +12,13 @@ class Lost(Exception):
     """What was acknowledged is not there any more."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Answer:
     status: int
     headers: dict[str, str]
 
 
-@dataclass
+@dataclass(eq=False)
 class Sender:
     """Sends one file, whatever becomes of its connections."""
 
@@ -40,8 +39,10 @@ class Sender:
             self.tries += 1
             if self.tries > most_tries:
                 raise Lost(f"{self.name} never came through: {self.seen[-12:]}")
-            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            try:
                 await (self._go_on() if self.address else self._begin())
+            except (OSError, TimeoutError, asyncio.IncompleteReadError):
+                await asyncio.sleep(0.01)
         return self.job_id
 
     async def _begin(self) -> None:
