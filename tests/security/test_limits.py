@@ -18,6 +18,7 @@ from vidprod.domain.bucket import MOST
 from vidprod.domain.who import EVERYTHING, Who
 from vidprod.web import limits, problems
 from vidprod.web.limits import Limit, Limits
+from vidprod.web.pages import static_directory
 
 OWNER = Who(kind="owner", user_id="usr_1", session_id="ses_1", scopes=EVERYTHING)
 KEY = Who(kind="key", user_id="usr_1", key_id="key_1", scopes=frozenset({"read"}))
@@ -222,6 +223,12 @@ async def test_the_owner_may_seek_through_videos_and_send_pieces_all_day() -> No
         assert set(await answered(client, 900, "/files/upl_1", "PATCH")) == {204}
         answer = await client.get("/v1/jobs")
         assert answer.headers["ratelimit"] == '"session";r=599;t=1'
+
+
+def test_the_page_may_be_loaded_twenty_times_in_a_row() -> None:
+    files = len(list(static_directory().glob("*.*")))
+    assert files > 50
+    assert limits.rules(Config())["page"].burst >= 12 * files  # a load asks for two thirds of them
 
 
 async def test_only_so_many_uploads_begin_in_a_minute() -> None:
