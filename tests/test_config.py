@@ -121,6 +121,25 @@ def test_every_fault_is_told_at_once_with_source_name_value_and_what_is_right(tm
     ]
 
 
+def test_where_others_can_reach_it_somebody_is_asked() -> None:
+    for host in ("0.0.0.0", "::", "192.168.1.5", "studio.lan"):
+        (fault,) = faults_of(access="open", host=host)
+        assert fault.startswith(f"--access: access = open with host = {host}: must be ask")
+    for host in ("127.0.0.1", "::1", "localhost", "studio.localhost"):
+        assert load_config(None, {}, {"access": "open", "host": host}).config.access == "open"
+
+
+def test_a_setup_code_is_long_enough_and_never_repeated() -> None:
+    with pytest.raises(BadConfig) as caught:
+        load_config(None, {"VIDPROD_SETUP_CODE": "hunter2"}, {})
+    assert "must have at least 16 characters" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_in_the_environment_is_no_setting() -> None:
+    assert load_config(None, {"VIDPROD_API_KEY": "vp_live_x"}, {}).sources["port"] == "default"
+
+
 def test_settings_that_contradict_each_other_are_refused() -> None:
     assert faults_of(environ={"VIDPROD_CHILD_MEMORY_BYTES": "1GiB"}) == [
         "default: media_memory_bytes = 512 MiB: must be at least child_memory_bytes, 1 GiB"

@@ -379,6 +379,9 @@ async def test_no_answer_and_no_log_line_holds_a_password(
         seen = ""
         for body in ({"name": NAME, "password": "s3cret-but-wrong"}, {"name": 1, "password": ["s3cret-but-wrong"]}):
             seen += (await live.client.post("/login", json=body, headers=PAGE)).text
+        number = (await live.client.post("/login", json={"name": NAME, "password": 918273645}, headers=PAGE)).text
+        assert "password: must be a text" in number
+        assert "918273645" not in number
         weak = {"current": PASSWORD, "password": "short"}
         seen += (await live.client.post("/v1/security/password", json=weak, headers=PAGE)).text
         seen += capsys.readouterr().out

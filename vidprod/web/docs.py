@@ -16,13 +16,17 @@ from vidprod.domain.target import FIELDS
 from vidprod.web.accounts import ConnectOrder
 from vidprod.web.desk import HttpRequest
 from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
+from vidprod.web.keys import NewKey, Rotation
 from vidprod.web.links import LinkOrder
+from vidprod.web.login import Credentials, Setup
 from vidprod.web.problems import MEDIA_TYPE, Problem
 from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
 from vidprod.web.push import NewSubscription
 from vidprod.web.quote import Question
 from vidprod.web.reading import read
 from vidprod.web.review import SegmentEdit
+from vidprod.web.rules import Need, need_of
+from vidprod.web.security import Code, Confirmed, NewPassword
 from vidprod.web.uploads.order import PRIORITIES, REVIEW, WEBHOOK
 
 _UPLOAD_REFUSALS = {
@@ -47,11 +51,21 @@ _BODIES: dict[tuple[str, str], type] = {  # read by hand
     ("patch", "/v1/segments/{segment_id}"): SegmentEdit,
     ("post", "/v1/posts/preview"): Draft,
     ("post", "/v1/segments/{segment_id}/link"): LinkOrder,
+    ("post", "/login"): Credentials,
+    ("post", "/setup"): Setup,
+    ("post", "/v1/security/password"): NewPassword,
+    ("post", "/v1/security/totp"): Confirmed,
+    ("post", "/v1/security/totp/confirm"): Code,
+    ("post", "/v1/security/totp/off"): Confirmed,
+    ("post", "/v1/security/recovery-codes"): Confirmed,
+    ("post", "/v1/keys"): NewKey,
+    ("post", "/v1/keys/{key_id}/rotate"): Rotation,
     ("post", "/v1/endpoints"): NewEndpoint,
     ("post", "/v1/push/subscriptions"): NewSubscription,
     ("patch", "/v1/endpoints/{endpoint_id}"): EndpointEdit,
     ("post", "/v1/endpoints/{endpoint_id}/replay"): Span,
 }
+_KEY = "key"
 _METHODS = ("get", "put", "post", "patch", "delete")
 
 
@@ -96,6 +110,9 @@ def _document(request: HttpRequest) -> dict[str, Any]:
     options in their query, and the one shape of every error."""
     document = request.app.openapi_schema.to_schema()
     schemas = document["components"]["schemas"]
+    document["components"]["securitySchemes"] = {
+        _KEY: {"type": "http", "scheme": "bearer", "description": "A key, as `vidprod keys add` prints it once."}
+    }
     schemas["Problem"] = msgspec.json.schema(Problem, ref_template="{name}")["$defs"]["Problem"]
     refusal = {"description": "What is wrong.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
     for path, item in document["paths"].items():
@@ -109,9 +126,20 @@ def _document(request: HttpRequest) -> dict[str, Any]:
                 _describe_render(operation)
             if path == "/v1/quote":
                 _describe_quote(operation)
+            _describe_need(operation, need_of(method.upper(), path))
             if (shape := _BODIES.get((method, path))) is not None:
                 _describe_body(operation, shape, schemas)
     return document
+
+
+def _describe_need(operation: dict[str, Any], need: Need | None) -> None:
+    """Which scope a key needs; who signed in has all, and where nobody is asked none is needed."""
+    if need == "owner":
+        operation["security"] = [{}]
+        operation["description"] = f"{operation.get('description', '')} For the owner's own browser: no key may."
+    elif need is not None and need not in ("nothing", "anybody"):
+        operation["security"] = [{_KEY: []}, {}]
+        operation["description"] = f"{operation.get('description', '')} A key needs the scope `{need}`."
 
 
 def _describe_upload(method: str, operation: dict[str, Any]) -> None:

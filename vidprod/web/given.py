@@ -29,7 +29,7 @@ _KINDS = {
     "null": "null",
 }
 _HINT = "/docs shows what can be given."
-_NOT_REPEATED = frozenset({"secret"})
+_NOT_REPEATED = frozenset({"secret", "password", "current", "code", "setup_code"})
 
 
 class BadBody(BadRequest):
