@@ -18,6 +18,7 @@ with the same application on two cores:
 import asyncio
 import contextlib
 import math
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -33,6 +34,8 @@ from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, HTTPScope, Mess
 from vidprod.telemetry import log
 
 _BACKLOG = 1024
+_MOST_CONNECTIONS = 1024
+_FILES = 320  # descriptors for uploads, media, the database and children, above what counts as few
 _HEADER_READ_TIMEOUT_MS = 30_000
 _BUFFER_BYTES = 128 << 10  # of each connection; also the largest piece of a body that the application sees
 _CANCELLED_WITHIN_S = 1.0  # what is cancelled may still remove its file
@@ -251,6 +254,14 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def _places() -> int:
+    """How many connections may be open at once: never so many that no file can be opened any more."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(most // 3, min(_MOST_CONNECTIONS, most - _FILES))
+
+
 class _Embedded(Server):
     """Granian on a socket of ours: bound before it starts, so that a port in use is told at once and 0 is known."""
 
@@ -261,6 +272,7 @@ class _Embedded(Server):
             http=HTTPModes.http1,
             websockets=False,
             backlog=_BACKLOG,
+            backpressure=_places(),
             runtime_threads=1,
             runtime_blocking_threads=1,
             http1_settings=HTTP1Settings(
