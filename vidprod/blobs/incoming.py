@@ -70,6 +70,11 @@ class Incoming:
         """The announced size while it is on its way in; 0 where none was."""
         return 0 if self._expected is None or self.committed else self._expected
 
+    @property
+    def _window_bytes(self) -> int:
+        """What is written before its write-back is started."""
+        return self._blobs.window_bytes
+
     async def write(self, data: bytes) -> None:
         """Take `data`, which must not change afterwards.
 
@@ -121,7 +126,7 @@ class Incoming:
             self._put(pieces)
             if (took := time.monotonic() - began) > BLOCKED_S and _times_slept() > slept:
                 self._blobs.noticed_blocking(took)
-        if self._written - self._pushed >= self._blobs.window_bytes:
+        if self._written - self._pushed >= self._window_bytes:
             await self._push()
 
     def _put(self, pieces: list[bytes]) -> None:

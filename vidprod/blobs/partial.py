@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vidprod.blobs.disk import DiskBlobs
 
 _SLICE_BYTES = 64 << 20  # copied at once; in between it may be cancelled
+_WINDOW_BYTES = 1 << 20  # a part is a few megabytes
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 _NO_COPY = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL})
 
@@ -49,6 +50,11 @@ class Partial(Incoming):
             raise
         self._written = self._pushed = self.size = offset
         self._has_name = offset > 0  # on the disk: something was kept of it before
+
+    @property
+    def _window_bytes(self) -> int:
+        """Smaller than of an upload in one go: its client waits for the sync after each of its parts."""
+        return min(_WINDOW_BYTES, super()._window_bytes)
 
     async def sync(self) -> int:
         """What was written so far is on the disk, and so many bytes that is. More may be written meanwhile."""

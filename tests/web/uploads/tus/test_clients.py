@@ -1,5 +1,5 @@
-"""The clients that people use: tus-js-client in node, and tuspy, which knows neither a length that comes later nor parts.
-Uppy and our own page are run in a browser elsewhere.
+"""The clients that people use: tus-js-client in node, and tuspy, which knows neither a length that comes later nor
+parts. Uppy and our own page are run in a browser elsewhere.
 """
 
 import asyncio
