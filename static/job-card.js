@@ -241,9 +241,11 @@ const STEP_STATE = {
   cancelled: () => "cancelled",
 };
 
-const PAUSE_NOTE = { no_space: "The work goes on by itself when there is room: delete jobs that are done, or enlarge the volume." };
+const ROOM_NOTE = "The work goes on by itself when there is room: delete jobs that are done, or enlarge the volume.";
+const PAUSE_NOTE = { no_space: ROOM_NOTE, low_memory: "The work goes on by itself.", too_many_files: "The work goes on by itself." };
 
-const pauseWord = ({ code }) => (code === "no_space" ? "waits for room" : "waits to try again");
+const PAUSE_WORD = { no_space: "waits for room", low_memory: "waits for memory", too_many_files: "waits for connections to end" };
+const pauseWord = ({ code }) => PAUSE_WORD[code] ?? "waits to try again";
 
 function stepRow(name) {
   const figure = h("span", { class: "step-figure" });

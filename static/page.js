@@ -9,6 +9,7 @@ import { announce } from "./announce.js";
 import { chooseVideos } from "./choose.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
 import { chosenTargets, startTargets } from "./targets.js";
+import { lookForPressure } from "./pressure.js";
 import { publications } from "./publications.js";
 import { setText } from "./dom.js";
 import { showPauseAll, startPauseAll } from "./pause-all.js";
@@ -54,6 +55,7 @@ function hand(event) {
   const noun = event.type.split(".")[0];
   if (noun === "publication") publications.event(event);
   else if (noun === "account" || noun === "publishing") accounts.event(event);
+  else if (noun === "system") lookForPressure();
   else if (noun !== "endpoint") jobs.event(event);
   tellViews(event);
 }
@@ -62,6 +64,7 @@ function hand(event) {
 function resync() {
   jobs.resync({ within: resyncPublishing() });
   unfinished.load();
+  lookForPressure();
 }
 
 /** Comes when it is known what stands within takes. */

@@ -86,6 +86,7 @@ class FakeDaemon:
         self.accounts_go.set()
         self.stopping = threading.Event()
         self.url = ""
+        self.pressure: Json = {"level": "ok", "causes": []}
         self.publishing = Publishing(lambda event, data: self.emit(event, None, data), lambda: self.jobs)
         self._streams: list[SimpleQueue[bytes | None]] = []
         self._numbers = count(1)
@@ -337,6 +338,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, service_worker(), "text/javascript; charset=utf-8", {"Cache-Control": "no-cache"})
         elif path == "/v1/uploads" and self.far.tus:
             self._json(200, {"uploads": [one.view() for one in self.far.uploads.values() if one.job_id is None]})
+        elif path == "/v1/pressure":
+            self._json(200, self.far.pressure)
         elif path == "/v1/jobs":
             self._list(dict(parse_qsl(parts.query)))
         elif path.startswith("/status/"):
