@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Route, expect
 
 from tests.page.conftest import OpenPage
 from tests.page.fake_daemon import FakeDaemon
+from vidprod.domain.event import Event
+from vidprod.domain.notification import Notification, kind_of, message_of, tag_of
 
 SUBSCRIBES = """
 PushManager.prototype.subscribe = async (options) => {
@@ -67,6 +70,47 @@ def test_a_device_is_told_only_after_somebody_pressed_the_switch(
     expect(switch).to_have_attribute("aria-checked", "false")
     assert sent[-1][:2] == ("DELETE", "/v1/push/subscriptions/sub_1")
     assert page.evaluate("left")
+
+
+def test_what_the_daemon_sends_is_what_the_browser_shows(
+    far: FakeDaemon, open_at: OpenPage, asking: Callable[..., BrowserContext]
+) -> None:
+    context = asking("", permissions=["notifications"])
+    page = open_at(far.url, context=context)
+    page.evaluate("navigator.serviceWorker.ready.then(() => null)")
+    session, found = context.new_cdp_session(page), []
+    session.on("ServiceWorker.workerRegistrationUpdated", lambda told: found.extend(told["registrations"]))
+    session.send("ServiceWorker.enable")
+    while not found:  # it tells of those that were there before
+        page.evaluate("null")
+    event = Event(id=1, type="publication.missed", at=0, data={})
+    kind = kind_of(event)
+    assert kind is not None
+    notification = Notification(
+        id="not_1", subscription_id="sub_1", tag=tag_of(kind, event), kind=kind, urgent=True,
+        data={"take": "talk.mov", "part": 2}, run_at=0, expires_at=0, created_at=0,
+    )  # fmt: skip
+    session.send(
+        "ServiceWorker.deliverPushMessage",
+        {
+            "origin": far.url,
+            "registrationId": found[-1]["registrationId"],
+            "data": msgspec.json.encode(message_of(notification)).decode(),
+        },
+    )
+    shown = page.wait_for_function(
+        """async () => {
+          const registration = await navigator.serviceWorker.ready;
+          const [one] = await registration.getNotifications();
+          return one && [one.title, one.body, one.tag, one.data.url];
+        }"""
+    )
+    assert shown.json_value() == [
+        "A post missed its time",
+        "Part 2 of talk.mov. Send it now, or choose another time.",
+        "missed",
+        "/#calendar",
+    ]
 
 
 def test_an_iphone_says_what_to_do_first(

@@ -81,6 +81,7 @@ async def test_the_first_post_is_the_first_slot_after_it_is_made(live: Live) -> 
     late = await quote(live, size=MIB, duration_s=60, rate=10, publish=account_id)  # 29 hours of upload
     assert (datetime.fromisoformat(late["first_post_at"]) - first).days >= 1
     assert (await quote(live, size=MIB, duration_s=60, publish="none"))["first_post_at"] is None
+    assert (await quote(live, size=10**15, duration_s=10**15, rate=1))["first_post_at"] is None  # nobody plans so far
     await live.client.post("/v1/publishing/pause")
     assert (await quote(live, size=MIB, duration_s=60))["first_post_at"] is None
 

@@ -33,6 +33,7 @@ from vidprod.web.uploads.receive import too_large
 from vidprod.web.views import moment
 
 _MOST = 10**15  # of anything: a figure above it is a slip
+_FAR_S = 366 * 86_400.0  # what will be made later than that is planned by nobody
 
 
 class BadQuestion(BadRequest):
@@ -205,7 +206,7 @@ def _more(pace: Pace) -> float:
 def _first_post(desk: Desk, db: Tables, order: Order, known: _Known, *, after_s: float) -> tuple[int, bool] | None:
     """When the first segment goes out somewhere, unix ms, and whether somebody has to approve it before; None: none
     does by itself."""
-    if known.paused:
+    if known.paused or after_s > _FAR_S:
         return None
     ready_at = desk.clock() + round(1000 * after_s * desk.config.clock_speed)
     accounts = {one.id: one for one in known.accounts if one.state == "connected" and one.paused_at is None}
