@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from vidprod.domain.ids import new_id
 from vidprod.services.doctor import Doctor
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.copy import read_database
-from vidprod.store.sqlite.homecoming import change_database
+from vidprod.store.sqlite.homecoming import Homecoming, change_database, let_go_of_sealed
 from vidprod.store.sqlite.standing import move_out, need_reauth
 
 
@@ -43,6 +44,18 @@ async def test_where_nothing_is_wrong_it_says_what_it_looked_at(home: Home) -> N
     seen = doctor_of(home).look()
     assert seen.faults == []
     assert (seen.files, seen.hashed, seen.sealed) == (3, 3, 2)
+
+
+async def test_a_home_without_any_media_yet_is_well(home: Home) -> None:
+    def lose(db: Tables, homecoming: Homecoming) -> None:
+        homecoming.lose_source(home.video.id, now=NOW)
+        for segment in home.segments:
+            homecoming.lose_file(segment.id, message="gone", now=NOW)
+
+    change_database(home.database, lose, now=NOW)
+    for name in ("media", "work", "incoming"):
+        shutil.rmtree(home.root / name)
+    assert faults(home) == []
 
 
 async def test_a_file_that_is_missing_is_found_and_its_row_mended(home: Home) -> None:
@@ -130,6 +143,12 @@ async def test_secrets_that_do_not_open_are_named_without_their_values(home: Hom
     found = doctor_of(home).look().faults
     assert {one.subject.partition("|")[0] for one in found} == {"account", "endpoint"}
     assert not (home.root / "secret.keys").exists()  # looking makes no new one
+
+
+async def test_a_secret_that_somebody_is_asked_for_anew_is_no_fault(home: Home) -> None:
+    (home.root / "secret.keys").unlink()
+    change_database(home.database, lambda db, own: let_go_of_sealed(db, own, lambda *_: False, now=NOW), now=NOW)
+    assert faults(home) == []
 
 
 async def test_a_clock_that_was_set_back_is_told(home: Home) -> None:

@@ -149,8 +149,15 @@ async def test_without_media_nothing_dangles(home: Home, tmp_path: Path) -> None
 
 
 async def test_without_the_keys_everybody_who_can_give_them_anew_is_asked(home: Home, tmp_path: Path) -> None:
+    def subscribe(db: Tables) -> None:
+        db.subscriptions.keep_key(b"1sealed with a key", now=NOW)
+
+    async with await Store.open(home.database, now=NOW) as store:
+        await store.write(subscribe)
     done = restored(backed_up(home), tmp_path / "new")
     assert (done.accounts, done.endpoints) == (["Ann"], ["https://receiver.example/hook"])
+    assert done.notifications_off
+    assert read_database(tmp_path / "new/vidprod.db", lambda db: db.subscriptions.key()) is None
     account, endpoint = read_database(
         tmp_path / "new/vidprod.db", lambda db: (db.accounts.get(home.account.id), db.endpoints.list()[0])
     )

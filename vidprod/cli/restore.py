@@ -105,6 +105,7 @@ def told(restored: Restored) -> list[str]:
         f"To be connected again, their keys are gone: {', '.join(restored.accounts)}.": len(restored.accounts),
         f"To be given new secrets, their keys are gone: {', '.join(restored.endpoints)}.": len(restored.endpoints),
         "The second factor is off: its key is gone. Set it up again.": restored.second_factor_off,
+        "Notifications are off: their key is gone. Turn them on again on each phone.": restored.notifications_off,
         f"What was there before is in {restored.aside}.": bool(restored.aside),
     }
     lines = [f"Restored: {restored.rows} rows and {restored.files} files."]

@@ -179,7 +179,9 @@ class Doctor:
     def _volume(self) -> Iterator[Finding]:
         sources, files, jobs, videos, arriving, working = self._read_kept()
         yield from self._check_files(sources, files)
-        there = self._blobs.stored_videos() | self._blobs.stored_jobs()
+        there = set[str]()
+        if (self._root / "media").is_dir():  # the daemon makes it, at its first start here
+            there = self._blobs.stored_videos() | self._blobs.stored_jobs()
         for name in sorted(there - jobs - videos):
             path = self._root / "media" / name
             if self._daemon_runs and time.time() - path.stat().st_mtime < _YOUNG_S:
@@ -201,7 +203,7 @@ class Doctor:
                 yield _note(
                     "leftover", f"incoming/{path.name}", f"{amount(path.stat().st_size)} of an upload that is over."
                 )
-        for name in sorted(self._blobs.work_dirs() - working):
+        for name in sorted(self._blobs.work_dirs() - working if (self._root / "work").is_dir() else ()):
             self._leftovers.append(self._root / "work" / name)
             yield _note("leftover", f"work/{name}", "of a task that is over.")
 
@@ -262,7 +264,7 @@ class Doctor:
     # secrets
 
     def _secrets(self) -> Iterator[Finding]:
-        sealed = read_database(self._database, lambda db: list(db.kept.sealed()))
+        sealed, given_up = read_database(self._database, lambda db: (list(db.kept.sealed()), db.kept.sealed_in_vain()))
         self._sealed = len(sealed)
         try:
             keys = keys_here(self._root, self._config.secret_keys)
@@ -276,6 +278,8 @@ class Doctor:
                     raise SealBroken(f"{place} is sealed, and there are no keys here")
                 vault.open(value, place=place)
             except SealBroken as error:
+                if place in given_up:  # somebody is asked for another one already, or nobody needs it
+                    continue
                 yield _fault(
                     "sealed", place.rpartition("|")[0], f"{error}. Bring the key back, or give the secret anew."
                 )

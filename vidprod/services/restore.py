@@ -60,6 +60,7 @@ class Restored(msgspec.Struct, frozen=True, kw_only=True):
     accounts: list[str]  # to be connected again
     endpoints: list[str]  # to be given new secrets
     second_factor_off: bool
+    notifications_off: bool
     aside: str  # where what was there before is now; empty: there was nothing
 
 
@@ -267,6 +268,7 @@ def _settle(
             accounts=[db.accounts.get(one).name for one in closed.accounts],
             endpoints=[db.endpoints.get(one).url for one in closed.endpoints],
             second_factor_off=bool(closed.second_factors),
+            notifications_off=closed.notifications,
             aside="",
         )
 

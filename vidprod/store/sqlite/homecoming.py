@@ -119,6 +119,11 @@ class Homecoming(Table):
         """Whoever was signed in signs in again: they may have been signed out since. How many."""
         return self._run("delete from session")
 
+    def forget_notifications(self) -> None:
+        """Browsers subscribed with a key that cannot be opened: they have to do so anew."""
+        self._run("delete from subscription")
+        self._run("delete from push_key")
+
     def forget_handle(self, publication_id: str) -> None:
         """It cannot be opened: its platform cannot be asked, so a person is."""
         self._run(
@@ -202,6 +207,7 @@ class Closed(msgspec.Struct, kw_only=True):
     endpoints: list[str] = []
     handles: list[str] = []
     second_factors: list[str] = []
+    notifications: bool = False  # no browser has them any more
 
 
 def let_go_of_sealed(db: Tables, home: Homecoming, opens: Callable[[str, bytes], bool], *, now: int) -> Closed:
@@ -228,4 +234,7 @@ def let_go_of_sealed(db: Tables, home: Homecoming, opens: Callable[[str, bytes],
         elif table == "user":
             db.users.end_totp(name)
             closed.second_factors.append(name)
+        elif table in ("subscription", "push_key"):
+            home.forget_notifications()
+            closed.notifications = True
     return closed

@@ -72,3 +72,17 @@ class Kept(Table):
                 f"select {key} as name, {column} as sealed from {table} where {column} is not null"  # noqa: S608  # ours
             ):
                 yield f"{table}|{row['name']}|{column}", bytes(row["sealed"])
+
+    def sealed_in_vain(self) -> set[str]:
+        """Places of what need not open any more."""
+        return {
+            row["place"]
+            for row in self._all(
+                """
+                select 'account|' || id || '|tokens' as place from account where state <> 'connected'
+                union all select 'endpoint|' || id || '|secrets' from endpoint where state = 'disabled'
+                union all select 'publication|' || id || '|handle' from publication
+                    where state in ('published', 'rejected', 'cancelled')
+                """
+            )
+        }
