@@ -16,6 +16,7 @@ import { showPauseAll, startPauseAll } from "./pause-all.js";
 import { startBadges } from "./badges.js";
 import { startDrop } from "./drop.js";
 import { startRoutes } from "./routes.js";
+import { toReview } from "./to-review.js";
 import { startInstalled } from "./installed.js";
 import { startNotify } from "./notify.js";
 import { openView, resyncViews, tellViews } from "./views.js";
@@ -57,6 +58,7 @@ function hand(event) {
   else if (noun === "account" || noun === "publishing") accounts.event(event);
   else if (noun === "system") lookForPressure();
   else if (noun !== "endpoint") jobs.event(event);
+  toReview.event(event);
   tellViews(event);
 }
 
@@ -73,6 +75,7 @@ async function resyncPublishing() {
   await publications.recent();
   publications.resync();
   publications.lookForNews();
+  toReview.look();
   resyncViews();
 }
 
@@ -108,7 +111,8 @@ function startLink() {
     else if (hiddenAt && Date.now() - hiddenAt > AWAY_MS) comeBack();
   });
   addEventListener("pageshow", (event) => event.persisted && comeBack());
-  addEventListener("online", comeBack); // no need to wait out what is left of a pause
+  addEventListener("online", () => live.start()); // at once, and anew: the old line may be dead without a word
+  addEventListener("offline", lost);
 }
 
 function comeBack() {
@@ -126,7 +130,7 @@ function opened() {
 }
 
 function lost() {
-  link("lost", "Reconnecting…");
+  link("lost", navigator.onLine ? "Reconnecting…" : "Offline");
   if (!wasLost) announce("The connection to the server is lost. Reconnecting.");
   wasLost = true;
 }

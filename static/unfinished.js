@@ -75,6 +75,7 @@ export class Unfinished {
       const element = this.#element(entry);
       const before = this.#items.get(entry.key)?.element;
       if (before) before.replaceWith(element);
+      else if (entry.take) this.list.prepend(element); // what just came, above what lies there
       else this.list.append(element);
       this.#items.set(entry.key, { element, facts });
     }

@@ -117,6 +117,7 @@ def test_without_a_network_the_page_opens_and_says_so(app: Page, phone: BrowserC
     phone.set_offline(True)
     app.reload()
     expect(app.get_by_text("You are offline.")).to_be_visible()
+    expect(app.get_by_text("Offline", exact=True)).to_be_visible()
     expect(app.get_by_role("button", name="Choose videos")).to_be_visible()
     phone.set_offline(False)
     expect(app.get_by_text("You are offline.")).to_be_hidden()
@@ -127,7 +128,7 @@ def test_a_take_gets_there_over_a_gap_and_a_reload_within_it(
     app: Page, phone: BrowserContext, far: FakeDaemon, tmp_path: Path
 ) -> None:
     path = tmp_path / "tunnel.mp4"
-    path.write_bytes(random.Random(1).randbytes(20_000_000))
+    path.write_bytes(random.Random(1).randbytes(10_000_000))
     far.rate = 4_000_000
     app.locator("#files").set_input_files(path)
     far.wait_for(lambda: len(far.requests("PATCH", "/files/")) == 1)
