@@ -3,16 +3,19 @@
 import { accounts } from "./accounts.js";
 import { h, setHidden } from "./dom.js";
 import { publications } from "./publications.js";
+import { toReview } from "./to-review.js";
 
 export function startBadges() {
   accounts.onChange(() => {
     const dead = accounts.list.filter((account) => account.state === "needs_reauth").length;
     showBadge("accounts", dead, " to be connected again");
   });
-  publications.onChange(() => {
-    const { length } = publications.news;
-    showBadge("calendar", length, length === 1 ? " needs you" : " need you");
-  });
+  const needs = () => {
+    const number = publications.news.length + toReview.segments;
+    showBadge("calendar", number, number === 1 ? " needs you" : " need you");
+  };
+  publications.onChange(needs);
+  toReview.onChange(needs);
 }
 
 /** `words`: what is to be read out behind the number. */

@@ -112,10 +112,11 @@ export class JobCard {
       icon("down"),
       h("span", {}, "Download all"),
     );
+    this.keep = button("Keep all", "primary", "done", `Keep all segments that wait: ${this.name}`, () => this.#ask("keep"));
     this.retry = button("Try again", "primary", "again", `Try again: ${this.name}`, () => this.#ask("retry"));
     this.cancel = button("Cancel", "", "stop", `Cancel the work on ${this.name}`, () => this.#ask("cancel"));
     this.bin = button("Delete", "quiet", "bin", `Delete ${this.name}`, () => this.#delete());
-    return h("div", { class: "job-buttons" }, this.archive, this.retry, this.cancel, this.bin);
+    return h("div", { class: "job-buttons" }, this.keep, this.archive, this.retry, this.cancel, this.bin);
   }
 
   #overall(value) {
@@ -166,10 +167,8 @@ export class JobCard {
     const ready = job.media_deleted ? [] : job.segments.filter((segment) => segment.state === "ready");
     const planned = job.segments.length;
     setHidden(this.segments, ready.length === 0);
-    setText(
-      this.summary,
-      ready.length < planned && WORKING.has(job.state) ? `${ready.length} of ${count(planned, "segment")} ready` : count(ready.length, "segment"),
-    );
+    const made = ready.length < planned && WORKING.has(job.state) ? `${ready.length} of ${count(planned, "segment")} ready` : count(ready.length, "segment");
+    setText(this.summary, waiting(job) ? `${made} · ${waiting(job)} to keep or drop` : made);
     const wanted = this.segments.open ? ready.sort((one, other) => one.index - other.index) : [];
     const ids = new Set(wanted.map((segment) => segment.segment_id));
     for (const [id, card] of this.#segments) {
@@ -193,6 +192,9 @@ export class JobCard {
   #buttons(job) {
     const working = WORKING.has(job.state);
     const ready = job.segments.some((segment) => segment.state === "ready") && !job.media_deleted;
+    setHidden(this.keep, !waiting(job), this.title);
+    setText(this.keep.lastChild, `Keep all ${waiting(job)}`);
+    this.archive.classList.toggle("primary", !waiting(job));
     setHidden(this.archive, working || !ready, this.title);
     setAttribute(this.archive, "href", job.archive_url);
     setHidden(this.retry, !["failed", "cancelled"].includes(job.state) || job.source.deleted, this.title);
@@ -231,6 +233,9 @@ export class JobCard {
     else if (ready > readyBefore) announce(`${this.name}: ${ready} of ${count(job.segments.length, "segment")} ready.`);
   }
 }
+
+/** How many of its finished segments wait to be kept. */
+const waiting = (job) => (job.media_deleted ? 0 : job.segments.filter(({ state, review }) => state === "ready" && review === "waiting").length);
 
 const STEP_STATE = {
   waiting: () => "",

@@ -42,7 +42,8 @@ export class Outlets {
       if (this.list.children[place] !== line.element) this.list.insertBefore(line.element, this.list.children[place] ?? null);
     });
     setHidden(this.list, found.length === 0);
-    setHidden(this.publish, accounts.connected.length === 0);
+    this.some = found.length > 0;
+    setHidden(this.publish, accounts.connected.length === 0 || this.segment.review !== "kept");
   }
 
   async #publish(names) {

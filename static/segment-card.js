@@ -5,6 +5,7 @@ import { h, icon, setAttribute, setHidden, setText } from "./dom.js";
 import { Eyes } from "./eyes.js";
 import { Outlets } from "./outlets.js";
 import { inShort } from "./report.js";
+import { SegmentReview } from "./segment-review.js";
 import { bytes, clock, decimal, rate, seconds } from "./words.js";
 
 // One player at a time: each open one holds a connection, and a browser gives a server only six.
@@ -21,9 +22,11 @@ export class SegmentCard {
     this.segment = segment;
     this.name = `segment ${segment.index + 1} of ${of}`;
     this.outlets = new Outlets(segment, { of, name: this.name, job: job.job_id });
+    this.review = new SegmentReview(segment, job, { of, name: this.name, look });
     this.eyes = new Eyes({ id: segment.segment_id, name: this.name, look, onFold: (open) => this.element.classList.toggle("is-wide", open) });
     this.element = this.#build();
     this.#fill();
+    this.#reviewed(job);
     this.eyes.show(segment, job, { behind: false });
   }
 
@@ -31,7 +34,9 @@ export class SegmentCard {
   show(segment, job, { behind = false } = {}) {
     const before = this.segment;
     this.segment = segment;
+    this.outlets.segment = segment;
     this.outlets.show();
+    this.#reviewed(job);
     if (segment.video_url !== before.video_url) this.#renew();
     this.eyes.show(segment, job, { behind });
     this.#announce(before);
@@ -89,14 +94,23 @@ export class SegmentCard {
       h(
         "div",
         { class: "segment-words" },
-        h("div", { class: "segment-head" }, h("h4", { class: "segment-name" }, `Segment ${this.segment.index + 1}`), this.altered),
+        h("div", { class: "segment-head" }, h("h4", { class: "segment-name" }, `Segment ${this.segment.index + 1}`), this.review.chip, this.altered),
         this.trouble,
         this.facts,
         this.outlets.element,
         this.download,
       ),
+      this.review.element,
       this.eyes.element,
     );
+  }
+
+  /** What is not kept goes nowhere. */
+  #reviewed(job) {
+    const { review } = this.segment;
+    this.review.show(this.segment, job);
+    this.element.classList.toggle("is-dropped", review === "dropped");
+    setHidden(this.outlets.element, review !== "kept" && !this.outlets.some);
   }
 
   /** All that is said of the file, and where it is. */
@@ -134,7 +148,7 @@ export class SegmentCard {
   #announce(before) {
     const { segment } = this;
     const [was, is] = [before, segment].map((one) => one.remake?.state ?? "");
-    if (segment.video_url !== before.video_url) announce(`${this.name} was made again.`);
+    if (segment.video_url !== before.video_url) announce(`${this.name} ${before.remake?.poster_only ? "has its cover" : "was made again"}.`);
     else if (is === "discarded" && was !== is) announce(`${this.name} could not be made again. ${segment.remake.error?.message ?? ""}`);
     else if (UNDER_WAY.has(is) && !UNDER_WAY.has(was)) announce(`${this.name} is being made again.`);
   }

@@ -9,6 +9,7 @@ import { accountWords } from "./publication-words.js";
 import { here } from "./zones.js";
 
 const HOUR_MS = 3_600_000;
+const LOOK_FIRST = "vidprod.review"; // that nothing goes out by itself is remembered, on this device
 
 let boxes = new Map(); // account id → its checkbox
 let shown = "";
@@ -36,11 +37,24 @@ const title = h("input", { type: "text", id: "title", autocomplete: "off", place
 const caption = h("textarea", { id: "caption", rows: "3", "aria-describedby": "wording-help" });
 const hashtags = h("input", { type: "text", id: "hashtags", autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: "#one #two" });
 const wordingHelp = h("p", { class: "help", id: "wording-help" }, "Empty: as the account says it. {title}, {n}, {total}, {filename} and {date} stand for what each segment has.");
+const look = h("input", { type: "checkbox", id: "review", "aria-describedby": "review-help", onchange: remember });
+const lookField = h(
+  "div",
+  { class: "field check" },
+  look,
+  h("label", { for: "review" }, "I look at the segments first"),
+  h("p", { class: "help", id: "review-help" }, "Nothing of them is planned until you keep it."),
+);
 const field = (control, words, ...more) => h("div", { class: "field" }, h("label", { for: control.id }, words), control, ...more);
 const said = h("div", { class: "fields" }, field(title, "Title"), field(caption, "Caption"), field(hashtags, "Hashtags"), wordingHelp);
 
 export function startTargets() {
-  place.append(field(where, "Publish", whereHelp), list, timeField, moment.element, said);
+  try {
+    look.checked = localStorage.getItem(LOOK_FIRST) === "on";
+  } catch {
+    // storage is forbidden: it is chosen anew each time
+  }
+  place.append(field(where, "Publish", whereHelp), list, lookField, timeField, moment.element, said);
   place.addEventListener("submit", (event) => event.preventDefault());
   accounts.onChange(show);
   show();
@@ -52,12 +66,21 @@ export function chosenTargets() {
   const query = new URLSearchParams();
   const chosen = [...boxes].filter(([, box]) => box.checked).map(([id]) => id);
   if (where.value === "none" || (where.value === "chosen" && !chosen.length)) return "publish=none";
+  if (look.checked) query.set("review", "on");
   if (where.value === "chosen") query.set("publish", chosen.join(","));
   if (time.value === "now" || (time.value === "at" && moment.value)) query.set("publish_when", time.value === "now" ? "now" : moment.value);
   for (const [name, control] of Object.entries({ title, caption, hashtags })) {
     if (control.value.trim()) query.set(name, control.value.trim());
   }
   return query.toString();
+}
+
+function remember() {
+  try {
+    localStorage.setItem(LOOK_FIRST, look.checked ? "on" : "off");
+  } catch {
+    // it holds until the page goes
+  }
 }
 
 function show() {
@@ -82,7 +105,7 @@ function tell() {
   setText(whereHelp, words[where.value]);
   setHidden(whereHelp, !words[where.value]);
   setHidden(list, where.value !== "chosen");
-  for (const part of [timeField, said]) setHidden(part, where.value === "none");
+  for (const part of [lookField, timeField, said]) setHidden(part, where.value === "none");
   const at = time.value === "at" && where.value !== "none";
   if (at && Number.isNaN(moment.at)) moment.set(Math.ceil(now() / HOUR_MS) * HOUR_MS);
   setHidden(moment.element, !at);

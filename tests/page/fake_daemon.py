@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from tests.page import fake_review
 from tests.page.fake_publishing import Publishing, Refused
 from tests.page.fake_tus import Arriving, fields_of
 from vidprod.domain.recipe import Recipe, parse_recipe
@@ -124,6 +125,7 @@ class FakeDaemon:
             "archive_url": f"/v1/jobs/{job_id}/segments.zip",
             "error": None,
             "warnings": [],
+            "review": False,
             "media_deleted": False,
         }
         job.update(changes)
@@ -268,6 +270,10 @@ class FakeDaemon:
             "synthetic_reason": None,
             "compare": None,
             "remake": None,
+            "review": "kept",
+            "title": None,
+            "caption": None,
+            "cover_us": None,
             **_addresses(segment_id, making=1, sprite=self.sprite_facts),
         }
 
@@ -328,7 +334,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         parts = self._remember()
         path = parts.path
-        if self._is_publishing(path):
+        if fake_review.concerns("GET", path):
+            self._review(path)
+        elif self._is_publishing(path):
             self._publish(parts)
         elif path == "/" or path.startswith("/static/"):
             self._file(STATIC / ("index.html" if path == "/" else path.removeprefix("/static/")))
@@ -382,6 +390,8 @@ class _Handler(BaseHTTPRequestHandler):
         parts = self._remember()
         if parts.path.startswith("/files/"):
             self._part(parts.path)
+        elif fake_review.concerns("PATCH", parts.path):
+            self._review(parts.path)
         else:
             self._publish(parts)
 
@@ -456,8 +466,19 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(status, data, "application/json" if data else "", {})
 
+    def _review(self, path: str) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.command != "GET" and self.far.faults:
+            fault = self.far.faults.popleft()
+            self._answer(fault.status, json.dumps(fault.problem).encode(), "application/problem+json", {})
+        else:
+            self._json(200, fake_review.answer(self.far, self.command, path, body))
+
     def do_POST(self) -> None:
         parts = self._remember()
+        if fake_review.concerns("POST", parts.path):
+            self._review(parts.path)
+            return
         if self._is_publishing(parts.path):
             self._publish(parts)
             return
