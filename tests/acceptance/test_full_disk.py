@@ -4,6 +4,7 @@ and it recovers by itself when there is room again.
 The volume is a tmpfs in a mount namespace of the daemon's own, reached from here through /proc.
 """
 
+import base64
 import contextlib
 import os
 from collections.abc import Iterator
@@ -111,3 +112,66 @@ def _upload_status(daemon: Daemon) -> Any:
 def test_the_volume_is_the_small_one(small: Daemon) -> None:
     volume = os.statvfs(small.root)
     assert volume.f_blocks * volume.f_frsize == 96 << 20
+
+
+TUS = {"Tus-Resumable": "1.0.0"}
+
+
+def test_an_upload_that_resumes_keeps_its_offset_on_a_full_disk(small: Daemon) -> None:
+    """And goes on from there, without a restart."""
+    data = unique(take(), seed="resumed", padding=6 << 20)
+    meta = f"filename {base64.b64encode(b'take.mp4').decode()}"
+    place = small.http.post(
+        "/files/", headers={**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": meta}
+    ).headers["location"]
+    assert _patch(small, place, data[: 1 << 20], offset=0).status_code == 204
+    with filled(small):
+        answer = _patch(small, place, data[1 << 20 :], offset=1 << 20)
+        assert (answer.status_code, answer.json()["code"]) == (507, "no_space")
+        kept = int(small.http.head(place, headers=TUS).headers["upload-offset"])
+        assert kept >= 1 << 20
+        ready = small.http.get("/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+        eventually(lambda: small.get("/v1/pressure")["level"] == "strained")
+    answer = _patch(small, place, data[kept:], offset=kept)
+    assert answer.status_code == 204, answer.text
+    assert small.wait_for(answer.headers["vidprod-job"], within_s=60)["state"] == "completed"
+    eventually(lambda: small.get("/v1/pressure")["level"] == "ok")
+
+
+def _patch(daemon: Daemon, place: str, data: bytes, *, offset: int) -> httpx.Response:
+    headers = {**TUS, "Upload-Offset": str(offset), "Content-Type": "application/offset+octet-stream"}
+    return daemon.http.patch(place, content=data, headers=headers, timeout=60)
+
+
+def test_somebody_can_sign_in_and_delete_on_a_full_disk(small: Daemon) -> None:
+    """A session is a row, and there is no room for rows: the reserve makes it."""
+    who = {"name": "owner", "password": "four words for this test"}
+    assert small.http.post("/setup", json=who).is_success
+    small.http.headers["Sec-Fetch-Site"] = "same-origin"
+    job_id = submit(small, unique(take(), seed="signed in", padding=10 << 20))
+    small.wait_for(job_id)
+    with filled(small):
+        assert small.http.post("/logout").is_success
+        small.http.cookies.clear()
+        assert small.http.get(f"/v1/jobs/{job_id}").status_code == 401
+        assert small.http.post("/login", json=who).is_success
+        assert small.http.delete(f"/v1/jobs/{job_id}").status_code == 204
+        assert small.files("media") == []
+
+
+def test_a_log_that_cannot_grow_loses_nothing_that_was_answered(small: Daemon) -> None:
+    """Rows until the volume is full: each refusal is a 507, each 2xx is there afterwards."""
+    made: list[str] = []
+    with filled(small):
+        for n in range(400):
+            answer = small.http.post("/v1/endpoints", json={"url": f"https://receiver.example/{n}"})
+            assert answer.status_code in (201, 507), answer.text
+            if answer.status_code == 507:
+                break
+            made.append(answer.json()["id"])
+        else:
+            pytest.fail("the log never met the end of the volume")
+        assert small.http.get("/v1/endpoints").status_code == 200
+    assert set(made) <= {one["id"] for one in small.get("/v1/endpoints")["endpoints"]}
+    assert small.http.post("/v1/endpoints", json={"url": "https://receiver.example/after"}).status_code == 201
