@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from tests.store.given import FAULT, NOW, a_publication, a_rendition, a_segment, an_account, an_upload, claim, upload
+from vidprod.domain.ids import new_id
 from vidprod.domain.job import Job
+from vidprod.domain.notification import Subscription
 from vidprod.errors import StoreError
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
@@ -151,6 +153,18 @@ NONSENSE = [
     ("event", "type = 'created'"),
     ("event", "data = '[]'"),
     ("event", "at = 'now'"),
+    ("push_key", "name = 'other'"),
+    ("push_key", "private = null"),
+    ("subscription", "id = 'sub_1'"),
+    ("subscription", "hash = 'short'"),
+    ("subscription", "sealed = 'a text'"),
+    ("notification", "id = 'msg_' || substr(id, 5)"),
+    ("notification", "state = 'sent'"),  # never over
+    ("notification", "finalized_at = 5"),
+    ("notification", "count = 0"),
+    ("notification", "data = '[]'"),
+    ("notification", "tag = ''"),
+    ("notification", "urgent = 2"),
     ("answer", "key = ''"),
     ("answer", "fingerprint = null"),
     ("pulse", "id = 2"),
@@ -173,6 +187,10 @@ async def one_of_each(store: Store) -> Job:
         db.usage.add("youtube:uploads", now=NOW)
         db.facts.set("publishing_paused_at", NOW)
         db.uploads.add(an_upload())
+        db.subscriptions.keep_key(b"sealed", now=NOW)
+        told = Subscription(id=new_id("sub", now=NOW), hash="a" * 64, host="push.example", created_at=NOW)
+        db.subscriptions.add(told, b"sealed")
+        db.notifications.add(told.id, "missed", tag="missed", data={}, now=NOW)
         db.accounts.begin_connecting(
             Connecting(state_hash="a" * 64, platform="youtube", flavour="", sealed=b"sealed", created_at=NOW)
         )
@@ -220,6 +238,9 @@ async def test_what_makes_sense_is_taken_by_the_same_statements(store: Store) ->
         ("usage", "units = 2"),
         ("fact", "value = 'true'"),
         ("event", "type = 'job.made', data = '{}'"),
+        ("push_key", "private = x'00'"),
+        ("subscription", "failures = 2, held_until = 5, pushed_at = 6, label = 'my phone'"),
+        ("notification", "state = 'failed', finalized_at = 5, count = 2, attempt = 3"),
         ("answer", "key = 'k2'"),
         ("pulse", "at = 9"),
     ]:

@@ -11,6 +11,8 @@ from tests.web.made import complete
 from tests.web.test_publications import connect
 from vidprod.domain.account import AccountSettings
 from vidprod.domain.quote import MADE_RATIO, PACE
+from vidprod.web.desk import Desk
+from vidprod.web.uploads import receive
 
 MIB = 1 << 20
 DAY_S = 86_400
@@ -108,6 +110,16 @@ async def test_a_take_over_a_limit_is_refused_in_the_quote(tmp_path: Path) -> No
         assert (await quote(live, size=MIB, duration_s=60))["fits"]
 
 
+async def test_a_day_that_is_used_up_is_told_with_its_end(tmp_path: Path) -> None:
+    async with running(tmp_path, upload_bytes_per_day=MIB) as live:
+        await live.upload(mp4(MIB // 2))
+        assert (await quote(live, size=MIB // 2, duration_s=1))["fits"]
+        told = await quote(live, size=MIB, duration_s=1)
+        assert "24 hours" in told["refusal"]
+        at_s = (datetime.fromisoformat(told["fits_at"]) - datetime.now(UTC)).total_seconds()
+        assert at_s == pytest.approx(DAY_S, abs=60)
+
+
 async def test_an_upload_without_room_for_its_segments_is_refused_with_a_time(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +131,20 @@ async def test_an_upload_without_room_for_its_segments_is_refused_with_a_time(
     assert (await live.client.put("/upload", content=mp4(7 * MIB))).status_code == 202
     full(live, monkeypatch, free=10 * MIB)  # the segments of the one before have yet to find room
     assert (await live.client.put("/upload", content=mp4(7 * MIB))).status_code == 507
+
+
+async def test_without_that_hold_two_are_taken_of_which_one_will_find_no_room(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known-bad twin: the bytes fit, and nobody asks about the segments."""
+
+    async def admit_by_bytes_alone(desk: Desk, expected: int | None) -> None:
+        desk.blobs.admit(expected or 0)
+
+    monkeypatch.setattr(receive, "admit_new", admit_by_bytes_alone)
+    for _ in range(2):
+        full(live, monkeypatch, free=10 * MIB)
+        assert (await live.client.put("/upload", content=mp4(9 * MIB))).status_code == 202
 
 
 async def test_what_is_quoted_to_fit_is_taken(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

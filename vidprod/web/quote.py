@@ -21,13 +21,13 @@ from vidprod.domain.quote import (
     work_s,
 )
 from vidprod.domain.target import check_accounts, resolve
-from vidprod.errors import BadRequest, BadSlot
+from vidprod.errors import BadRequest, BadSlot, NoSpace, TooMany, Unavailable
 from vidprod.store.sqlite import Tables
 from vidprod.store.sqlite.planning import first_moment
 from vidprod.store.sqlite.standing import PAUSED_AT
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.reading import read
-from vidprod.web.room import Room, fits_at, room_now
+from vidprod.web.room import admit_new, fits_at, room_now
 from vidprod.web.uploads.order import Order, read_order
 from vidprod.web.uploads.receive import too_large
 from vidprod.web.views import moment
@@ -124,8 +124,11 @@ async def get_quote(request: HttpRequest, desk: NamedDependency[Desk]) -> Quote:
     room = room_now(desk, known.past, known.ahead, waiting=known.waiting)
     needs = needs_of(known.past, kind, size=question.size, duration_s=duration_s, segment_s=order.recipe.segment_s)
     needed = max(needs.total, room.with_segments(question.size))
-    refusal = _refusal(desk, question, duration_s, needed, room)
-    at = await fits_at(desk, room, needed) if needed > room.left else None
+    refusal, at = _over_limit(desk, question, duration_s), None
+    if refusal is None and needed > room.left:
+        refusal, at = str(room.refusal(needed)), await fits_at(desk, room, needed)
+    if refusal is None:
+        refusal, at = await _not_now(desk, question.size)
     first_s = (upload_s or 0) + before_s + _until_first_s(order, duration_s, pace)
     first = await desk.store.read(lambda db: _first_post(desk, db, order, known, after_s=first_s))
     return Quote(
@@ -178,16 +181,25 @@ def _look(db: Tables) -> _Known:
     )
 
 
-def _refusal(desk: Desk, question: Question, duration_s: float, needed: int, room: Room) -> str | None:
-    """Why it would not be taken, in words; None: it would."""
+def _over_limit(desk: Desk, question: Question, duration_s: float) -> str | None:
+    """Why it would never be taken, in words; None: it may be."""
     config = desk.config
     if question.size > config.max_upload_bytes:
         return str(too_large(question.size, config.max_upload_bytes))
     if question.duration_s is not None and duration_s > config.max_duration_s:
         return f"The take is longer than {config.max_duration_s} s, the longest that is made."
-    if needed > room.left:
-        return str(room.refusal(needed))
     return None
+
+
+async def _not_now(desk: Desk, size: int) -> tuple[str | None, int | None]:
+    """Why no upload is let in at this moment, and when to come again, unix ms: the machine is strained, or the day's
+    bytes are used up."""
+    try:
+        await admit_new(desk, size)
+    except (NoSpace, TooMany, Unavailable) as error:
+        after_s = error.retry_after_s
+        return str(error), None if after_s is None else desk.now() + round(1000 * after_s)
+    return None, None
 
 
 def _until_first_s(order: Order, duration_s: float, pace: Pace) -> float:
