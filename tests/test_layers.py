@@ -230,7 +230,19 @@ def test_the_client_comes_without_its_command_line() -> None:
 def test_a_command_beside_the_daemon_does_not_load_it() -> None:
     commands = ", ".join(
         f"vidprod.cli.{name}"
-        for name in ("accounts", "backup", "dead", "demo", "doctor", "move", "publications", "restore", "webhooks")
+        for name in (
+            "accounts",
+            "backup",
+            "dead",
+            "demo",
+            "keys",
+            "owner",
+            "doctor",
+            "move",
+            "publications",
+            "restore",
+            "webhooks",
+        )
     )
     code = f"import sys, {commands}\nprint('vidprod.daemon' in sys.modules, 'litestar' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
