@@ -16,9 +16,10 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from vidprod.config import Config
 from vidprod.domain.bucket import MOST
 from vidprod.domain.who import EVERYTHING, Who
-from vidprod.web import limits, problems
+from vidprod.web import audit, limits, problems
 from vidprod.web.limits import Limit, Limits
 from vidprod.web.pages import static_directory
+from vidprod.web.rules import RULES
 
 OWNER = Who(kind="owner", user_id="usr_1", session_id="ses_1", scopes=EVERYTHING)
 KEY = Who(kind="key", user_id="usr_1", key_id="key_1", scopes=frozenset({"read"}))
@@ -229,6 +230,12 @@ def test_the_page_may_be_loaded_twenty_times_in_a_row() -> None:
     files = len(list(static_directory().glob("*.*")))
     assert files > 50
     assert limits.rules(Config())["page"].burst >= 12 * files  # a load asks for two thirds of them
+
+
+def test_what_is_treated_apart_are_routes_that_there_are() -> None:
+    apart = limits._FREE | limits._SHELL | limits._TRANSFERS | limits._PUBLIC | limits._SENDING
+    apart |= audit._CHANGES_NOTHING | audit._PIECES | audit._SIGNING_IN
+    assert apart <= set(RULES)
 
 
 async def test_only_so_many_uploads_begin_in_a_minute() -> None:

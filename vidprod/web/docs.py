@@ -35,6 +35,7 @@ _UPLOAD_REFUSALS = {
     "413": "Larger than the limit; told before its bytes are taken where the length is announced.",
     "415": "Not a video, by its first bytes; told as soon as they are there.",
     "422": "An option is unknown or out of range, or the Idempotency-Key belongs to another request.",
+    "429": "More than this client may send, or the day's bytes are used up; see Retry-After.",
     "503": "Too many uploads at once, or the daemon is stopping; see Retry-After.",
     "507": "The volume is too full.",
 }

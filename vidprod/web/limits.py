@@ -27,16 +27,16 @@ _MINUTE_S, _HOUR_S = 60.0, 3600.0
 # by route, as a method and the path with names in place of what differs
 _FREE = frozenset({"GET /health", "GET /ready"})  # whoever runs us asks there, and would end a daemon that says no
 _SHELL = frozenset(
-    {"GET /", "GET /static/{path}", "GET /sw.js", "GET /favicon.ico", "GET /manifest.webmanifest"}
-    | {"GET /login", "GET /setup", "GET /share", "GET /docs", "GET /docs/style.css", "GET /docs/{path}"}
+    {"GET /", "GET /static/{path}", "GET /sw.js", "GET /favicon.ico"}
+    | {"GET /login", "GET /setup", "GET /docs", "GET /docs/style.css", "GET /docs/{path}"}
 )
 _TRANSFERS = frozenset(
     {"GET /v1/segments/{segment_id}/{kind}", "GET /v1/jobs/{job_id}/segments.zip", "GET /v1/events/stream"}
-    | {"GET /files/{upload_id}", "PATCH /files/{upload_id}"}
+    | {"GET /files/{upload_id}", "PATCH /files/{upload_id}", "POST /files/{upload_id}"}  # POST: for a PATCH
 )
 _PUBLIC = frozenset({"GET /public/{name}"})
-_UPLOADS = frozenset({"POST /upload", "PUT /upload", "PUT /upload/{name}", "POST /files"})
-_SENDING = _UPLOADS | {"PATCH /files/{upload_id}"}
+_UPLOADS = frozenset({"POST /upload", "PUT /upload", "PUT /upload/{name}", "POST /files", "POST /share"})
+_SENDING = _UPLOADS | {"PATCH /files/{upload_id}", "POST /files/{upload_id}"}
 
 _AGAIN_S = 5  # after which a client that sends too many uploads at once may try
 
