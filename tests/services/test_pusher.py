@@ -17,6 +17,8 @@ from tests.webhooks.receiver import Receiver, Request, answer, receiving
 from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.domain.notification import FOR_URGENT, MOST_AN_HOUR, Address, Subscription
+from vidprod.errors import NoSpace
+from vidprod.services import pusher
 from vidprod.services.clock import JumpingClock
 from vidprod.services.pusher import Pusher
 from vidprod.store.sqlite import Store
@@ -87,8 +89,8 @@ async def a_phone(tmp_path: Path, behave: Callable[[Request], "bytes | str"] = t
         private = new_key()
         sealed = vault.seal(private, place="push_key|vapid|private")
         await store.write(lambda db: db.subscriptions.keep_key(sealed, now=NOW))
-        pusher = Busy(store=store, vault=vault, config=config, clock=clock, spread=lambda: 0.0)
-        running = asyncio.create_task(pusher.run())
+        busy = Busy(store=store, vault=vault, config=config, clock=clock, spread=lambda: 0.0)
+        running = asyncio.create_task(busy.run())
         yield Phone(store, vault, service, clock, public_of(private))
         running.cancel()
         await asyncio.wait({running})
@@ -261,6 +263,37 @@ async def test_what_happens_while_it_is_sent_is_told_after_it(tmp_path: Path) ->
         await phone.later(MINUTE)
         assert [one["title"] for one in phone.shown()] == ["2 posts missed their time"]
         assert await phone.left() == [subscription_id]
+
+
+async def test_what_was_sent_is_not_sent_again_because_the_volume_is_full(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pusher, "PAUSE_S", 0.0)
+    write, refused = phone.store.write, [0]
+
+    async def full(work: Any, *, urgent: bool = False) -> Any:
+        if urgent and refused[0] < 3:
+            refused[0] += 1
+            raise NoSpace
+        return await write(work, urgent=urgent)
+
+    await phone.subscribe()
+    await phone.happens("publication.missed")
+    monkeypatch.setattr(phone.store, "write", full)
+    await phone.later(MINUTE)
+    assert (len(phone.service.requests), refused) == (1, [3])
+
+
+async def test_a_fault_that_nobody_foresaw_is_no_end_of_the_daemon(
+    phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await phone.subscribe()
+    monkeypatch.setattr(pusher, "message_of", lambda notification: 1 / 0)
+    await phone.happens("publication.missed")
+    await phone.later(10_000)
+    monkeypatch.undo()
+    await phone.later(2 * MINUTE)
+    assert [one["title"] for one in phone.shown()] == ["A post missed its time"]
 
 
 async def test_a_subscription_whose_key_is_lost_is_no_end_of_the_others(phone: Phone) -> None:

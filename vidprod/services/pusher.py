@@ -16,7 +16,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -31,7 +31,7 @@ from vidprod.domain.notification import (
     gap_s,
     message_of,
 )
-from vidprod.errors import SealBroken, VidProdError
+from vidprod.errors import NoSpace, SealBroken, Unavailable, VidProdError
 from vidprod.services.clock import Clock
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.notifications import Due
@@ -42,14 +42,17 @@ if TYPE_CHECKING:  # with the first notification: who has no subscription does w
     from vidprod.webhooks.push import Vapid
     from vidprod.webhooks.sender import Sender, Sent
 
+T = TypeVar("T")
+
 AT_ONCE = 8
-PAUSE_S = 5.0  # of the wall, after the store failed
+PAUSE_S = 2.0  # of the wall, after the store failed
+HELD_S = 60.0  # of the wall, after a fault nobody foresaw
 HOUR_MS = 3_600_000
 NOBODY = "mailto:owner@vidprod.invalid"  # where no address is set that a service could write to
 
 _GONE = frozenset({404, 410})
 _NEVER = frozenset({400, 401, 403, 413})
-_OVERHEAD_S = 60.0  # a service that asked for time, and did not say how much
+_UNSAID_S = 60.0  # a service that asked for time, and did not say how much
 
 _logger = log.get(__name__)
 _address = msgspec.json.Decoder(Address)
@@ -102,22 +105,45 @@ class Pusher:
         """When to look again, unix ms; None: when something comes."""
         while found := await self._store.read(lambda db: db.notifications.due(now=self._clock.now(), limit=AT_ONCE)):
             async with asyncio.TaskGroup() as group:
-                for due in found:
-                    group.create_task(self._attempt(due))
+                attempts = [group.create_task(self._attempted(due)) for due in found]
+            if not all(attempt.result() for attempt in attempts):  # not again at once
+                return self._clock.now() + round(HELD_S * 1000 * self._clock.speed)
         return await self._store.read(lambda db: db.notifications.next_due_at())
+
+    async def _attempted(self, due: Due) -> bool:
+        """Whether it came to an end that anybody foresaw."""
+        try:
+            await self._attempt(due)
+        except Exception:
+            subscription_id = due.notification.subscription_id
+            _logger.exception("an attempt to notify ended early", subscription=subscription_id)
+            return False
+        return True
 
     async def _attempt(self, due: Due) -> None:
         notification, now = due.notification, self._clock.now()
         if notification.expires_at <= now:
-            await self._store.write(lambda db: db.notifications.fail(notification, now=now))
+            await self._written(lambda db: db.notifications.fail(notification, now=now))
             return
         if (later := await self._store.read(lambda db: _enough_until(db, notification, now=now))) is not None:
-            await self._store.write(lambda db: db.notifications.postpone(notification, run_at=later))
+            await self._written(lambda db: db.notifications.postpone(notification, run_at=later))
             return
         sent = await self._send(due)
         spread = self._spread()
-        outcome = await self._store.write(lambda db: self._record(db, notification, sent, spread=spread), urgent=True)
+        outcome = await self._written(lambda db: self._record(db, notification, sent, spread=spread))
         _logger.debug("notification attempted", subscription=notification.subscription_id, then=outcome)
+
+    async def _written(self, record: Callable[[Tables], T]) -> T:
+        """What `record` returns, once the store takes it: what was sent is not sent again because a volume is full."""
+        is_told = False
+        while True:
+            try:
+                return await self._store.write(record, urgent=True)
+            except (NoSpace, Unavailable) as error:
+                if not is_told:
+                    _logger.error("a notification cannot be written down", error=str(error))
+                is_told = True
+                await asyncio.sleep(PAUSE_S)
 
     async def _send(self, due: Due) -> "Sent":
         from vidprod.webhooks.push import encrypted, topic_of
@@ -176,7 +202,7 @@ class Pusher:
             return "failed"
         asked_s = sent.retry_after_s
         if asked_s is None and sent.status == 429:
-            asked_s = _OVERHEAD_S
+            asked_s = _UNSAID_S
         if asked_s:
             until = now + round(1000 * min(asked_s, LONGEST_HOLD_S))
             db.subscriptions.hold(notification.subscription_id, until=until)
