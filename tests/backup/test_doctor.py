@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.backup.home import HOUR_MS, Home, put
-from tests.cli.running import vidprod
 from tests.store.given import NOW, a_job, a_video
+from vidprod.cli import main
 from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.services.doctor import Doctor
@@ -178,10 +179,10 @@ async def test_it_says_why_anything_waits(home: Home) -> None:
     assert "No daemon runs" in found["no_daemon"]
 
 
-async def test_the_command_tells_by_its_exit_code(home: Home, tmp_path: Path) -> None:
+async def test_the_command_tells_by_its_exit_code(home: Home) -> None:
     def run(*more: str) -> tuple[int, str]:
-        done = vidprod("doctor", "--data-dir", str(home.root), "--disk-floor-bytes", "0", *more, cwd=tmp_path)
-        return done.returncode, done.stdout + done.stderr
+        done = CliRunner().invoke(main, ["doctor", "--data-dir", str(home.root), "--disk-floor-bytes", "0", *more])
+        return done.exit_code, done.output
 
     code, told = await asyncio.to_thread(run)
     assert (code, "all is well" in told) == (0, True), told

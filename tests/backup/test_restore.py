@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from tests.backup.home import HOUR_MS, Home
-from tests.cli.running import vidprod
 from tests.store.given import NOW, a_job, a_publication, a_video, an_account
 from vidprod.blobs.shelf import Folder
+from vidprod.cli import main
 from vidprod.daemon import refuse_foreign_volume
 from vidprod.domain.publication import Publication, Wait
 from vidprod.errors import BadArchive, Conflict, ForeignVolume, NoSpace, SealBroken
@@ -43,6 +44,11 @@ def restored(file: Path, root: Path, *, now: int = LATER, **asked: Any) -> Resto
     place = Place(root=root, database=root / "vidprod.db", staging=root / RESTORING)
     with file.open("rb") as source:
         return bring_home(source, place, kind="backup", now=now, **asked)
+
+
+def vidprod(*arguments: str) -> Result:
+    """In this process, from a thread of its own."""
+    return CliRunner().invoke(main, [*arguments])
 
 
 def publications(root: Path) -> list[Publication]:
@@ -227,11 +233,11 @@ async def test_the_command_refuses_under_a_daemon_and_says_what_differs(home: Ho
     file, new = backed_up(home, media=False), tmp_path / "new"
     new.mkdir()
     with only_daemon(new):
-        busy = await asyncio.to_thread(vidprod, "restore", file, "--data-dir", str(new), cwd=tmp_path)
-    assert (busy.returncode, "another daemon" in busy.stderr) == (3, True)
-    done = await asyncio.to_thread(vidprod, "restore", file.parent, "--data-dir", str(new), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+        busy = await asyncio.to_thread(vidprod, "restore", str(file), "--data-dir", str(new))
+    assert (busy.exit_code, "another daemon" in busy.stderr) == (3, True)
+    done = await asyncio.to_thread(vidprod, "restore", str(file.parent), "--data-dir", str(new))
+    assert done.exit_code == 0, done.stderr
     for words in ("Restored:", "To be connected again", "Nothing is published until you resume"):
         assert words in done.stdout
-    listed = await asyncio.to_thread(vidprod, "accounts", "list", "--data-dir", str(new), cwd=tmp_path)
+    listed = await asyncio.to_thread(vidprod, "accounts", "list", "--data-dir", str(new))
     assert "restored from a backup of 2027-01-15" in listed.stderr
