@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from playwright.sync_api import Browser, Route, ViewportSize, expect
+from playwright.sync_api import Browser, Request, Route, ViewportSize, expect
 
 from tests.page.conftest import DESK, LISTEN, PHONE, Contexts, Guard, OpenPage
 from tests.page.fake_daemon import FakeDaemon
@@ -281,9 +281,12 @@ def test_a_take_gets_there_whole_over_a_gap_and_a_reload_within_it(
     expect(page.get_by_text("If this page is closed, the upload goes on when it is opened again.")).to_be_visible()
     page.reload()
     begun: list[int] = []
-    page.on(
-        "request", lambda request: request.method == "PATCH" and begun.append(int(request.headers["upload-offset"]))
-    )
+
+    def note(request: Request) -> None:
+        if request.method == "PATCH":
+            begun.append(int(request.headers["upload-offset"]))
+
+    page.on("request", note)
     phone.set_offline(False)
     card = page.locator(".job", has=page.get_by_role("heading", name="tunnel.mp4"))
     expect(card).to_have_count(1)
