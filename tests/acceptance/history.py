@@ -7,6 +7,7 @@ import hashlib
 import random
 import threading
 import time
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class History:
     """Everything the clients know."""
 
     acknowledged: list[Acknowledged] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)  # that could not be gone on with
     unknown: int = 0  # sendings whose answer was not seen
     seen_ready: dict[str, str] = field(default_factory=dict)  # segment id: sha256, when first seen
     changed: list[str] = field(default_factory=list)  # segments that were seen with two hashes
@@ -69,10 +71,12 @@ class Clients:
         each: int | None,
         take: bytes | None = None,
         recipes: Sequence[dict[str, str]] = (RECIPE,),
+        in_parts: bool = True,
     ) -> None:
         """
         Args:
             each: uploads of each client; None for as many as there is time for.
+            in_parts: a third of them by tus.
             recipes: of a client's uploads, in turn.
         """
         self.history = History()
@@ -81,6 +85,7 @@ class Clients:
         self._each = each
         self._take = take or takes.take()
         self._recipes = recipes
+        self._in_parts = in_parts
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._errors: list[BaseException] = []
@@ -127,6 +132,9 @@ class Clients:
         """Until it is acknowledged."""
         chance = random.Random(key)
         data = takes.unique(self._take, seed=key, padding=chance.randrange(1 << 20))
+        if self._in_parts and key[-1] in "258":
+            self._upload_in_parts(data, key, recipe, chance)
+            return
         while True:
             try:
                 answer = self._send(data, key, recipe, chance)
@@ -142,6 +150,40 @@ class Clients:
                 return
             assert answer.status_code in (409, 503), (answer.status_code, answer.text, self._daemon.last_log())
             time.sleep(0.1)
+
+    def _upload_in_parts(self, data: bytes, key: str, recipe: dict[str, str], chance: random.Random) -> None:
+        """By tus: goes on where the daemon says, which is never before what it had acknowledged."""
+        http, address, acknowledged = self._daemon.http, "", 0
+        version = {"Tus-Resumable": "1.0.0"}
+        fields = {"filename": "take.mp4", **recipe}
+        metadata = ",".join(f"{name} {b64encode(value.encode()).decode()}" for name, value in fields.items())
+        new = version | {"Upload-Length": str(len(data)), "Upload-Metadata": metadata, "Idempotency-Key": key}
+        part = version | {"Content-Type": "application/offset+octet-stream"}
+        while True:
+            try:
+                if not address:
+                    address = http.post("/files/", headers=new).raise_for_status().headers["location"]
+                answer = http.head(address, headers=version).raise_for_status()
+                while "vidprod-job" not in answer.headers:
+                    offset = int(answer.headers["upload-offset"])
+                    assert offset >= acknowledged, (key, offset, acknowledged)
+                    acknowledged = offset
+                    piece = data[offset : offset + chance.choice((1000, 100_000, 1_000_000))]
+                    answer = http.patch(address, content=piece, headers=part | {"Upload-Offset": str(offset)})
+                    answer.raise_for_status()
+                break
+            except httpx.HTTPStatusError as error:
+                if error.response.status_code not in (400, 409, 423, 503):
+                    with self._lock:
+                        self.history.lost.append(f"{key}, at {acknowledged}: {error.response.text}")
+                    return
+            except httpx.HTTPError:
+                self.history.unknown += 1
+            time.sleep(0.05)
+        job_id = answer.headers["vidprod-job"]
+        sha256 = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            self.history.acknowledged.append(Acknowledged(key, job_id, job_id.replace("job_", "vid_"), sha256))
 
     def _send(self, data: bytes, key: str, recipe: dict[str, str], chance: random.Random) -> httpx.Response:
         pieces = chance.choice((1, 4, 16))
@@ -184,6 +226,7 @@ def faults(history: History, daemon: Daemon) -> list[str]:
     jobs = {job["job_id"]: job for job in daemon.jobs()}
     history.look(list(jobs.values()))
     found = [f"segment {name} was seen with two hashes" for name in history.changed]
+    found += [f"acknowledged part of an upload is lost: {told}" for told in history.lost]
     found += [f"job {name} was completed and then was not" for name in history.reopened]
     for upload in history.acknowledged:
         found += _faults_of_upload(upload, jobs.get(upload.job_id), daemon)

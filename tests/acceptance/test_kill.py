@@ -130,7 +130,7 @@ def test_fifty_kills_lose_nothing(make: Make, part: int) -> None:
 
 def test_a_daemon_that_acknowledges_first_is_found_out(make: Make) -> None:
     daemon = make("acknowledge_first", **SETTINGS)
-    clients = Clients(daemon, seed=SEED, clients=1, each=3)
+    clients = Clients(daemon, seed=SEED, clients=1, each=3, in_parts=False)
     history = torment(daemon, killed(daemon), after_an_acknowledgement, times=3, clients=clients)
     settle(daemon)
     assert any("is lost" in fault for fault in faults(history, daemon))
