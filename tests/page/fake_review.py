@@ -66,7 +66,7 @@ def _cut(job: Json, segment: Json) -> Json:
 
 
 def _edited(far: "FakeDaemon", job_id: str, segment: Json, asked: Json) -> Json:
-    words = {name: asked[name] for name in ("title", "caption") if name in asked}
+    words: Json = {name: asked[name] for name in ("title", "caption") if name in asked}
     segment.update(words)
     if words:
         far.emit("segment.edited", job_id)
