@@ -56,9 +56,8 @@ async def test_takes_before_it_are_waited_for(live: Live) -> None:
     assert told["processing_s"] == pytest.approx(alone["processing_s"] + told["queue_s"])
 
 
-@pytest.mark.parametrize(
-    ("asked", "says"),
-    [
+async def test_what_cannot_be_quoted_is_told_what_is_wrong(live: Live) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({}, "size"),
         ({"size": 0}, "size"),
         ({"size": "many"}, "size"),
@@ -67,10 +66,9 @@ async def test_takes_before_it_are_waited_for(live: Live) -> None:
         ({"size": 1, "gaze": "sideways"}, "gaze"),
         ({"size": 1, "publish": "acc_x"}, "publish"),
         ({"size": 1, "nothing": "known"}, "nothing"),
-    ],
-)
-async def test_what_cannot_be_quoted_is_told_what_is_wrong(live: Live, asked: dict[str, Any], says: str) -> None:
-    assert says in (await quote(live, status=422, **asked))["detail"]
+    ]
+    for asked, says in cases:
+        assert says in (await quote(live, status=422, **asked))["detail"]
 
 
 async def test_the_first_post_is_the_first_slot_after_it_is_made(live: Live) -> None:
