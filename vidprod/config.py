@@ -354,12 +354,6 @@ def read_seconds(text: str) -> float | None:
     return None if isinstance(value, str) else value
 
 
-def read_seconds(text: str) -> float | None:
-    """A duration as settings take it, "24h" or "90d", in seconds; None when it is none."""
-    value = _parse_seconds(text)
-    return None if isinstance(value, str) else value
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine is reached by that name or address."""
     name = host.lower().removesuffix(".")
