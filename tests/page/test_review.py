@@ -137,7 +137,13 @@ def test_from_start_to_end_is_played(page: Page) -> None:
     opened = sheet(page)
     opened.get_by_role("button", name="Play from start to end").click()
     expect(opened.get_by_role("button", name="Stop")).to_be_visible()
-    page.wait_for_function("document.querySelector('.reel').currentTime > 0.2")
+    page.evaluate(
+        """() => new Promise((go) => {
+          const video = document.querySelector(".reel");
+          const look = () => (video.currentTime > 0.2 ? go() : requestAnimationFrame(look));
+          look();
+        })"""
+    )
     opened.get_by_role("button", name="Stop").click()
     expect(opened.get_by_role("button", name="Play from start to end")).to_be_visible()
     assert page.evaluate("document.querySelector('.reel').paused")
