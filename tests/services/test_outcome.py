@@ -11,7 +11,7 @@ from vidprod.domain.account import Account, AccountSettings
 from vidprod.domain.ids import new_id
 from vidprod.domain.publication import Publication
 from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Segment
+from vidprod.domain.segment import Making, Segment
 from vidprod.domain.target import Target
 from vidprod.domain.task import Task, TaskKind
 from vidprod.errors import ClaimLost
@@ -100,6 +100,6 @@ async def test_what_is_planned_follows_a_segment_that_was_made_again(store: Stor
     await store.write(lambda db: db.tasks.complete(task, now=NOW))
     ready = await store.read(lambda db: db.segments.get(segment.id))
     again = await claim(store, ready, "remake")
-    await store.write(lambda db: outcome(db, again).remade(ready, a_rendition(), Recipe(gaze="off")))
+    await store.write(lambda db: outcome(db, again).remade(ready, a_rendition(), Making(recipe=Recipe(gaze="off"))))
     (planned,) = await publications(store)
     assert (planned.post.synthetic, planned.post.synthetic_reason) == (False, None)
