@@ -61,8 +61,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Literal["ask", "open"],
         _is(
             "choice",
-            "ask: who comes signs in or shows a key, once there is an owner or a key, and wherever others can reach "
-            "it; open: nobody does, behind a proxy on this machine that asks",
+            "ask: once there is an owner or key, and where others can reach it; open: behind a proxy here that asks",
         ),
     ] = "ask"
     setup_code: Annotated[
@@ -82,7 +81,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     uploads_per_min: Annotated[
         int, _is("count", "that one API key may begin, and four times as many the page; 0: any", ge=0)
     ] = 30
-    upload_bytes_per_day: Annotated[
+    daily_upload_bytes: Annotated[
         int, _is("bytes", "that all doors together take in 24 hours; more is answered with a time; 0: any", ge=0)
     ] = 0
     max_uploads_per_client: Annotated[

@@ -137,7 +137,7 @@ class TooMany(VidProdError):
     hint = "Try again after as many seconds as Retry-After says."
     retry_after_s: float
 
-    def __init__(self, message: str = "", *, code: str = "", hint: str = "", retry_after_s: float) -> None:
+    def __init__(self, message: str = "", *, code: str = "", hint: str = "", retry_after_s: float = 1.0) -> None:
         super().__init__(message, code=code, hint=hint)
         self.retry_after_s = retry_after_s
 

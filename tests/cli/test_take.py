@@ -119,7 +119,8 @@ async def test_one_segment_is_made_again_and_the_others_stay(shop: Shop) -> None
     job = await shop.again(2, gaze="0.5")
     assert shop.steps == {"render"}  # neither cuts nor faces are looked for again
     assert {name for name, data in shop.files().items() if data != before[name]} == {
-        f"take-02{ending}" for ending in (".mp4", ".jpg", ".sprite.jpg", ".gaze.jpg")
+        f"take-02{ending}"
+        for ending in (".mp4", ".sprite.jpg", ".gaze.jpg")  # its poster shows the same frame
     }
     assert (job.segments[0], job.recipe) == (first.segments[0], RECIPE)
     assert job.segments[1].recipe == Recipe(gaze_strength=0.5)

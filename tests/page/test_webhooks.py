@@ -41,7 +41,7 @@ def test_a_test_says_what_came_of_it(far: FakeDaemon, open_at: OpenPage) -> None
     far.publishing.add_endpoint(URL)
     page = open_at(far.url, view="webhooks")
     page.get_by_role("button", name=f"Test: {URL}").click()
-    expect(card(page).get_by_text("The test arrived.")).to_be_visible()
+    expect(card(page).get_by_text("The test arrived.", exact=True)).to_be_visible()
     expect(card(page).get_by_text("answered 204")).to_be_visible()
     far.publishing.test_status = 500
     page.get_by_role("button", name=f"Test: {URL}").click()
@@ -140,7 +140,7 @@ def test_webhooks_are_for_everyone(far: FakeDaemon, open_at: OpenPage) -> None:
     for row in page.locator("details.line > summary").all():
         row.click()
     page.get_by_role("button", name="Test: ").first.click()
-    expect(page.get_by_text("The test arrived.")).to_be_visible()
+    expect(page.get_by_text("The test arrived.", exact=True)).to_be_visible()
     page.get_by_role("button", name="New secret: ").last.click()
     page.get_by_role("dialog").get_by_role("button", name="Make a new secret").click()
     expect(page.locator(".secret")).to_be_visible()

@@ -244,7 +244,15 @@ async def test_nonsense_is_refused(store: Store, table: str, nonsense: str) -> N
         await store.write(lambda db: db.jobs._run(f"update {table} set {nonsense}"))
 
 
-SMALL = ("SCAN step", "SCAN holder", "SCAN json_each", "SCAN wanted", "SCAN endpoint", "SEARCH holder")
+SMALL = (
+    "SCAN step",
+    "SCAN holder",
+    "SCAN json_each",
+    "SCAN wanted",
+    "SCAN endpoint",
+    "SCAN subscription",
+    "SEARCH holder",
+)
 HOT: dict[str, Callable[[Tables], object]] = {
     "due": lambda db: db.outbox.due(now=NOW, lanes=2, limit=32),
     "bring_back": lambda db: db.outbox.bring_back(now=NOW),

@@ -51,7 +51,7 @@ class Volume:
     def survives(self) -> bool:
         """Whether the rows that were committed name a file that is there, whole."""
         (renamed,) = [n for n, (what, _) in enumerate(self.steps) if what == "rename"]
-        (committed,) = [n for n, (what, _) in enumerate(self.steps) if what == "commit"]
+        committed = next(n for n, (what, _) in enumerate(self.steps) if what == "commit" and n > renamed)
         target = Path(self.steps[renamed][1])
         bytes_synced = any(what == "fsync" and path.endswith(".part") for what, path in self.steps[:renamed])
         names_synced = {path for what, path in self.steps[renamed:committed] if what == "fsync"}

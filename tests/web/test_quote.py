@@ -109,7 +109,7 @@ async def test_a_take_over_a_limit_is_refused_in_the_quote(tmp_path: Path) -> No
 
 
 async def test_a_day_that_is_used_up_is_told_with_its_end(tmp_path: Path) -> None:
-    async with running(tmp_path, upload_bytes_per_day=MIB) as live:
+    async with running(tmp_path, daily_upload_bytes=MIB) as live:
         await live.upload(mp4(MIB // 2))
         assert (await quote(live, size=MIB // 2, duration_s=1))["fits"]
         told = await quote(live, size=MIB, duration_s=1)

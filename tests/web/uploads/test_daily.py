@@ -14,7 +14,7 @@ async def _begin(live: Live, length: int) -> int:
 
 
 async def test_a_day_has_so_many_bytes_for_all_doors_together(tmp_path: Path) -> None:
-    async with running(tmp_path, upload_bytes_per_day=100_000) as live:
+    async with running(tmp_path, daily_upload_bytes=100_000) as live:
         await live.upload(mp4(60_000))
         assert (await live.client.put("/upload", content=mp4(50_000))).status_code == 429
         form = await live.client.post("/upload", files={"file": ("a.mp4", mp4(50_000), "video/mp4")})
@@ -26,7 +26,7 @@ async def test_a_day_has_so_many_bytes_for_all_doors_together(tmp_path: Path) ->
 
 
 async def test_the_refusal_says_when_there_is_room(tmp_path: Path) -> None:
-    async with running(tmp_path, upload_bytes_per_day=100_000) as live:
+    async with running(tmp_path, daily_upload_bytes=100_000) as live:
         await live.upload(mp4(90_000))
         refused = await live.client.put("/upload", content=mp4(50_000))
         problem = refused.json()
@@ -36,7 +36,7 @@ async def test_the_refusal_says_when_there_is_room(tmp_path: Path) -> None:
 
 
 async def test_what_was_deleted_counts_and_yesterday_does_not(tmp_path: Path) -> None:
-    async with running(tmp_path, upload_bytes_per_day=100_000) as live:
+    async with running(tmp_path, daily_upload_bytes=100_000) as live:
         job_id = await live.upload(mp4(90_000))
         assert (await live.client.post(f"/v1/jobs/{job_id}/cancel")).status_code == 200
         assert (await live.client.delete(f"/v1/jobs/{job_id}")).status_code == 204

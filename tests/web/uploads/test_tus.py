@@ -225,12 +225,12 @@ async def test_a_full_volume_keeps_the_offset(live: Live) -> None:
 
 
 async def test_announced_lengths_are_set_aside(live: Live) -> None:
-    live.blobs.floor_bytes = live.blobs.free_bytes() - 3_000_000
-    address = await begin(live, 2_000_000)
-    refused = await live.client.post("/files/", headers=VERSION | {"Upload-Length": "2000000"})
+    live.blobs.floor_bytes = live.blobs.free_bytes() - 3_000_000_000  # others write there, too
+    address = await begin(live, 2_000_000_000)
+    refused = await live.client.post("/files/", headers=VERSION | {"Upload-Length": "2000000000"})
     assert refused.status_code == 507
     await live.client.delete(address, headers=VERSION)
-    await begin(live, 2_000_000)
+    await begin(live, 2_000_000_000)
 
 
 async def test_unfinished_uploads_survive_a_restart(tmp_path: Path) -> None:

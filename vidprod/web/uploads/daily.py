@@ -1,4 +1,4 @@
-"""How many bytes may be uploaded in a day, by all doors together: the setting `upload_bytes_per_day`."""
+"""How many bytes may be uploaded in a day, by all doors together: the setting `daily_upload_bytes`."""
 
 from vidprod.blobs.disk import amount
 from vidprod.errors import TooMany
@@ -20,7 +20,7 @@ async def admit(desk: Desk, expected: int | None) -> None:
     Raises:
         TooMany: the day's bytes are used up; with the time at which so many are left again.
     """
-    limit = desk.config.upload_bytes_per_day
+    limit = desk.config.daily_upload_bytes
     if not limit:
         return
     now = desk.now()
@@ -36,6 +36,6 @@ async def admit(desk: Desk, expected: int | None) -> None:
     raise TooMany(
         f"At most {amount(limit)} are taken in 24 hours, and this would be more.",
         code="too_many_bytes",
-        hint="Come back when Retry-After says, or raise upload_bytes_per_day.",
+        hint="Come back when Retry-After says, or raise daily_upload_bytes.",
         retry_after_s=(at + _DAY_MS - now) / 1000,
     )
