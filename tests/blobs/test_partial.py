@@ -109,6 +109,23 @@ async def test_parts_are_joined_in_their_order(
     assert path.read_bytes() == DATA + DATA[:100]
 
 
+async def test_a_part_the_volume_takes_in_small_pieces_is_joined_whole(
+    blobs: DiskBlobs, upload_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_copy(*_: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, "not on this file system")
+
+    part = new_id("upl", now=NOW)
+    await put(blobs, part, DATA, offset=0)
+    write = os.write
+    monkeypatch.setattr(os, "copy_file_range", no_copy)
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:70_000]))  # as when room comes and goes
+    async with blobs.resume(upload_id, offset=0, expected=len(DATA)) as partial:
+        await partial.join([blobs.partial_path(part)])
+        path = await partial.commit(new_id("vid", now=NOW), "mp4")
+    assert path.read_bytes() == DATA
+
+
 async def test_what_unfinished_uploads_announced_is_set_aside(blobs: DiskBlobs, upload_id: str) -> None:
     blobs.promise(upload_id, 300_000)
     assert blobs.promised_bytes() == 300_000

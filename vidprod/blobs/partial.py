@@ -124,7 +124,15 @@ def _copy(source: int, target: int, size: int) -> None:
         except OSError as error:
             if error.errno not in _NO_COPY:
                 raise
-            copied = os.write(target, os.read(source, min(size, 1 << 20)))
+            copied = _write_all(target, os.read(source, min(size, 1 << 20)))
         if not copied:
             raise BytesLost("a part of the upload became shorter")
         size -= copied
+
+
+def _write_all(target: int, data: bytes) -> int:
+    """How many bytes that were. A volume that has just room for some of them takes those, and raises only then."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+    return len(data)
