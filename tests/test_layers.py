@@ -11,15 +11,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "vidprod"
 
-BASE = {"errors", "domain", "config", "telemetry"}
+BASE = {"errors", "units", "hosts", "domain", "config", "telemetry"}
 EDGES = {"store", "blobs", "platforms", "webhooks", "media", "vision", "speech"}
 
 # a room and the rooms it may import, besides itself
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
+    "units": set(),
+    "hosts": set(),
     "domain": {"errors"},
     "telemetry": {"errors", "domain"},
-    "config": {"errors", "domain"},
+    "config": {"errors", "units", "hosts", "domain"},
     "vault": {"errors"},
     "passwords": {"errors"},
     "codes": set(),

@@ -5,17 +5,18 @@ Every fault of all of them is told at once.
 """
 
 import difflib
-import ipaddress
-import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
 
 from vidprod.errors import BadConfig
+from vidprod.hosts import is_loopback, is_name, is_network, is_origin
+from vidprod.units import read_bytes, read_seconds, show_bytes, show_seconds
 
 PREFIX = "VIDPROD_"
 DEFAULT_FILE = "vidprod.toml"
@@ -270,6 +271,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """How many media children may work at once within the memory for all."""
         return max(1, self.media_memory_bytes // self.child_memory_bytes)
 
+    @property
+    def public_host(self) -> str:
+        """The name in `public_url`, by which browsers and platforms come; "" where there is none."""
+        return urlsplit(self.public_url).hostname or ""
+
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration and where each of its values comes from: "default", a file, a variable or a flag."""
@@ -309,9 +315,9 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     def show(self, value: Any) -> str:
         """`value` as a person writes it: 512 MiB, 14 days."""
         if self.unit == "bytes":
-            return _show_bytes(value)
+            return show_bytes(int(value))
         if self.unit == "seconds":
-            return _show_seconds(value)
+            return show_seconds(value)
         return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -345,23 +351,6 @@ def load_config(file: Path | None, environ: Mapping[str, str], flags: Mapping[st
     if faults:
         raise BadConfig("\n".join(faults), hint="`vidprod config --help` lists every setting.")
     return Loaded(config=Config(**values), sources=sources)
-
-
-def read_seconds(text: str) -> float | None:
-    """A duration as settings take it, "24h" or "90d", in seconds; None when it is none."""
-    value = _parse_seconds(text)
-    return None if isinstance(value, str) else value
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine is reached by that name or address."""
-    name = host.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _from_file(file: Path | None, environ: Mapping[str, str], faults: list[str]) -> list[tuple[str, str, Any]]:
@@ -398,20 +387,9 @@ def _nearest(name: str) -> str:
 
 def _convert(setting: Setting, value: Any) -> Any:
     """`value` as the setting's type. Raises ValueError with what would be right."""
-    if isinstance(value, str) and setting.unit == "bytes":
-        value = _parse_bytes(value)
-    elif isinstance(value, str) and setting.unit == "seconds":
-        value = _parse_seconds(value)
-    elif setting.unit == "names":
-        value = _parse_names(value)
-    elif setting.unit == "networks":
-        value = _parse_networks(value)
-    elif setting.unit == "secrets" and isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    elif setting.unit == "url":
-        value = _parse_url(value)
-    elif setting.choices and type(value) is int:  # TOML's 1 is the choice "1"
+    if setting.choices and type(value) is int:  # TOML's 1 is the choice "1"
         value = str(value)
+    value = _read(setting.unit, value)
     try:
         if isinstance(value, bool):  # TOML's true is no 1
             raise ValueError(_what_is_right(setting))
@@ -420,19 +398,41 @@ def _convert(setting: Setting, value: Any) -> Any:
         raise ValueError(_what_is_right(setting)) from error
 
 
+def _read(unit: str, value: Any) -> Any:
+    """What a unit makes of a value; what it cannot read is left as it is, or None where that would pass."""
+    match unit, value:
+        case "bytes", str():
+            return value if (size := read_bytes(value)) is None else size
+        case "seconds", str():
+            return value if (duration_s := read_seconds(value)) is None else duration_s
+        case "secrets", str():
+            return _listed(value)
+        case "names", _:
+            return _all_in_lower_case(value, lambda name: name == "*" or is_name(name))
+        case "networks", _:
+            return _all_in_lower_case(value, lambda entry: is_network(entry) or is_name(entry))
+        case "url", str() if value:
+            return value.rstrip("/") if is_origin(value) else None
+    return value
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _all_in_lower_case(value: Any, is_right: Callable[[str], bool]) -> list[str] | None:
+    """A list, or a text with commas; None unless all of it is right."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+        return None
+    entries = [one.strip().lower() for one in given if one.strip()]
+    return entries if all(map(is_right, entries)) else None
+
+
 def _what_is_right(setting: Setting) -> str:
     if setting.choices:
         return "one of " + ", ".join(choice or '""' for choice in setting.choices)
-    if setting.unit == "url":
-        return 'an address like "https://video.example", without a path'
-    if setting.unit == "time of day":
-        return 'a time like "03:30"'
-    if setting.type is str:
-        return "a text"
-    if setting.unit == "names":
-        return 'names like "video.example", separated by commas, without scheme and port; or *'
-    kind = _KINDS.get(setting.unit)
-    kind = kind or ("a whole number" if setting.type is int else "a number")
+    kind = _KINDS.get(setting.unit) or {str: "a text", int: "a whole number"}.get(setting.type, "a number")
     limits = [f"at least {setting.show(setting.ge)}" if setting.ge is not None else ""]
     limits += [f"at most {setting.show(setting.le)}" if setting.le is not None else ""]
     return ", ".join([kind, *filter(None, limits)])
@@ -442,8 +442,8 @@ def _contradictions(config: Config, sources: Mapping[str, str]) -> list[str]:
     faults = []
     if config.media_memory_bytes < config.child_memory_bytes:
         faults.append(
-            f"{sources['media_memory_bytes']}: media_memory_bytes = {_show_bytes(config.media_memory_bytes)}: "
-            f"must be at least child_memory_bytes, {_show_bytes(config.child_memory_bytes)}"
+            f"{sources['media_memory_bytes']}: media_memory_bytes = {show_bytes(config.media_memory_bytes)}: "
+            f"must be at least child_memory_bytes, {show_bytes(config.child_memory_bytes)}"
         )
     if config.clock_speed != 1 and not config.simulator_url:
         faults.append(
@@ -475,75 +475,10 @@ _KINDS = {
     "seconds": 'seconds, or a text like "24h"',
     "secrets": "texts, separated by commas",
     "networks": "addresses, networks or names, separated by commas",
+    "names": 'names like "video.example", separated by commas, without scheme and port; or *',
+    "url": 'an address like "https://video.example", without a path',
+    "time of day": 'a time like "03:30"',
 }
-_BYTES = {"": 1, "b": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-_BYTES |= {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "min": 60, "h": 3600, "d": _DAY_S, "day": _DAY_S, "days": _DAY_S}
-_NAME = re.compile(r"\*|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
-_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|days|day|d)\s*")
-
-
-def _parse_bytes(text: str) -> Any:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if found is None or found[2] not in _BYTES:
-        return text
-    return round(float(found[1]) * _BYTES[found[2]]) if "." in found[1] else int(found[1]) * _BYTES[found[2]]
-
-
-def _parse_seconds(text: str) -> Any:
-    text = text.strip().lower()
-    if re.fullmatch(rf"(?:{_PART.pattern})+", text) is None:
-        return text
-    total = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
-    return int(total) if total == int(total) else total
-
-
-def _parse_names(value: Any) -> list[str] | None:
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return None
-    names = [name.strip().lower() for name in names if name.strip()]
-    return names if all(_NAME.fullmatch(name) for name in names) else None
-
-
-def _parse_networks(value: Any) -> list[str] | None:
-    entries = value.split(",") if isinstance(value, str) else value
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        return None
-    entries = [entry.strip().lower() for entry in entries if entry.strip()]
-    return (
-        entries if all(_is_network(entry) or (entry != "*" and _NAME.fullmatch(entry)) for entry in entries) else None
-    )
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
-
-
-def _parse_url(value: Any) -> Any:
-    """The address without its last slash; None when it is none."""
-    if not isinstance(value, str) or value == "":
-        return value
-    return value.rstrip("/") if re.fullmatch(r"https?://[A-Za-z0-9_.\[\]:-]+/?", value) else None
-
-
-def _show_bytes(value: float) -> str:
-    size = int(value)
-    for unit, scale in (("GiB", _GIB), ("MiB", _MIB), ("KiB", 1 << 10)):
-        if size and size % scale == 0:
-            return f"{size // scale} {unit}"
-    return f"{size} B"
-
-
-def _show_seconds(value: float) -> str:
-    for unit, scale in (("days", _DAY_S), ("h", 3600), ("min", 60)):
-        if value >= 2 * scale and value % scale == 0:
-            return f"{int(value // scale)} {unit}"
-    return f"{value:g} s"
 
 
 def _settings() -> dict[str, Setting]:

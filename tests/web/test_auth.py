@@ -11,8 +11,8 @@ from litestar import Litestar
 from structlog.testing import capture_logs
 
 from tests.web.conftest import Live, mp4, running
-from tests.web.people import PAGE, guarded, key_for, sign_in, strange
-from vidprod.config import Config, is_loopback
+from tests.web.people import NAME, PAGE, PASSWORD, guarded, key_for, sign_in, strange
+from vidprod.config import Config
 from vidprod.domain.key import PREFIX, PUBLIC, _checksum, new_secret
 from vidprod.domain.who import SCOPES, Scope
 from vidprod.web import auth, door, rules
@@ -148,7 +148,16 @@ async def test_what_comes_through_a_proxy_does_not_come_from_this_machine(tmp_pa
 )
 def test_what_others_can_reach_is_not_private(host: str, public_url: str, private: bool) -> None:
     assert is_private(Config(host=host, public_url=public_url)) is private
-    assert is_loopback(host) or not private
+
+
+@pytest.mark.parametrize("host", ["[127.0.0.1", "[", "somebody@localhost", "localhost.example"])
+async def test_what_only_looks_like_this_machine_gets_no_cookie_without_https(tmp_path: Path, host: str) -> None:
+    async with guarded(tmp_path, hosts=("*",)) as live:
+        signed_in = await live.client.post(
+            "/login", json={"name": NAME, "password": PASSWORD}, headers={**PAGE, "Host": host}
+        )
+        assert (signed_in.status_code, "secure" in signed_in.headers["set-cookie"].lower()) == (200, True)
+        assert (await live.client.get("/v1/jobs", headers={"Host": host})).status_code == 401
 
 
 async def test_where_others_can_reach_it_nothing_works_but_the_setup(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ async def test_answers_about_jobs_are_not_cached(live: Live) -> None:
         "127.0.0.1.evil.example",
         "",
         "[x]",
+        "[127.0.0.1",
     ],
 )
 async def test_a_name_that_was_rebound_to_this_machine_is_refused(live: Live, host: str) -> None:
@@ -106,7 +107,8 @@ async def test_names_of_the_settings_are_answered(tmp_path: Path) -> None:
 
 async def test_a_star_takes_any_name(tmp_path: Path) -> None:
     async with running(tmp_path, hosts=("*",)) as live:
-        assert (await live.client.get("/v1/jobs", headers={"Host": "any.example"})).status_code == 200
+        for host in ("any.example", "[127.0.0.1", "[", ""):
+            assert (await live.client.get("/v1/jobs", headers={"Host": host})).status_code == 200, host
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])

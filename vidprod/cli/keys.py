@@ -13,12 +13,13 @@ import msgspec
 from vidprod.cli.beside import read, write_beside
 from vidprod.cli.ending import REFUSED, Ending
 from vidprod.cli.settings import load, settings_options
-from vidprod.config import Config, read_seconds
+from vidprod.config import Config
 from vidprod.domain.key import ROTATION_S, Key, make_key
 from vidprod.domain.user import OWNER_ID
 from vidprod.domain.who import EVERYTHING, MEANINGS, SCOPES, USUAL, Scope, Who
 from vidprod.place import now_ms
 from vidprod.store.sqlite.tables import Tables
+from vidprod.units import read_seconds
 
 _options = settings_options("data_dir")
 

@@ -1,7 +1,6 @@
 """Accounts over HTTP: connected by the platform's own page, seen, set, paused, disconnected; and the one switch that
 stops all publishing."""
 
-import ipaddress
 from html import escape
 from typing import Any
 
@@ -24,6 +23,7 @@ from vidprod.domain.account import (
 from vidprod.domain.post import check_wording
 from vidprod.domain.schedule import parse_slots, zone_of
 from vidprod.errors import Conflict, VidProdError
+from vidprod.hosts import is_loopback, split_host
 from vidprod.store.sqlite import Tables, planning
 from vidprod.store.sqlite.standing import (
     PAUSED_AT,
@@ -137,7 +137,7 @@ async def get_account(desk: NamedDependency[Desk], account_id: FromPath[str]) ->
 async def connect(request: HttpRequest, desk: NamedDependency[Desk]) -> ConnectView:
     """Begin to connect an account: where to send a browser. The platform sends it back to `/oauth/{platform}`."""
     order = await given(request, ConnectOrder)
-    if not (desk.config.public_url or _is_loopback(request)):
+    if not (desk.config.public_url or is_loopback(_host(request)[0])):
         raise Conflict(
             "The platform could not find its way back here.",
             hint=f"Open {_origin(request, desk.config)} on the machine where VidProd runs, or set public_url.",
@@ -309,31 +309,20 @@ def _check_delivery(account: Account, changed: AccountSettings) -> None:
         )
 
 
-def _is_loopback(request: HttpRequest) -> bool:
-    name = _host(request)[0]
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 def _origin(request: HttpRequest, config: Config) -> str:
     """Where browsers reach this daemon. On this machine by its number, as platforms want it registered, and by the port
     that the browser uses, which may be another than ours in front of a container."""
     if config.public_url:
         return config.public_url
-    server = request.scope.get("server")
-    port = _host(request)[1] if _is_loopback(request) else str(server[1] if server else config.port)
+    host, port = _host(request)
+    if not is_loopback(host):
+        server = request.scope.get("server")
+        port = str(server[1] if server else config.port)
     return f"http://127.0.0.1:{port}" if port else "http://127.0.0.1"
 
 
 def _host(request: HttpRequest) -> tuple[str, str]:
-    name, colon, port = request.headers.get("host", "").rpartition(":")
-    if not colon or not port.isdigit():
-        name, port = request.headers.get("host", ""), ""
-    return name.lower().strip("[]"), port
+    return split_host(request.headers.get("host", ""))
 
 
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from litestar import Litestar
 from litestar.datastructures import State
@@ -149,7 +148,7 @@ def create_app(
         dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
         middleware=[
             metrics.CountRequests(),
-            guard.RefuseOtherHosts([config.host, *config.hosts, *_public_name(config)]),
+            guard.RefuseOtherHosts([config.host, *config.hosts, config.public_host]),
             guard.RefuseOtherSites(),
             audit.Audit(store, config, desk.limits, now),
             auth.Authenticate(door, desk.limits, config),
@@ -163,9 +162,3 @@ def create_app(
         state=State({"stopping": desk.stopping, "door": door}),
         logging_config=None,  # ours is set up by who starts the daemon
     )
-
-
-def _public_name(config: Config) -> list[str]:
-    """By which browsers and platforms come to the public address."""
-    name = urlsplit(config.public_url).hostname
-    return [name] if name else []

@@ -2,18 +2,19 @@
 known in `web/door.py`."""
 
 from typing import cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from vidprod.config import Config, is_loopback
+from vidprod.config import Config
 from vidprod.domain.key import PREFIX
 from vidprod.domain.user import OWNER_ID
 from vidprod.domain.who import EVERYTHING, Who
 from vidprod.domain.who import Scope as ScopeOf
 from vidprod.errors import TooMany, VidProdError
+from vidprod.hosts import is_loopback, split_host
 from vidprod.web.client import client_address, network_of
 from vidprod.web.desk import HttpRequest
 from vidprod.web.door import BadKey, Door, Mode
@@ -124,8 +125,8 @@ def came_through_proxy(request: HTTPScope) -> bool:
 
 def is_local(request: HTTPScope) -> bool:
     """Whether a browser on this machine asks, without https."""
-    host = _header(request, b"host")
-    return is_loopback(urlsplit(f"//{host}").hostname or "") and not came_through_proxy(request)
+    host, _ = split_host(_header(request, b"host"))
+    return is_loopback(host) and not came_through_proxy(request)
 
 
 def cookies(request: HTTPScope) -> list[str]:

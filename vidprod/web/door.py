@@ -12,15 +12,15 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import urlsplit
 
-from vidprod.config import Config, is_loopback
+from vidprod.config import Config
 from vidprod.domain import key as keys
 from vidprod.domain import session as sessions
 from vidprod.domain.key import Key
 from vidprod.domain.session import Session
 from vidprod.domain.who import EVERYTHING, Who
 from vidprod.errors import NoSpace, Unavailable, VidProdError
+from vidprod.hosts import is_loopback
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log
 
@@ -149,8 +149,7 @@ class Door:
 
 def is_private(config: Config) -> bool:
     """Whether only this machine can reach it: by the address it listens on, and by the one it says it has."""
-    public = urlsplit(config.public_url).hostname
-    return is_loopback(config.host) and (public is None or is_loopback(public))
+    return is_loopback(config.host) and (not config.public_host or is_loopback(config.public_host))
 
 
 def _is_claimed(db: Tables) -> bool:

@@ -1,6 +1,5 @@
 """What protects the browser's user: no other site reads or changes anything, and headers forbid what we never do."""
 
-import ipaddress
 from collections.abc import Iterable
 from typing import cast
 
@@ -11,6 +10,7 @@ from litestar.types import ASGIApp, BeforeMessageSendHookHandler, HTTPScope, Mes
 
 from vidprod.config import Config
 from vidprod.errors import BadRequest, VidProdError
+from vidprod.hosts import address_of, is_localhost, split_host
 from vidprod.web.client import scheme
 
 # Orchestrators and collectors ask by names of their own, or by none, and there is nothing private in the answers.
@@ -71,7 +71,7 @@ class RefuseOtherHosts(ASGIMiddleware):
         Args:
             names: by which it is reached, besides localhost and addresses; "*" is any.
         """
-        self._names = frozenset(name.lower() for name in names)
+        self._names = frozenset(name.lower() for name in names if name)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         request = cast(HTTPScope, scope)  # `scopes` says so
@@ -82,19 +82,8 @@ class RefuseOtherHosts(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     def _is_ours(self, host: str) -> bool:
-        name = _without_port(host).lower().removesuffix(".")
-        if name == "localhost" or name.endswith(".localhost") or name in self._names:
-            return True
-        try:
-            ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            return False
-        return True
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+        name, _ = split_host(host)
+        return name in self._names or is_localhost(name) or address_of(name) is not None
 
 
 class RefuseOtherSites(ASGIMiddleware):

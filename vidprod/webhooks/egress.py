@@ -17,7 +17,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from vidprod.config import Config
 from vidprod.errors import BadRequest, VidProdError
@@ -112,8 +111,7 @@ class Egress:
     @classmethod
     def of(cls, config: Config) -> "Egress":
         """As the settings have it."""
-        public = urlsplit(config.public_url).hostname or ""
-        return cls(allow=config.webhook_allow, home=[public, *config.hosts])
+        return cls(allow=config.webhook_allow, home=[config.public_host, *config.hosts])
 
     def check(self, url: str) -> Target:
         """What can be said of an address before its name is resolved. Raises BadRequest with what is wrong."""
