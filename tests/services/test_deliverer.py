@@ -16,7 +16,7 @@ from tests.webhooks.receiver import OK, Receiver, Request, answer, receiving
 from vidprod.domain.endpoint import GAPS_S, MAX_ATTEMPTS, MAX_BODY_BYTES, ROTATION_S, place_of
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, Unavailable
-from vidprod.services import deliverer
+from vidprod.services import written
 from vidprod.services.deliverer import LANES, PLACES, PLACES_OF_FAILING
 from vidprod.vault import Vault
 from vidprod.webhooks.signing import new_secret
@@ -470,7 +470,7 @@ async def test_an_endpoint_that_is_deleted_during_an_attempt_is_gone(tmp_path: P
 async def test_on_a_full_volume_nothing_is_sent_twice(
     office: PostOffice, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deliverer, "PAUSE_S", 0.01)
+    monkeypatch.setattr(written, "PAUSE_S", 0.01)
     endpoint, _ = await office.endpoint(receiver.url())
     await office.happens()
     write, refusals = office.store.write, iter([NoSpace(), NoSpace(), Unavailable()])

@@ -18,7 +18,7 @@ from vidprod.config import Config
 from vidprod.domain.ids import new_id
 from vidprod.domain.notification import FOR_URGENT, MOST_AN_HOUR, Address, Subscription
 from vidprod.errors import NoSpace
-from vidprod.services import pusher
+from vidprod.services import pusher, written
 from vidprod.services.clock import JumpingClock
 from vidprod.services.pusher import Pusher
 from vidprod.store.sqlite import Store
@@ -268,7 +268,7 @@ async def test_what_happens_while_it_is_sent_is_told_after_it(tmp_path: Path) ->
 async def test_what_was_sent_is_not_sent_again_because_the_volume_is_full(
     phone: Phone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pusher, "PAUSE_S", 0.0)
+    monkeypatch.setattr(written, "PAUSE_S", 0.0)
     write, refused = phone.store.write, [0]
 
     async def full(work: Any, *, urgent: bool = False) -> Any:

@@ -34,8 +34,9 @@ from vidprod.domain.endpoint import (
     place_of,
     signing,
 )
-from vidprod.errors import NoSpace, SealBroken, Unavailable, VidProdError
+from vidprod.errors import SealBroken, VidProdError
 from vidprod.services.clock import Clock
+from vidprod.services.written import written
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.outbox import Due
 from vidprod.telemetry import log, metrics
@@ -180,32 +181,21 @@ class Deliverer:
             answer=sent.answer,
         )
         spread = self._spread()
-        outcome = await self._written(
-            lambda db: self._record(db, due, attempt, spread=spread, retry_after_s=sent.retry_after_s)
+        outcome = await written(  # as long as that takes, its place is taken
+            self._store,
+            lambda db: self._record(db, due, attempt, spread=spread, retry_after_s=sent.retry_after_s),
+            fault="a delivery cannot be written down",
         )
         metrics.webhook_attempts.labels(outcome=outcome).inc()
         _logger.debug(
             "delivery attempted", endpoint=delivery.endpoint_id, delivery=delivery.id, status=sent.status, then=outcome
         )
 
-    async def _written(self, record: Callable[[Tables], str]) -> str:
-        """What `record` returns, once the store takes it. Meanwhile its place is taken: what was sent is not sent again
-        because a volume is full."""
-        is_told = False
-        while True:
-            try:
-                return await self._store.write(record, urgent=True)
-            except (NoSpace, Unavailable) as error:
-                if not is_told:
-                    _logger.error("a delivery cannot be written down", error=str(error))
-                is_told = True
-                await asyncio.sleep(PAUSE_S)
-
     async def _send(self, due: Due) -> "Sent":
-        sender = self._sender = self._sender or _sender(self._config)
-        from vidprod.webhooks.sender import Sent
+        from vidprod.webhooks.sender import Sender, Sent
         from vidprod.webhooks.signing import signed
 
+        sender = self._sender = self._sender or Sender.of(self._config)
         place = place_of(due.delivery.endpoint_id)
         try:
             secrets = _secrets.decode(self._vault.open(due.sealed, place=place))
@@ -256,10 +246,3 @@ class Deliverer:
 
     def _after(self, seconds: float) -> int:
         return self._clock.now() + round(seconds * 1000)
-
-
-def _sender(config: Config) -> "Sender":
-    from vidprod.webhooks.egress import Egress
-    from vidprod.webhooks.sender import Sender
-
-    return Sender(Egress.of(config))

@@ -31,8 +31,9 @@ from vidprod.domain.notification import (
     gap_s,
     message_of,
 )
-from vidprod.errors import NoSpace, SealBroken, Unavailable, VidProdError
+from vidprod.errors import SealBroken, VidProdError
 from vidprod.services.clock import Clock
+from vidprod.services.written import written
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.notifications import Due
 from vidprod.telemetry import log
@@ -134,20 +135,11 @@ class Pusher:
         _logger.debug("notification attempted", subscription=notification.subscription_id, then=outcome)
 
     async def _written(self, record: Callable[[Tables], T]) -> T:
-        """What `record` returns, once the store takes it: what was sent is not sent again because a volume is full."""
-        is_told = False
-        while True:
-            try:
-                return await self._store.write(record, urgent=True)
-            except (NoSpace, Unavailable) as error:
-                if not is_told:
-                    _logger.error("a notification cannot be written down", error=str(error))
-                is_told = True
-                await asyncio.sleep(PAUSE_S)
+        return await written(self._store, record, fault="a notification cannot be written down")
 
     async def _send(self, due: Due) -> "Sent":
         from vidprod.webhooks.push import encrypted, topic_of
-        from vidprod.webhooks.sender import Sent
+        from vidprod.webhooks.sender import Sender, Sent
 
         notification = due.notification
         place = f"subscription|{notification.subscription_id}|sealed"
@@ -156,7 +148,7 @@ class Pusher:
             vapid = await self._known_by()
         except SealBroken as error:
             return Sent(error=str(error))
-        sender = self._sender = self._sender or _sender(self._config)
+        sender = self._sender = self._sender or Sender.of(self._config)
         message = msgspec.json.encode(message_of(notification))
         seconds = (notification.expires_at - self._clock.now()) // 1000
         return await sender.send(
@@ -220,10 +212,3 @@ def _enough_until(db: Tables, notification: Notification, *, now: int) -> int | 
 
 def _https(url: str) -> str:
     return url if url.startswith("https://") else ""
-
-
-def _sender(config: Config) -> "Sender":
-    from vidprod.webhooks.egress import Egress
-    from vidprod.webhooks.sender import Sender
-
-    return Sender(Egress.of(config))

@@ -15,6 +15,7 @@ import h11
 import msgspec
 
 from vidprod import __version__
+from vidprod.config import Config
 from vidprod.webhooks.egress import Egress, Stream, Unreachable, in_words
 from vidprod.webhooks.rules import Denied, Target
 
@@ -51,6 +52,11 @@ class Sender:
         self._egress = egress
         self._whole_s = whole_s
         self._now_s = now_s
+
+    @classmethod
+    def of(cls, config: Config) -> "Sender":
+        """As the settings say where nothing may be sent."""
+        return cls(Egress.of(config))
 
     async def send(
         self, url: str, *, headers: Mapping[str, str], body: bytes, content_type: str = "application/json"
