@@ -22,6 +22,7 @@ import { startNotify } from "./notify.js";
 import { openView, resyncViews, tellViews } from "./views.js";
 
 const OPEN_WITHIN_MS = 1_500; // then the list is loaded even without the stream
+const MAKES_ROOM = new Set(["job.deleted", "media.pruned", "system.relieved"]);
 const AWAY_MS = 5_000; // a page that was hidden longer may have missed something: phones freeze them
 
 const jobs = new Jobs();
@@ -58,6 +59,7 @@ function hand(event) {
   else if (noun === "account" || noun === "publishing") accounts.event(event);
   else if (noun === "system") lookForPressure();
   else if (noun !== "endpoint") jobs.event(event);
+  if (MAKES_ROOM.has(event.type)) uploads.roomWasMade();
   toReview.event(event);
   tellViews(event);
 }

@@ -2,19 +2,21 @@
 // and whether there is room for it. All of it is a guess, and says so.
 
 import { Problem, request } from "./api.js";
+import { Later } from "./doors.js";
 import { Memory, fingerprint } from "./memory.js";
 import { now } from "./now.js";
-import { span, when } from "./words.js";
+import { moment, span } from "./words.js";
 
 const LOOK_MS = 3_000; // for the browser to read the head of a file
 const ANSWER_MS = 4_000; // then it is sent without a quote
 const RATE = "vidprod.rate";
 const KEEP_RATE_MS = 7 * 24 * 3600 * 1000;
 const LEAST_BYTES = 1 << 20; // less says nothing of a line
+const LEAST_WAIT_S = 60;
 
 /**
- * What is known of a file that shall be sent: a line of words, "" where nobody answers. Raises a Problem when there is no
- * room for it.
+ * What is known of a file that shall be sent: a line of words, "" where nobody answers. Raises Later when there will be
+ * room for it, a Problem when there is none.
  */
 export async function ask(file, query) {
   if (!navigator.onLine || !file.size || (await isBegun(file))) return "";
@@ -92,22 +94,8 @@ function inWords({ upload_s, processing_s, processing_low_s, processing_high_s, 
   return `About ${parts.join(", ")}.${guess}`;
 }
 
-/** "today 18:00", "tomorrow 12:00", "Mon 30 Nov, 12:00". */
-function moment(iso) {
-  const [time, present] = [new Date(iso), new Date(now())];
-  const next = new Date(present.getFullYear(), present.getMonth(), present.getDate() + 1);
-  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(time);
-  if (time.toDateString() === present.toDateString()) return `today ${clock}`;
-  return time.toDateString() === next.toDateString() ? `tomorrow ${clock}` : when(iso);
-}
-
 function refusal({ refusal: detail, fits_at }) {
-  return new Problem({
-    title: "There is no room for it",
-    detail,
-    hint: fits_at
-      ? `There should be room from ${moment(fits_at)} on. Deleting finished takes makes room at once.`
-      : "Deleting finished takes, or a larger volume, makes room.",
-    code: "quote",
-  });
+  const hint = fits_at ? "Deleting finished takes makes room at once." : "Deleting finished takes, or a larger volume, makes room.";
+  const problem = new Problem({ title: "There is no room for it", detail, hint, status: 507, code: "quote" });
+  return fits_at ? new Later(problem, { afterS: Math.max(LEAST_WAIT_S, (Date.parse(fits_at) - now()) / 1000) }) : problem;
 }

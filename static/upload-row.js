@@ -2,7 +2,7 @@
 
 import { h, icon, named, setHidden, setText } from "./dom.js";
 import { problemBox } from "./problem.js";
-import { bytes, percent, plainName, speed, timeLeft } from "./words.js";
+import { bytes, moment, percent, plainName, speed, timeLeft } from "./words.js";
 
 export class UploadRow {
   constructor(upload, { onGone }) {
@@ -61,6 +61,7 @@ export class UploadRow {
   #useful() {
     const { state, resumes } = this.upload;
     if (state === "refused") return [this.again, this.away];
+    if (state === "deferred") return [this.again, this.cancel];
     if (state === "paused") return [this.goOn, this.cancel];
     return resumes && (state === "sending" || state === "retrying") ? [this.pause, this.cancel] : [this.cancel];
   }
@@ -93,11 +94,20 @@ export class UploadRow {
         const count = upload.attempt ? ` (${upload.attempt} of ${upload.attempt + upload.attemptsLeft - 1})` : "";
         return `Trying again in ${wait} s${count}`;
       }
+      case "deferred":
+        return this.deferred;
       case "refused":
         return "Not uploaded";
       default:
         return "";
     }
+  }
+
+  /** Until when it waits, in words. */
+  get deferred() {
+    const { problem, retryAt } = this.upload;
+    const at = moment(retryAt);
+    return problem.code === "quote" ? `There should be room ${at}: it goes on by itself` : `It is tried again ${at}, by itself`;
   }
 
   #figures() {

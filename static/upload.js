@@ -4,6 +4,7 @@
 //   waiting → sending → finishing → done
 //      │         │ ├───────┴──→ retrying → sending
 //      │         │ ├──────────→ elsewhere (another tab has it) → sending, or done by that one
+//      │         │ ├──────────→ deferred (until the server takes it again) → waiting
 //      │         │ ├──────────→ paused → waiting
 //      │         │ └──────────→ refused (a person may try again)
 //      └─────────┴────────────→ cancelled
@@ -20,6 +21,8 @@ const STALL_MS = 30_000; // no byte moves for so long: the connection is dead, w
 const FINISH_MS = 120_000; // all bytes are sent, the answer does not come
 const SLOW_MS = 6_000; // no byte moves: say so
 const WAITS_S = [1, 2, 4, 8, 15, 30]; // between attempts that got no further
+const LONG_S = 60; // told to come again after more: until then it takes nobody's turn
+const LONGEST_MS = 2 ** 31 - 1; // of a timer
 const FURTHER_BYTES = 8 << 20; // in one piece, fewer may only have gone into this device's own buffers
 
 let Door = TusDoor; // until the server says that it has none
@@ -70,6 +73,10 @@ export class Upload {
     return this.url !== null;
   }
 
+  get waitsForRoom() {
+    return this.state === "deferred" && this.problem.status === 507;
+  }
+
   /** What was begun with other options goes on with those. */
   get otherOptions() {
     return this.resumes && (this.#memory.read().recipe ?? "") !== this.recipe;
@@ -96,11 +103,12 @@ export class Upload {
     }
   }
 
-  /** It may be sent, unless there is a problem: then a person may try all the same. */
-  quoted(words, problem = null) {
+  /** It may be sent, unless there is a problem: then a person may try all the same. With a Later it is tried by itself. */
+  quoted(words, error = null) {
     this.quote = words;
     if (this.state !== "waiting") return;
-    if (problem) this.#refuse(problem);
+    if (error instanceof Later) this.#defer(error);
+    else if (error) this.#refuse(error);
     else this.#become("waiting");
   }
 
@@ -121,8 +129,9 @@ export class Upload {
     this.#discard();
   }
 
-  /** A person asks for another round, after a pause or a refusal. */
+  /** Another round: a person asks for it after a pause or a refusal, or the time has come. */
   again() {
+    clearTimeout(this.#timer);
     this.attempt = 0;
     this.#furthest = 0;
     this.problem = null;
@@ -132,6 +141,7 @@ export class Upload {
   /** The network is back, or the page is seen again: no need to wait out the rest. */
   hurry() {
     if (this.state === "retrying") this.send();
+    else if (this.state === "deferred" && Date.now() >= this.retryAt) this.again(); // a frozen page's timers are late
   }
 
   /** Once a second, and never trusted to come: a page in the background is woken seldom. */
@@ -225,6 +235,7 @@ export class Upload {
 
   async #failed(error, ours) {
     if (error instanceof Problem) return this.#refuse(error);
+    if (error instanceof Later && error.afterS >= LONG_S) return this.#defer(error);
     if (error instanceof Later) {
       if (error.free) this.attempt -= 1;
       return this.#later(error.problem, error.afterS);
@@ -270,6 +281,14 @@ export class Upload {
     this.retryAt = Date.now() + wait * 1000;
     this.#timer = setTimeout(() => this.send(), wait * 1000);
     this.#become("retrying");
+  }
+
+  #defer({ problem, afterS }) {
+    this.#drop();
+    this.problem = problem;
+    this.retryAt = Date.now() + afterS * 1000;
+    this.#timer = setTimeout(() => this.again(), Math.min(afterS * 1000, LONGEST_MS));
+    this.#become("deferred");
   }
 
   #refuse(problem) {

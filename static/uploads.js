@@ -16,6 +16,7 @@ const AT_ONCE = 2;
 export class Uploads {
   #uploads = [];
   #rows = new Map();
+  #keeping = new Set();
   #ticking = 0;
 
   /** `onJob(job)` is called with the server's answer for each upload that arrived, `onChange()` when the queue is another. */
@@ -45,7 +46,12 @@ export class Uploads {
 
   /** Those that go on by themselves. */
   get #wanted() {
-    return this.#uploads.filter((upload) => upload.busy || upload.state === "waiting");
+    return this.#uploads.filter((upload) => upload.busy || ["waiting", "deferred"].includes(upload.state));
+  }
+
+  /** Something was deleted: what waits for room need not wait for its time. */
+  roomWasMade() {
+    for (const upload of this.#uploads.filter((one) => one.waitsForRoom)) upload.again();
   }
 
   /** Whether one of these is the upload at `url` on the server. */
@@ -81,11 +87,13 @@ export class Uploads {
     }
   }
 
-  /** So that it goes on after the page was closed. A handle costs nothing; a copy of the bytes is made only offline, where
-   * the wait may be long. */
+  /** So that it goes on after the page was closed. A handle costs nothing; a copy of the bytes is made only where the wait
+   * may be long: offline, and where the server has said so. */
   async #keep(upload) {
     const handle = handleOf(upload.file);
-    if (!handle && navigator.onLine) return;
+    if (!handle && navigator.onLine && upload.state !== "deferred") return;
+    if (upload.kept !== null || this.#keeping.has(upload)) return;
+    this.#keeping.add(upload);
     const what = handle ? { handle } : { file: upload.file };
     try {
       const id = await keep({ ...what, recipe: upload.recipe, shared: false });
@@ -94,6 +102,7 @@ export class Uploads {
     } catch {
       // no room, or forbidden: then the page has to stay open, which it says
     }
+    this.#keeping.delete(upload);
     this.#around();
   }
 
@@ -142,6 +151,9 @@ export class Uploads {
       this.#remove(upload);
     } else if (upload.state === "refused") {
       announce(`${name} was not uploaded: ${upload.problem.words}`);
+    } else if (upload.state === "deferred") {
+      announce(`${name}: ${upload.problem.title}. ${row.deferred}.`);
+      this.#keep(upload);
     } else if (upload.state === "paused") {
       announce(`The upload of ${name} is paused.`);
     } else if (upload.state === "retrying" && row.announced !== upload.problem) {
@@ -178,7 +190,7 @@ export class Uploads {
     setHidden(this.section, this.#uploads.length === 0, this.after);
     setHidden(this.keepOpen, !this.active);
     setText(this.keepOpen, this.#advice());
-    if (this.active) keepAwake();
+    if (this.#wanted.some((upload) => upload.state !== "deferred")) keepAwake();
     else letSleep();
     clearInterval(this.#ticking);
     if (this.active) this.#ticking = setInterval(() => this.#uploads.forEach((upload) => upload.tick()), 1000);

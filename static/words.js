@@ -95,6 +95,15 @@ export function when(iso) {
   return new Intl.DateTimeFormat(undefined, { ...day, hour: "2-digit", minute: "2-digit" }).format(time);
 }
 
+/** "today 18:00", "tomorrow 12:00", "30 Nov, 12:00". */
+export function moment(at) {
+  const [time, present] = [new Date(at), new Date(now())];
+  const next = new Date(present.getFullYear(), present.getMonth(), present.getDate() + 1);
+  const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" }).format(time);
+  if (time.toDateString() === present.toDateString()) return `today ${clock}`;
+  return time.toDateString() === next.toDateString() ? `tomorrow ${clock}` : when(at);
+}
+
 export function count(number, noun) {
   return `${whole.format(number)} ${noun}${number === 1 ? "" : "s"}`;
 }

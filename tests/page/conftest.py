@@ -62,6 +62,7 @@ addEventListener("securitypolicyviolation", (event) => {
 FORGET = """() => {
   localStorage.clear();
   sessionStorage.clear();
+  indexedDB.deleteDatabase("vidprod");
   return matchMedia("(prefers-color-scheme: dark)").matches;
 }"""
 
