@@ -137,6 +137,7 @@ def test_a_file_name_is_said_as_it_is(take: Path, tmp_path: Path) -> None:
     done = vidprod("demo", "--exit", "--take", named, "--port", "0", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "take [final] :smile: [b]-01.mp4" in done.stdout
+    assert "They go now: --dir keeps them." in done.stdout
 
 
 def test_a_daemon_that_dies_meanwhile_ends_the_demo_with_3_and_a_sentence(long_take: Path, tmp_path: Path) -> None:

@@ -61,7 +61,13 @@ def command(ends: bool, port: int | None, seconds: int, take: Path | None, kept_
             with _session(address) as client:
                 job = _send_and_watch(client, source, recipe={} if take else _RECIPE, console=console)
                 segments = _download(client, job, directory / "segments")
-            _tell(segments, address=address, directory=directory, console=console)
+            _tell(segments, console=console)
+            if ends and kept_in is None:
+                console.print(
+                    "Each segment came whole, with the sha256 the daemon told. They go now: --dir keeps them."
+                )
+            else:
+                _tell_where(directory, address=address, console=console)
             if not ends:
                 console.print("Serving until Ctrl-C.")
                 _wait_for_the_end()
@@ -275,7 +281,7 @@ def _name_of(answer: httpx.Response) -> str:
     return Path(unquote(name)).name
 
 
-def _tell(made: list[tuple[dict[str, Any], Path]], *, address: str, directory: Path, console: Console) -> None:
+def _tell(made: list[tuple[dict[str, Any], Path]], *, console: Console) -> None:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title in ("segment", "from", "to", "picture", "size", "loudness"):
         table.add_column(title)
@@ -290,6 +296,9 @@ def _tell(made: list[tuple[dict[str, Any], Path]], *, address: str, directory: P
             "silent" if loudness is None else f"{loudness:.1f} LUFS",
         )
     console.print(table)
+
+
+def _tell_where(directory: Path, *, address: str, console: Console) -> None:
     console.print(f"Segments, each with the sha256 the daemon told: {directory / 'segments'}", soft_wrap=True)
     console.print(
         f"The page: {address}   By hand: curl -F segment_s=12 -F file=@take.mov {address}/upload", soft_wrap=True
