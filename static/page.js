@@ -58,7 +58,7 @@ function hand(event) {
   if (noun === "publication") publications.event(event);
   else if (noun === "account" || noun === "publishing") accounts.event(event);
   else if (noun === "system") lookForPressure();
-  else if (noun !== "endpoint") jobs.event(event);
+  else if (!["endpoint", "owner", "key"].includes(noun)) jobs.event(event);
   if (MAKES_ROOM.has(event.type)) uploads.roomWasMade();
   toReview.event(event);
   tellViews(event);

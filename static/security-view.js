@@ -31,8 +31,8 @@ export class SecurityView {
     if (view() === "security") this.load();
   }
 
-  event() {
-    // nothing that happens to takes and publications changes who gets in
+  event({ type }) {
+    if (/^(owner|key)\./.test(type)) this.#old = true; // looked at when it is gone to: what is typed here is not taken away
   }
 
   async load() {

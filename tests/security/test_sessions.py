@@ -17,8 +17,8 @@ PUBLIC = {"Host": "video.example", "X-Forwarded-For": "203.0.113.9", "X-Forwarde
 
 
 def cookie_of(answer: httpx.Response) -> tuple[str, str, set[str]]:
-    """The name, the value and the attributes of the one cookie."""
-    (line,) = answer.headers.get_list("set-cookie")
+    """The name, the value and the attributes of the one cookie of a session."""
+    (line,) = [one for one in answer.headers.get_list("set-cookie") if "-device=" not in one]
     pair, *attributes = [part.strip() for part in line.split(";")]
     name, _, value = pair.partition("=")
     return name, value, {attribute.lower() for attribute in attributes}

@@ -163,6 +163,16 @@ async def test_a_file_under_a_foreign_name_is_left_alone(workshop: Workshop) -> 
     assert all((workshop.root / name).exists() for name in names)
 
 
+async def test_what_a_command_beside_wrote_for_others_is_looked_at_then(workshop: Workshop) -> None:
+    """Another process told nobody here: a notification of a key that it made would wait for the next event."""
+    feed = workshop.store.feed
+    feed.pushing.clear()
+    feed.delivering.clear()
+    await pruner_of(workshop).prune()
+    assert feed.pushing.is_set()
+    assert feed.delivering.is_set()
+
+
 async def test_a_link_is_not_followed(workshop: Workshop, tmp_path: Path) -> None:
     await finished_job(workshop)
     treasure = tmp_path / "treasure"

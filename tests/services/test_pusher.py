@@ -145,13 +145,18 @@ async def test_nothing_is_written_for_nobody(phone: Phone) -> None:
         ("publication.rejected", {"platform": "tiktok"}, "TikTok refused a post"),
         ("publication.unknown", {"platform": "instagram"}, "Is it on Instagram?"),
         ("publication.waiting", {"code": "approval"}, "A post waits for you"),
+        ("owner.password_changed", {}, "The password was changed"),
+        ("owner.signed_in", {"new_device": True}, "Signed in with a new device"),
+        ("owner.signed_in", {"new_device": False}, None),
+        ("key.created", {"name": "a script"}, "There is a new key"),
+        ("key.revoked", {"name": "a script"}, None),
         ("publication.waiting", {"code": "quota"}, None),
         ("publication.uploading", {}, None),
         ("step.completed", {}, None),
     ],
 )
 async def test_a_person_is_told_what_came_of_it_or_what_to_do(
-    phone: Phone, event: str, data: dict[str, str], title: str | None
+    phone: Phone, event: str, data: dict[str, Any], title: str | None
 ) -> None:
     await phone.subscribe()
     await phone.happens(event, **data)

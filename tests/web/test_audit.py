@@ -9,6 +9,7 @@ import pytest
 from tests.web.conftest import Live, mp4
 from tests.web.made import complete
 from tests.web.people import PAGE, guarded, key_for, sign_in, strange
+from vidprod.domain.user import OWNER_ID
 from vidprod.errors import NoSpace
 from vidprod.store.sqlite.audit import Audited
 from vidprod.web.audit import Audit
@@ -77,7 +78,9 @@ async def test_strangers_write_no_rows_but_by_trying_to_sign_in(tmp_path: Path) 
         assert (await sign_in(live)).status_code < 400
         wrong, right = (await logged(live, at_least=before + 2))[before:]
         assert (wrong.what, wrong.kind, wrong.status, wrong.address) == ("POST /login", "stranger", 401, "127.0.0.1")
-        assert (right.what, right.kind) == ("POST /login", "stranger")  # nobody was known when it was asked
+        assert (right.what, right.kind, right.user_id) == ("POST /login", "owner", OWNER_ID)
+        sessions = (await live.client.get("/v1/security")).json()["sessions"]
+        assert [right.session_id] == [one["id"] for one in sessions if one["current"]]
         assert right.status in (200, 201, 204, 303)
         assert "wrong" not in str(wrong.data)
 

@@ -18,6 +18,7 @@ from vidprod.domain.key import ROTATION_S, Key, make_key
 from vidprod.domain.user import OWNER_ID
 from vidprod.domain.who import EVERYTHING, MEANINGS, SCOPES, USUAL, Scope, Who
 from vidprod.place import now_ms
+from vidprod.store.sqlite.entrances import tell_of_key
 from vidprod.store.sqlite.tables import Tables
 from vidprod.units import read_seconds
 
@@ -59,6 +60,7 @@ def add(name: str, scopes: tuple[Scope, ...], expires: str | None, config_file: 
 
     def added(db: Tables) -> None:
         db.keys.add(key)
+        tell_of_key(db, "key.created", key, now=now)
         _note(db, "keys add", key, now=now)
 
     asyncio.run(write_beside(config, added, makes=True))
@@ -77,6 +79,7 @@ def rotate(key: str, keep: str, config_file: Path | None, **flags: Any) -> None:
 
     def rotated(db: Tables) -> tuple[Key, str]:
         fresh = db.keys.rotate(found.id, keep_s=keep_s, now=now)
+        tell_of_key(db, "key.rotated", fresh[0], now=now)
         _note(db, "keys rotate", found, now=now)
         return fresh
 
@@ -95,6 +98,8 @@ def revoke(key: str, config_file: Path | None, **flags: Any) -> None:
     found = _found(config, key)
 
     def revoked(db: Tables) -> bool:
+        if found.is_live(now=now):
+            tell_of_key(db, "key.revoked", found, now=now)
         db.keys.revoke(found.id, now=now)
         _note(db, "keys revoke", found, now=now)
         return db.keys.are_kept() or db.users.can_sign_in()

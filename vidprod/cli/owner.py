@@ -13,6 +13,7 @@ from vidprod.domain.user import MAX_NAME, OWNER_ID
 from vidprod.domain.who import EVERYTHING, Who
 from vidprod.passwords import Passwords, check
 from vidprod.place import database_path, now_ms
+from vidprod.store.sqlite.entrances import tell_of_owner
 from vidprod.store.sqlite.tables import Tables
 
 _options = settings_options("data_dir")
@@ -39,6 +40,7 @@ def set_password(name: str | None, from_stdin: bool, config_file: Path | None, *
     hashed = asyncio.run(_hashed(password))
 
     def change(db: Tables) -> None:
+        tell_of_owner(db, "owner.password_changed" if db.users.can_sign_in() else "owner.created", now=now)
         db.users.set_password(OWNER_ID, hashed, name=called, now=now)
         db.sessions.end_all(OWNER_ID)
         _note(db, "owner set-password", now=now)
@@ -57,6 +59,8 @@ def reset(yes: bool, config_file: Path | None, **flags: Any) -> None:
         click.confirm("Forget the owner's password and authenticator?", abort=True)
 
     def forget(db: Tables) -> bool:
+        if db.users.can_sign_in():
+            tell_of_owner(db, "owner.forgotten", now=now)
         db.users.forget(OWNER_ID)
         db.sessions.end_all(OWNER_ID)
         _note(db, "owner reset", now=now)

@@ -18,6 +18,9 @@ _SAID = {
     "endpoint": "created disabled enabled rotated deleted test",
     "system": "pressure relieved",
     "backup": "completed failed restored",
+    "owner": "created forgotten password_changed authenticator_on authenticator_off recovery_codes_changed signed_in "
+    "code_refused",
+    "key": "created rotated revoked",
 }
 TYPES = frozenset(f"{noun}.{what}" for noun, said in _SAID.items() for what in said.split())  # all there are
 NOUNS = tuple(_SAID)

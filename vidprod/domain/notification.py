@@ -11,7 +11,7 @@ import msgspec
 from vidprod.domain.event import Event
 from vidprod.domain.user import OWNER_ID
 
-Kind = Literal["made", "failed", "published", "refused", "unclear", "missed", "asks", "account", "test"]
+Kind = Literal["made", "failed", "published", "refused", "unclear", "missed", "asks", "account", "entrance", "test"]
 NotificationState = Literal["pending", "sent", "failed"]
 
 MOST_AN_HOUR = 20  # to one browser
@@ -22,7 +22,8 @@ GAPS_S = (60.0, 300.0, 900.0, 3600.0)  # after failed attempts; then each hour, 
 LONGEST_HOLD_S = 6 * 3600.0  # of what a push service may ask for
 MOST_SUBSCRIPTIONS = 20
 
-_URGENT: frozenset[Kind] = frozenset({"refused", "unclear", "missed", "asks", "account", "test"})
+_URGENT: frozenset[Kind] = frozenset({"refused", "unclear", "missed", "asks", "account", "entrance", "test"})
+AT_ONCE: frozenset[Kind] = frozenset({"entrance", "test"})  # who came in must not have the time to stop it
 _NEWS_S, _URGENT_S = 12 * 3600, 3 * 86_400  # for so long it is worth telling
 _LINE = 120  # characters of a body
 _TITLE = 60
@@ -37,6 +38,26 @@ _KINDS: dict[str, Kind] = {
     "publication.waiting": "asks",
     "account.needs_reauth": "account",
     "account.expiring": "account",
+    **dict.fromkeys(
+        (
+            *("owner.created", "owner.forgotten", "owner.password_changed", "owner.signed_in", "owner.code_refused"),
+            *("owner.authenticator_on", "owner.authenticator_off", "owner.recovery_codes_changed"),
+            *("key.created", "key.rotated"),
+        ),
+        "entrance",
+    ),
+}
+_ENTRANCES = {  # what happened, and what to do if that was somebody else
+    "owner.created": ("There is an owner now", "set another password with `vidprod owner`, on the machine"),
+    "owner.forgotten": ("There is no owner any more", "see who has the machine"),
+    "owner.password_changed": ("The password was changed", "set another with `vidprod owner`, on the machine"),
+    "owner.signed_in": ("Signed in with a new device", "sign it out, and change the password"),
+    "owner.code_refused": ("A wrong code, after the right password", "change the password: somebody has it"),
+    "owner.authenticator_on": ("Codes of an authenticator are asked for now", "forget it with `vidprod owner`"),
+    "owner.authenticator_off": ("No codes are asked for any more", "change the password"),
+    "owner.recovery_codes_changed": ("There are new recovery codes", "change the password, and make others"),
+    "key.created": ("There is a new key", "revoke it"),
+    "key.rotated": ("A key was rotated", "revoke it"),
 }
 _ASKING = frozenset({"approval", "hold"})  # of what a publication waits for, what only a person ends
 _PLATFORMS = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
@@ -94,11 +115,15 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 def kind_of(event: Event) -> Kind | None:
     """What a person is told of it; None: nothing."""
     kind = _KINDS.get(event.type)
+    if event.type == "owner.signed_in" and not event.data.get("new_device"):
+        return None
     return None if kind == "asks" and event.data.get("code") not in _ASKING else kind
 
 
 def tag_of(kind: Kind, event: Event) -> str:
     """What is told at once."""
+    if kind == "entrance":
+        return event.type
     about = event.data.get("account_id") if kind == "account" else event.job_id
     return f"{kind}-{about or ''}" if kind not in ("missed", "asks") else kind
 
@@ -158,6 +183,11 @@ def _words(kind: Kind, data: dict[str, Any], many: int) -> tuple[str, str, str]:
         case "account":
             name = data.get("name") or where
             return f"{name} has to be connected again", f"Nothing goes to {where} until then.", "accounts"
+        case "entrance":
+            title, otherwise = _ENTRANCES[data["what"]]
+            named = f"{data['name']}: " if data.get("name") else ""
+            more = f"{many} times. " if many > 1 else ""
+            return title, f"{named}{more}If that was not you, {otherwise}.", "security"
         case "test":
             return "Notifications work", "This is what they look like.", "takes"
 

@@ -72,6 +72,8 @@ class Pruner:
         await self._deliveries()
         await self._work_dirs()
         await self._measure()
+        for waiter in (self._store.feed.delivering, self._store.feed.pushing):
+            waiter.set()  # of what a command beside us wrote, nobody here has heard
         _logger.debug("pruned", seconds=round(time.monotonic() - began_s, 3))
 
     # what was kept long enough

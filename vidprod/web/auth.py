@@ -24,6 +24,7 @@ from vidprod.web.rules import Need, need_of
 
 COOKIE = "__Host-vidprod"  # the prefix: only over https, only from this very host, for all of it
 LOCAL_COOKIE = "vidprod"  # on this machine there is no https to be had
+DEVICE = "-device"  # after either name: of a browser in which somebody has signed in before
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOPS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"fly-client-ip", b"cf-connecting-ip"})
@@ -112,6 +113,11 @@ def known(request: HttpRequest) -> Who | None:
     return found
 
 
+def came_in(request: HttpRequest, user_id: str, session_id: str) -> None:
+    """Somebody has just signed in: from here on the request is theirs, and the log of changes says so."""
+    request.scope["state"]["who"] = Who(kind="owner", user_id=user_id, session_id=session_id, scopes=EVERYTHING)
+
+
 def need(request: HttpRequest, scope: ScopeOf) -> None:
     """What a handler asks for beyond its route. Raises NotAllowed."""
     if not who(request).may(scope):
@@ -129,9 +135,13 @@ def is_local(request: HTTPScope) -> bool:
     return is_loopback(host) and not came_through_proxy(request)
 
 
-def cookies(request: HTTPScope) -> list[str]:
-    """Of sessions, out of the cookies. The name without the prefix could be set by a neighbour: it counts here only."""
-    names = (COOKIE, LOCAL_COOKIE) if is_local(request) else (COOKIE,)
+def cookies(request: HTTPScope, *, of: str = "") -> list[str]:
+    """Of sessions, out of the cookies. The name without the prefix could be set by a neighbour: it counts here only.
+
+    Args:
+        of: DEVICE: those of devices.
+    """
+    names = [name + of for name in ((COOKIE, LOCAL_COOKIE) if is_local(request) else (COOKIE,))]
     pairs = [one.strip().partition("=") for one in _header(request, b"cookie").split(";")]
     return [value for name, _, value in pairs if name in names and value]
 

@@ -13,6 +13,7 @@ from vidprod.domain.key import ROTATION_S, Key, make_key
 from vidprod.domain.who import USUAL, Scope
 from vidprod.errors import BadRequest
 from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite.entrances import tell_of_key
 from vidprod.telemetry import log
 from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
@@ -82,7 +83,12 @@ async def add_key(request: HttpRequest, desk: NamedDependency[Desk]) -> Response
     if until is not None and until <= now:
         raise BadRequest("`expires_at` is over already.")
     key, secret = make_key(asked.name, asked.scopes, expires_at=until, user_id=who(request).user_id, now=now)
-    await desk.store.write(lambda db: db.keys.add(key))
+
+    def add(db: Tables) -> None:
+        db.keys.add(key)
+        tell_of_key(db, "key.created", key, now=now)
+
+    await desk.store.write(add)
     desk.door.look_again()
     _log.info("key made", public=key.public_id, scopes=key.scopes)
     return _with_secret(key, secret, now=now)
@@ -98,7 +104,9 @@ async def rotate_key(
     asked, now = await given(request, Rotation), desk.now()
 
     def rotate(db: Tables) -> tuple[Key, str]:
-        return db.keys.rotate(key_id, keep_s=asked.keep_s, now=now)
+        key, secret = db.keys.rotate(key_id, keep_s=asked.keep_s, now=now)
+        tell_of_key(db, "key.rotated", key, now=now)
+        return key, secret
 
     key, secret = await desk.store.write(rotate)
     _log.info("key rotated", public=key.public_id)
@@ -109,10 +117,19 @@ async def rotate_key(
 async def revoke_key(desk: NamedDependency[Desk], key_id: FromPath[str]) -> KeyView:
     """Revoke a key: from the next request on nobody gets in with it. It stays in the list."""
     checked(key_id, "key")
-    key = await desk.store.write(lambda db: db.keys.revoke(key_id, now=desk.now()), urgent=True)
+    now = desk.now()
+
+    def revoke(db: Tables) -> Key:
+        was_live = db.keys.get(key_id).is_live(now=now)
+        key = db.keys.revoke(key_id, now=now)
+        if was_live:
+            tell_of_key(db, "key.revoked", key, now=now)
+        return key
+
+    key = await desk.store.write(revoke, urgent=True)
     desk.door.look_again()
     _log.info("key revoked", public=key.public_id)
-    return _view(key, now=desk.now())
+    return _view(key, now=now)
 
 
 def _with_secret(key: Key, secret: str, *, now: int) -> Response[KeyWithSecret]:

@@ -6,7 +6,9 @@ Source: OWASP ASVS 5.0, 6.3.1, 7.2 and 7.4; OWASP Authentication, "Login throttl
 """
 
 import asyncio
-from typing import Annotated, Any
+import secrets
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Response, post
@@ -22,14 +24,16 @@ from vidprod.domain.user import MAX_NAME, OWNER_ID, User
 from vidprod.errors import BadRequest, TooMany, Unavailable, VidProdError
 from vidprod.passwords import LONGEST, check, is_outdated
 from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite.entrances import tell_of_owner
 from vidprod.telemetry import log
-from vidprod.web.auth import COOKIE, LOCAL_COOKIE, NotAllowed, cookies, is_local, known
+from vidprod.web.auth import COOKIE, DEVICE, LOCAL_COOKIE, NotAllowed, came_in, cookies, is_local, known
 from vidprod.web.client import client_address, network_of
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.given import given
 from vidprod.web.reading import read
 
 _LATE_S = 2.0  # that a try takes longer, after too many wrong ones
+_DEVICE_S = 400 * 86_400  # the longest for which browsers keep a cookie
 _late = asyncio.Semaphore(20)  # that may wait so at once
 
 _log = log.get(__name__)
@@ -117,7 +121,14 @@ async def sign_in(request: HttpRequest, desk: NamedDependency[Desk]) -> Response
     if user.password is not None and is_outdated(user.password):
         await _rehash(desk, user, asked.password)
     _log.info("signed in", address=address)
-    return await begin_session(request, desk, user)
+
+    def tell(db: Tables, session: Session) -> None:
+        new_device = not _is_known(request, desk, user)
+        tell_of_owner(db, "owner.signed_in", session_id=session.id, new_device=new_device, now=session.created_at)
+
+    session, answer = await _begin(request, desk, user, tell=tell)
+    came_in(request, user.id, session.id)
+    return answer
 
 
 @post("/setup", status_code=201)
@@ -140,10 +151,19 @@ async def set_up(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[
         raise BadRequest("The name is empty.")
     check(asked.password, name=name)
     hashed = await desk.passwords.hash(asked.password)
-    user = await desk.store.write(lambda db: db.users.claim(name, hashed, now=desk.now()))
+
+    def claim(db: Tables) -> User:
+        user = db.users.claim(name, hashed, now=desk.now())
+        tell_of_owner(db, "owner.created", now=desk.now())
+        return user
+
+    user = await desk.store.write(claim)
     desk.door.look_again()
     _log.info("set up: there is an owner now", address=address)
-    return await begin_session(request, desk, user, status=201)
+    session, answer = await _begin(request, desk, user, status=201)
+    if not is_trusted:
+        came_in(request, user.id, session.id)
+    return answer
 
 
 @post("/logout", status_code=204)
@@ -156,13 +176,27 @@ async def sign_out(request: HttpRequest, desk: NamedDependency[Desk]) -> Respons
     return Response(None, status_code=204, cookies=forget_cookies(request))
 
 
-async def begin_session(
-    request: HttpRequest, desk: Desk, user: User, *, status: int = 200, ends: str = ""
-) -> Response[Any]:
-    """A new session, by a token made here, whatever the browser brought; what it had before ends.
+async def begin_session(request: HttpRequest, desk: Desk, user: User) -> Response[Any]:
+    """A new session instead of every one that the user has: what lets in has changed."""
+    _, answer = await _begin(request, desk, user, ends="all")
+    return answer
+
+
+async def _begin(
+    request: HttpRequest,
+    desk: Desk,
+    user: User,
+    *,
+    status: int = 200,
+    ends: str = "",
+    tell: Callable[[Tables, Session], None] | None = None,
+) -> tuple[Session, Response[Any]]:
+    """A new session, by a token made here, whatever the browser brought; what it had before ends. The browser is known
+    from then on.
 
     Args:
         ends: "all": every other session of the user, too.
+        tell: in the same transaction.
     """
     token, now = sessions.new_token(), desk.now()
     session = Session(
@@ -185,28 +219,49 @@ async def begin_session(
         if ends == "all":
             db.sessions.end_all(user.id)
         db.sessions.add(session)
+        if tell is not None:
+            tell(db, session)
 
     await desk.store.write(begin, urgent=True)  # who makes room on a full volume has to get in
+    mark = secrets.token_urlsafe(16)
+    set_cookies = [
+        # not strict: who comes back from a platform's own page is to be known
+        _cookie(request, "", token, samesite="lax", max_age=int(desk.config.session_longest_s)),
+        _cookie(
+            request, DEVICE, f"{mark}.{desk.vault.sign(_device(user, mark))}", samesite="strict", max_age=_DEVICE_S
+        ),
+    ]
+    return session, Response(SignedIn(name=user.name), status_code=status, cookies=set_cookies)
+
+
+def _is_known(request: HttpRequest, desk: Desk, user: User) -> bool:
+    """Whether somebody has signed in with this browser since the password was set. It lets nobody in: it only says
+    whether there is news to tell."""
+    brought = [one.partition(".") for one in cookies(request.scope, of=DEVICE)]
+    return any(desk.vault.signed(_device(user, mark), signature) for mark, _, signature in brought)
+
+
+def _device(user: User, mark: str) -> str:
+    """What is signed for a browser."""
+    return f"device|{user.id}|{user.password_at}|{mark}"
+
+
+def _cookie(request: HttpRequest, of: str, value: str, *, samesite: Literal["lax", "strict"], max_age: int) -> Cookie:
     local = is_local(request.scope)
-    cookie = Cookie(
-        key=LOCAL_COOKIE if local else COOKIE,
-        value=token,
+    return Cookie(
+        key=(LOCAL_COOKIE if local else COOKIE) + of,
+        value=value,
         path="/",
         httponly=True,
         secure=not local,
-        samesite="lax",  # not strict: who comes back from a platform's own page is to be known
-        max_age=int(desk.config.session_longest_s),
+        samesite=samesite,
+        max_age=max_age,
     )
-    return Response(SignedIn(name=user.name), status_code=status, cookies=[cookie])
 
 
 def forget_cookies(request: HttpRequest) -> list[Cookie]:
     """What makes a browser forget its session."""
-    local = is_local(request.scope)
-    return [
-        Cookie(key=name, value="", path="/", httponly=True, secure=name == COOKIE, samesite="lax", max_age=0)
-        for name in ((LOCAL_COOKIE,) if local else (COOKIE,))
-    ]
+    return [_cookie(request, "", "", samesite="lax", max_age=0)]
 
 
 async def check_password(request: HttpRequest, desk: Desk, password: str) -> User:
@@ -251,6 +306,7 @@ async def _check_code(desk: Desk, user: User, code: str, *, address: str) -> Non
         raise CodeNeeded
     if not await take_code(desk, user, code):
         _wrong(desk, "code", "login", address)
+        await desk.store.write(lambda db: tell_of_owner(db, "owner.code_refused", now=desk.now()), urgent=True)
         raise WrongCode
 
 

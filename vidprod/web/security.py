@@ -14,6 +14,7 @@ from vidprod.domain.user import MAX_NAME, OWNER_ID, User
 from vidprod.errors import Conflict, NotFound
 from vidprod.passwords import LONGEST, check
 from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite.entrances import tell_of_owner
 from vidprod.telemetry import log
 from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
@@ -133,9 +134,15 @@ async def set_password(request: HttpRequest, desk: NamedDependency[Desk]) -> Res
     name = " ".join(asked.name.split()) or user.name
     check(asked.password, name=name)
     hashed = await desk.passwords.hash(asked.password)
-    user = await desk.store.write(lambda db: db.users.set_password(user.id, hashed, name=name, now=desk.now()))
+    now = desk.now()
+
+    def change(db: Tables) -> User:
+        tell_of_owner(db, "owner.password_changed", now=now)
+        return db.users.set_password(user.id, hashed, name=name, now=now)
+
+    changed = await desk.store.write(change)
     _log.warning("the owner's password was changed")
-    return await begin_session(request, desk, user, ends="all")
+    return await begin_session(request, desk, changed)
 
 
 @post("/v1/security/totp", status_code=200)
@@ -173,10 +180,11 @@ async def confirm_totp(request: HttpRequest, desk: NamedDependency[Desk]) -> Res
         raise Conflict("No authenticator was begun.")
     if not await take_code(desk, user, asked.code):
         raise WrongCode
-    was, fresh = user.totp, codes.new_recovery_codes()
+    was, fresh, now = user.totp, codes.new_recovery_codes(), desk.now()
 
     def confirm(db: Tables) -> None:
-        db.users.confirm_totp(user.id, was=was, now=desk.now())
+        db.users.confirm_totp(user.id, was=was, now=now)
+        tell_of_owner(db, "owner.authenticator_on", now=now)
         db.users.set_recovery_codes(user.id, [codes.recovery_hash(one) for one in fresh])
 
     await desk.store.write(confirm)
@@ -188,9 +196,15 @@ async def confirm_totp(request: HttpRequest, desk: NamedDependency[Desk]) -> Res
 async def end_totp(request: HttpRequest, desk: NamedDependency[Desk]) -> Response[SignedIn]:
     """Ask for no codes any more, as JSON `{password}`. Every other session ends."""
     user = await _owner(request, desk, (await given(request, Confirmed)).password)
-    await desk.store.write(lambda db: db.users.end_totp(user.id))
+
+    def end(db: Tables) -> None:
+        db.users.end_totp(user.id)
+        if user.asks_for_code:
+            tell_of_owner(db, "owner.authenticator_off", now=desk.now())
+
+    await desk.store.write(end)
     _log.warning("no authenticator is asked for any more")
-    return await begin_session(request, desk, user, ends="all")
+    return await begin_session(request, desk, user)
 
 
 @post("/v1/security/recovery-codes", status_code=200)
@@ -201,7 +215,12 @@ async def renew_recovery_codes(request: HttpRequest, desk: NamedDependency[Desk]
         raise Conflict("No authenticator is in use.")
     fresh = codes.new_recovery_codes()
     hashes = [codes.recovery_hash(one) for one in fresh]
-    await desk.store.write(lambda db: db.users.set_recovery_codes(user.id, hashes))
+
+    def renew(db: Tables) -> None:
+        db.users.set_recovery_codes(user.id, hashes)
+        tell_of_owner(db, "owner.recovery_codes_changed", now=desk.now())
+
+    await desk.store.write(renew)
     return RecoveryCodes(recovery_codes=fresh)
 
 
@@ -234,7 +253,7 @@ async def _owner(request: HttpRequest, desk: Desk, password: str) -> User:
 
 async def _anew(request: HttpRequest, desk: Desk, user: User, fresh: list[str]) -> Response[RecoveryCodes]:
     """Recovery codes, and a new session for this browser instead of all others."""
-    begun = await begin_session(request, desk, user, ends="all")
+    begun = await begin_session(request, desk, user)
     return Response(RecoveryCodes(recovery_codes=fresh), status_code=200, cookies=begun.cookies)
 
 

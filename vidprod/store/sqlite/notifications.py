@@ -8,7 +8,17 @@ import msgspec
 
 from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
-from vidprod.domain.notification import GATHER_S, Kind, Notification, Subscription, is_urgent, kind_of, lives_s, tag_of
+from vidprod.domain.notification import (
+    AT_ONCE,
+    GATHER_S,
+    Kind,
+    Notification,
+    Subscription,
+    is_urgent,
+    kind_of,
+    lives_s,
+    tag_of,
+)
 from vidprod.errors import NotFound
 from vidprod.store.sqlite.connection import Row
 from vidprod.store.sqlite.table import Table, to_json
@@ -136,7 +146,7 @@ class Notifications(Table):
             kind=kind,
             urgent=is_urgent(kind),
             data=to_json(data),
-            run_at=now if kind == "test" else now + round(GATHER_S * 1000),
+            run_at=now if kind in AT_ONCE else now + round(GATHER_S * 1000),
             expires_at=now + 1000 * lives_s(kind),
             now=now,
         )
@@ -239,6 +249,8 @@ class Notifications(Table):
         """The few words that are said of it."""
         told = event.data
         data: dict[str, Any] = {"platform": told.get("platform", ""), "name": told.get("name", "")}
+        if kind_of(event) == "entrance":
+            data["what"] = event.type
         if event.type.startswith("publication."):
             data["reason"] = told.get("message", "")
         if event.job_id is None:
