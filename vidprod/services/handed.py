@@ -1,6 +1,6 @@
 """What is written about a publication that its platform was handed with its time, within one transaction.
 
-The decision is `domain/handed.py`'s; what a platform is told about it is told by `publisher.py`.
+The decision is `domain/handed.py`'s; what a platform is told about it is told by `posting.py`.
 """
 
 from typing import cast, get_args

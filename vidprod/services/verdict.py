@@ -97,9 +97,9 @@ class Verdict:
             "begin", PlatformError("its upload address was lost, and has expired", kind="NEWHANDLE", code="lost")
         )
 
-    def refused_here(self, code: str, message: str, *, hint: str = "") -> None:
+    def refused_here(self, code: str, message: str) -> None:
         """It cannot go out as it is, and the platform was not asked."""
-        self._reject("begin", PlatformError(message, kind="FIX", code=code, hint=hint))
+        self._reject("begin", PlatformError(message, kind="FIX", code=code))
 
     # what the platform says of it
 
