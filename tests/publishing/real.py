@@ -27,7 +27,8 @@ from vidprod.platforms.simulators.transport import SimTransport
 from vidprod.platforms.simulators.world import World
 from vidprod.platforms.simulators.youtube_video import Channel
 from vidprod.platforms.wire import Wire
-from vidprod.services.keeper import Keeper, seal
+from vidprod.services.keeper import Keeper
+from vidprod.services.tokens import seal
 
 _CLIENT = "vidprod-simulated"
 _LONG_S = 60 * 86_400

@@ -18,7 +18,8 @@ from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, PlatformError, Unanswered
 from vidprod.platforms.base import App, Tokens
 from vidprod.services.clock import Clock
-from vidprod.services.keeper import Keeper, ends, seal
+from vidprod.services.keeper import Keeper
+from vidprod.services.tokens import ends, seal
 from vidprod.store.sqlite import Store, Tables
 from vidprod.vault import Vault
 

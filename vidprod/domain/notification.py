@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from vidprod.domain.event import Event
+from vidprod.domain.post import NAMES
 from vidprod.domain.user import OWNER_ID
 
 Kind = Literal["made", "failed", "published", "refused", "unclear", "missed", "asks", "account", "entrance", "test"]
@@ -60,7 +61,6 @@ _ENTRANCES = {  # what happened, and what to do if that was somebody else
     "key.rotated": ("A key was rotated", "revoke it"),
 }
 _ASKING = frozenset({"approval", "hold"})  # of what a publication waits for, what only a person ends
-_PLATFORMS = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,7 +152,7 @@ def message_of(notification: Notification) -> Message:
 
 def _words(kind: Kind, data: dict[str, Any], many: int) -> tuple[str, str, str]:
     take = data.get("take") or "A take"
-    where = _PLATFORMS.get(data.get("platform", ""), "the platform")
+    where = NAMES.get(data.get("platform", ""), "the platform")
     part = f"Part {data['part']} of {take}" if data.get("part") else take
     match kind:
         case "made":

@@ -117,7 +117,7 @@ _LIMITS: dict[str, Limits] = {
         privacy=("public",),
     ),
 }
-_NAMES = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
+NAMES: Mapping[str, str] = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 _HASHTAG = re.compile(r"(?<![\w#&/])#([^\s!-/:-@\[-^`{-~]+)")
@@ -287,7 +287,7 @@ def faults(post: Post, platform: "Platform", *, direct: bool = True, duration_us
         direct: False: a draft at TikTok, where all but the text is chosen in the app.
         duration_us: of the segment, where it is known.
     """
-    name, limits = _NAMES[platform], limits_of(platform)
+    name, limits = NAMES[platform], limits_of(platform)
     found = [
         f"{_called(what, platform)}: {count.used:,} {count.unit}, {name} takes {count.max:,}"
         for what, count in counts(post, platform).items()
@@ -315,7 +315,7 @@ def _called(what: str, platform: "Platform") -> str:
 
 
 def _privacy_faults(post: Post, platform: "Platform") -> list[str]:
-    name, known = _NAMES[platform], limits_of(platform).privacy
+    name, known = NAMES[platform], limits_of(platform).privacy
     if post.privacy is None:
         return [f"privacy: {name} wants a person to choose who sees it: {', '.join(known)}; say it for the account"]
     if post.privacy not in known:

@@ -15,12 +15,14 @@ import msgspec
 from vidprod.config import PREFIX, Config
 from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import new_id
+from vidprod.domain.post import NAMES
 from vidprod.errors import BadRequest, Conflict, PlatformError, SealBroken
 from vidprod.platforms.base import App, Grant, Identity, Login, Publisher, Tokens
 from vidprod.platforms.registry import WAYS, settings_of
 from vidprod.services.clock import Clock
-from vidprod.services.keeper import NAMES, Keeper, ends, opened, seal
+from vidprod.services.keeper import Keeper
 from vidprod.services.rotation import Rotated, rotate_keys
+from vidprod.services.tokens import ends, opened, seal
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import Connecting
 from vidprod.store.sqlite.standing import about, disconnect_account, held_by

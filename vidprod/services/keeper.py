@@ -17,25 +17,23 @@ would else show only when something is to be published.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import msgspec
-
 from vidprod.domain.account import Account, AccountSettings, Flavour, Platform
+from vidprod.domain.post import NAMES
 from vidprod.errors import Conflict, PlatformError, SealBroken, VidProdError
 from vidprod.platforms.base import App, Grant, Tokens
 from vidprod.services.clock import Clock
+from vidprod.services.tokens import ends, merged, opened, seal
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.accounts import SAME_END_MS
 from vidprod.store.sqlite.standing import about, held_by, need_reauth
 from vidprod.telemetry import log
 from vidprod.vault import Vault
-
-NAMES: Mapping[Platform, str] = {"youtube": "YouTube", "tiktok": "TikTok", "instagram": "Instagram"}
 
 EARLY_MS = 5 * 60_000
 USABLE_MS = 30_000  # a token that could not be renewed is still good for one call
@@ -66,49 +64,6 @@ class Renewers(Protocol):
     def login(self, platform: Platform, flavour: Flavour) -> Renewer: ...
 
     def app(self, platform: Platform, flavour: Flavour) -> App | None: ...
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """What lies sealed in the row of an account. Its times are the row's own columns."""
-
-    access_token: str
-    refresh_token: str = ""
-    extra: dict[str, str] = {}
-
-
-_kept = msgspec.json.Decoder(Kept)
-
-
-def place_of(account_id: str) -> str:
-    """Where the tokens of an account are sealed for."""
-    return f"account|{account_id}|tokens"
-
-
-def seal(vault: Vault, account_id: str, tokens: Tokens) -> bytes:
-    """As they lie in the row."""
-    kept = Kept(access_token=tokens.access_token, refresh_token=tokens.refresh_token, extra=dict(tokens.extra))
-    return vault.seal(msgspec.json.encode(kept), place=place_of(account_id))
-
-
-def opened(vault: Vault, account: Account, sealed: bytes) -> Tokens:
-    """What `seal` made. Raises SealBroken."""
-    kept = _kept.decode(vault.open(sealed, place=place_of(account.id)))
-    return Tokens(
-        access_token=kept.access_token,
-        refresh_token=kept.refresh_token,
-        scopes=tuple(account.scopes),
-        extra=kept.extra,
-    )
-
-
-def ends(tokens: Tokens, *, now: int) -> tuple[int | None, int | None]:
-    """When the access token ends, and when the grant does: then somebody has to connect the account again.
-
-    Without a refresh token the access token is all there is.
-    """
-    access = None if tokens.expires_in_s is None else now + tokens.expires_in_s * 1000
-    refresh = None if tokens.refresh_expires_in_s is None else now + tokens.refresh_expires_in_s * 1000
-    return access, refresh if tokens.refresh_token else refresh or access
 
 
 @dataclass(eq=False)
@@ -277,7 +232,7 @@ class Keeper:
             raise await self._not_renewed(account, error, earlier=earlier, mark=mark) from None
         if not answer.access_token:
             raise PlatformError(f"{account.platform} answered a renewal without a token", kind="RETRY", code="empty")
-        newer = _merged(tokens, answer)
+        newer = merged(tokens, answer)
         self._unsaved[account.id] = (mark, newer)
         await self._save_what_is_left(account.id)
         kept = (await self._open(account.id))[1]  # another one, where it was connected anew meanwhile
@@ -380,16 +335,6 @@ def _is_due(account: Account, *, now: int) -> bool:
     since = account.refreshed_at or account.connected_at
     alone = account.refresh_expires_at is not None and account.refresh_expires_at == account.access_expires_at
     return now - since >= (_RENEW_ALONE_MS if alone else _KEEP_ALIVE_MS)
-
-
-def _merged(old: Tokens, new: Tokens) -> Tokens:
-    """What the answer leaves out stays as it was: Google sends no refresh token, and an empty one would end it all."""
-    return replace(
-        new,
-        refresh_token=new.refresh_token or old.refresh_token,
-        scopes=new.scopes or old.scopes,
-        extra={**old.extra, **{name: value for name, value in new.extra.items() if value}},
-    )
 
 
 def _why_dead(account: Account, error: PlatformError, *, answer_was_lost: bool) -> str:

@@ -24,9 +24,10 @@ from vidprod.domain.schedule import local_day, zone_of
 from vidprod.domain.segment import Segment
 from vidprod.platforms.registry import Platforms
 from vidprod.services.clock import JumpingClock
-from vidprod.services.keeper import Keeper, ends, seal
+from vidprod.services.keeper import Keeper
 from vidprod.services.publisher import Publisher
 from vidprod.services.scheduler import Scheduler
+from vidprod.services.tokens import ends, seal
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.copy import copy_database
 from vidprod.vault import Vault
