@@ -17,7 +17,7 @@ from vidprod.domain.publication import Publication, PublicationError, Wait
 from vidprod.domain.segment import Segment
 from vidprod.domain.target import Target
 from vidprod.errors import BadSlot, BadTarget, BadWording, Conflict
-from vidprod.store.sqlite import Store, Tables, planning, steering
+from vidprod.store.sqlite import Store, Tables, composing, planning, steering
 
 PARIS = ZoneInfo("Europe/Paris")
 HOUR_MS = 3_600_000
@@ -273,7 +273,7 @@ async def test_a_planned_post_follows_its_segment_when_that_is_made_again(plan: 
 
     def remade(db: Tables) -> None:
         for one in (made, said):
-            planning.follow(db, db.segments.get(one.segment_id), plain, now=plan.now)
+            composing.follow(db, db.segments.get(one.segment_id), plain, now=plan.now)
 
     await plan.store.write(remade)
     assert not (await plan.get(made)).post.synthetic
@@ -286,7 +286,7 @@ async def test_an_approval_is_for_the_file_that_was_seen(plan: Plan) -> None:
     assert made.needs_approval
     approved = await plan.store.write(lambda db: db.publications.approve(made, now=plan.now))
     file = msgspec.structs.replace(a_rendition(), synthetic=True, synthetic_reason="eyes were turned")
-    await plan.store.write(lambda db: planning.follow(db, db.segments.get(made.segment_id), file, now=plan.now))
+    await plan.store.write(lambda db: composing.follow(db, db.segments.get(made.segment_id), file, now=plan.now))
     assert approved.approved_at is not None
     assert (await plan.get(made)).approved_at is None
 
@@ -296,7 +296,7 @@ async def test_an_approval_is_for_the_very_file_though_the_words_stay(plan: Plan
     (made,) = await plan.ready(await plan.upload(account, segments=1))
     await plan.store.write(lambda db: steering.approve(db, made.id, now=plan.now))
     again = msgspec.structs.replace(a_rendition(), sha256="ef" * 32)
-    await plan.store.write(lambda db: planning.follow(db, db.segments.get(made.segment_id), again, now=plan.now))
+    await plan.store.write(lambda db: composing.follow(db, db.segments.get(made.segment_id), again, now=plan.now))
     found = await plan.get(made)
     assert (found.approved_at, found.post) == (None, made.post)
 
@@ -309,7 +309,7 @@ async def test_what_the_platform_would_refuse_stays_said_whatever_else_is_change
     for change in (
         lambda db: steering.approve(db, made.id, now=plan.now),
         lambda db: steering.change(db, made.id, when="2026-11-24T09:00:00+01:00", now=plan.now),
-        lambda db: planning.follow(db, db.segments.get(made.segment_id), turned, now=plan.now),
+        lambda db: composing.follow(db, db.segments.get(made.segment_id), turned, now=plan.now),
     ):
         await plan.store.write(change)
         assert (await plan.get(made)).wait == made.wait

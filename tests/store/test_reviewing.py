@@ -12,7 +12,7 @@ from vidprod.domain.publication import Publication
 from vidprod.domain.segment import Segment
 from vidprod.domain.target import Target
 from vidprod.errors import BadWording, Conflict
-from vidprod.store.sqlite import Store, Tables, planning, reviewing
+from vidprod.store.sqlite import Store, Tables, composing, reviewing
 
 
 class Looking(Plan):
@@ -169,7 +169,7 @@ async def test_a_cover_that_was_chosen_is_what_posts_show(plan: Looking) -> None
     def covered(db: Tables) -> None:
         for segment in (first, second):
             assert segment.rendition is not None
-            planning.follow(db, segment, segment.rendition, cover_us=2_000_900, now=plan.now)
+            composing.follow(db, segment, segment.rendition, cover_us=2_000_900, now=plan.now)
 
     await plan.store.write(covered)
     assert [(await plan.get(each)).post.cover_ms for each in (one, other)] == [2000, 500]

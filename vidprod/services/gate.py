@@ -8,7 +8,7 @@ from vidprod.domain.account import Account
 from vidprod.domain.handed import LEAST_LEAD_MS
 from vidprod.domain.publication import Publication, Wait
 from vidprod.errors import BadSlot
-from vidprod.store.sqlite import Tables, planning
+from vidprod.store.sqlite import Tables, timing
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.standing import PAUSED_AT, held_by
 from vidprod.telemetry import log
@@ -83,7 +83,7 @@ class Gate:
 
     def _is_crowded(self) -> bool:
         try:
-            wait = planning.crowded(self._db, self._publication, now=self._now)
+            wait = timing.crowded(self._db, self._publication, now=self._now)
         except BadSlot as error:  # settings of another version; it has its time
             _logger.warning("an account's slots cannot be read", error=str(error))
             return False

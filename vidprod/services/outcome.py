@@ -22,7 +22,7 @@ from vidprod.domain.task import OPTIONAL, AttemptError, Task, TaskKind, backoff_
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.errors import ChildDied, NoSpace, Refused, TryLater, VidProdError
 from vidprod.services.faces import NOT_STARTED
-from vidprod.store.sqlite import Tables, planning
+from vidprod.store.sqlite import Tables, composing, planning
 
 
 class Outcome:
@@ -91,7 +91,7 @@ class Outcome:
         made = as_made(segment, making)
         self._db.segments.remake(made, rendition, recipe=making.recipe, now=self._now)
         self._record("segment.cover" if making.poster_only else "segment.remade", _told_of(segment, rendition))
-        planning.follow(self._db, segment, rendition, cover_us=made.cover_us, now=self._clock)
+        composing.follow(self._db, segment, rendition, cover_us=made.cover_us, now=self._clock)
 
     def rendered(self, warnings: list[str]) -> None:
         """The job is done. Raises TryLater where a segment is missing."""

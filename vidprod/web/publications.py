@@ -25,7 +25,7 @@ from vidprod.domain.receipt import Receipt
 from vidprod.domain.schedule import day_bounds, local_day, zone_of
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadRequest, BadTarget, BadWording
-from vidprod.store.sqlite import Tables, planning, steering
+from vidprod.store.sqlite import Tables, composing, planning, steering
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
 from vidprod.web.paging import check_cursor, states_of
@@ -341,8 +341,8 @@ async def preview_post(request: HttpRequest, desk: NamedDependency[Desk]) -> Pre
                 made = _example(account, draft.wording)
                 return _preview(account, made, faults(made, account.platform, direct=_is_direct(account)))
             segment = db.segments.get(segment_id)
-            made = planning.compose_for(db, segment, account, merge(draft.wording, segment.wording))
-            return _preview(account, made, planning.faults_of(made, segment, account))
+            made = composing.compose_for(db, segment, account, merge(draft.wording, segment.wording))
+            return _preview(account, made, composing.faults_of(made, segment, account))
         except BadWording as error:
             return Preview(post=None, counts=None, faults=[f"{error}. {error.hint}"])
 

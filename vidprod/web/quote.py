@@ -23,8 +23,8 @@ from vidprod.domain.quote import (
 from vidprod.domain.target import check_accounts, resolve
 from vidprod.errors import BadRequest, BadSlot, NoSpace, TooMany, Unavailable
 from vidprod.store.sqlite import Tables
-from vidprod.store.sqlite.planning import first_moment
 from vidprod.store.sqlite.standing import PAUSED_AT
+from vidprod.store.sqlite.timing import first_moment
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.reading import read
 from vidprod.web.room import admit_new, fits_at, room_now

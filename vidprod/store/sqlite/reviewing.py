@@ -11,7 +11,7 @@ from vidprod.domain.post import Wording, check_wording
 from vidprod.domain.publication import OVER, Publication
 from vidprod.domain.segment import Making, Segment, as_made
 from vidprod.errors import BadCut, Conflict, NotFound
-from vidprod.store.sqlite import planning, steering
+from vidprod.store.sqlite import composing, planning, steering
 from vidprod.store.sqlite.lifecycle import enqueue_remake, remakable
 from vidprod.store.sqlite.tables import Tables
 
@@ -129,7 +129,7 @@ def _reword(db: Tables, segment: Segment, asked: Edit, *, now: int, clock: int) 
         return segment
     reworded = db.segments.reword(segment.id, title=title, caption=caption)
     _record(db, "segment.edited", reworded, now=now)
-    planning.follow_words(db, segment, reworded, now=clock)
+    composing.follow_words(db, segment, reworded, now=clock)
     return reworded
 
 

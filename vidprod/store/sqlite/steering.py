@@ -7,8 +7,9 @@ from vidprod.domain.publication import OVER, Publication, Wait, When, is_handed_
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadSlot, Conflict
 from vidprod.store.sqlite.announce import announce
-from vidprod.store.sqlite.planning import keep_faults, next_free_slot, refuse_faults, refuse_past, runs_at
+from vidprod.store.sqlite.composing import keep_faults, refuse_faults
 from vidprod.store.sqlite.tables import Tables
+from vidprod.store.sqlite.timing import next_free_slot, refuse_past, runs_at
 
 
 def approve(db: Tables, publication_id: str, *, now: int) -> Publication:
