@@ -25,15 +25,16 @@ export async function lookForPressure() {
 
 function show(pressure) {
   const [worst] = pressure.causes;
-  const key = worst ? JSON.stringify([pressure.level, worst.message]) : "";
+  const key = worst ? JSON.stringify([pressure.level, pressure.causes.map(({ message }) => message)]) : "";
   if (key === shown) return;
   shown = key;
   place.hidden = !worst;
-  place.replaceChildren(...(worst ? [note(pressure.level, worst)] : []));
+  place.replaceChildren(...(worst ? [note(pressure)] : []));
   if (pressure.level !== level) announce(worst ? `${TITLE[pressure.level]}. ${worst.message}` : "New takes are taken again.");
   level = pressure.level;
 }
 
-function note(now, { message, hint }) {
-  return problemBox({ title: TITLE[now], detail: message, hint: `${hint} ${GOES_ON}` });
+function note({ level: now, causes }) {
+  const all = (of) => [...new Set(causes.map((cause) => cause[of]))].join(" "); // each volume, where two are full
+  return problemBox({ title: TITLE[now], detail: all("message"), hint: `${all("hint")} ${GOES_ON}` });
 }

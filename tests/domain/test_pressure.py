@@ -12,6 +12,8 @@ WELL = Look(
     floor_bytes=256 * MIB,
     promised_bytes=0,
     names=100_000,
+    database_bytes=900 * MIB,
+    database_names=100_000,
     log_bytes=4 * MIB,
     memory_bytes=300 * MIB,
     memory_limit_bytes=512 * MIB,
@@ -23,6 +25,8 @@ WELL = Look(
 RUNS_OUT: dict[Thing, tuple[str, float, float, float]] = {
     "space": ("free_bytes", 512 * MIB, 300 * MIB, 256 * MIB),
     "names": ("names", 5000, 900, 150),
+    "database": ("database_bytes", 512 * MIB, 120 * MIB, 60 * MIB),
+    "database_names": ("database_names", 500, 90, 15),
     "log": ("log_bytes", 64 * MIB, 100 * MIB, 200 * MIB),
     "memory": ("memory_bytes", 64 * MIB, 24 * MIB, 8 * MIB),
     "stall": ("stalled_percent", 5, 25, 45),
@@ -100,6 +104,17 @@ def test_what_is_promised_to_uploads_is_not_free() -> None:
     assert "4.0 GB of that are promised to uploads" in cause.message
 
 
+def test_of_two_volumes_each_is_named() -> None:
+    both = msgspec.structs.replace(WELL, free_bytes=200 * MIB, database_bytes=100 * MIB)
+    assert [(cause.thing, cause.level) for cause in after(both).causes] == [
+        ("space", "strained"),
+        ("database", "tight"),
+    ]
+    media, database = (cause.message for cause in after(both).causes)
+    assert "the database" not in media  # it lies elsewhere
+    assert database == "The database's own volume is nearly full: 105 MB are free."
+
+
 def test_a_volume_without_a_floor_is_used_to_its_end() -> None:
     look = msgspec.structs.replace(WELL, floor_bytes=0, free_bytes=MIB)
     assert after(look).level == "ok"
@@ -111,7 +126,14 @@ def test_a_volume_without_a_floor_is_used_to_its_end() -> None:
 
 def test_what_the_system_does_not_tell_is_never_short() -> None:
     silent = msgspec.structs.replace(
-        WELL, names=None, memory_bytes=None, memory_limit_bytes=None, stalled_percent=None, files=None
+        WELL,
+        names=None,
+        database_bytes=None,
+        database_names=None,
+        memory_bytes=None,
+        memory_limit_bytes=None,
+        stalled_percent=None,
+        files=None,
     )
     assert set(marks(silent)) == {"space", "log"}
     assert after(silent).level == "ok"
@@ -134,7 +156,7 @@ def test_the_worst_comes_first_and_its_time_is_that_of_the_level() -> None:
 @pytest.mark.parametrize("thing", THINGS)
 def test_who_is_refused_hears_why_and_what_to_do(thing: Thing) -> None:
     error = after(with_(thing, RUNS_OUT[thing][2])).refusal()
-    of_disk = thing in ("space", "names", "log")
+    of_disk = thing in ("space", "names", "database", "database_names", "log")
     assert isinstance(error, NoSpace if of_disk else Unavailable)
     assert error.status == (507 if of_disk else 503)
     assert str(error)

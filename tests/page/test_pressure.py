@@ -23,6 +23,19 @@ def test_a_page_that_opens_says_what_is_short_and_what_helps(open_at: OpenPage, 
     expect(note).to_contain_text("Delete takes that are done with. What is planned still goes out.")
 
 
+def test_of_two_full_volumes_each_is_named(open_at: OpenPage, far: FakeDaemon) -> None:
+    apart = {
+        "thing": "database",
+        "level": "tight",
+        "message": "The database's own volume is nearly full.",
+        "hint": "Enlarge it.",
+    }
+    far.pressure = {"level": "strained", "causes": [FULL, apart]}
+    note = open_at(far.url).get_by_role("region", name="The machine")
+    expect(note).to_contain_text("40 MB are free. The database's own volume is nearly full.")
+    expect(note).to_contain_text("Delete takes that are done with. Enlarge it. What is planned still goes out.")
+
+
 def test_the_note_comes_and_goes_with_the_events(page: Page, far: FakeDaemon) -> None:
     note = page.get_by_role("region", name="The machine")
     expect(note).to_be_hidden()

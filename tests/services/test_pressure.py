@@ -13,6 +13,7 @@ import pytest
 
 from tests.services.conftest import eventually
 from vidprod.blobs.disk import DiskBlobs
+from vidprod.blobs.volume import Volume
 from vidprod.errors import NoSpace
 from vidprod.services import pressure
 from vidprod.services.machine import Machine, Memory
@@ -143,6 +144,22 @@ async def test_what_changes_is_told_once(watched: Watched, monkeypatch: pytest.M
             "system.relieved",
             {"level": "ok", "takes_uploads": True, "begins_media": True, "causes": []},
         )
+
+
+def test_a_database_on_a_volume_of_its_own_is_looked_at_too(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched.blobs.floor_bytes = 256 * MIB
+    free = 500 * MIB
+
+    def small(path: Path, *, root: Path) -> Volume | None:
+        assert (path, root) == (watched.store.path.parent, watched.blobs.root)
+        return Volume(total_bytes=1 << 30, free_bytes=free, names=None)
+
+    monkeypatch.setattr(pressure, "apart", small)
+    assert watched.watch.look().of("database") == "ok"
+    free = 100 * MIB
+    assert (watched.watch.look().of("database"), watched.watch.pressure.takes_uploads) == ("tight", False)
+    free = 50 * MIB
+    assert (watched.watch.look().of("database"), watched.watch.pressure.begins_media) == ("strained", False)
 
 
 async def test_what_cannot_be_written_is_told_later(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:

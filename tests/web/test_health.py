@@ -1,12 +1,15 @@
 """Alive, ready, and the numbers."""
 
+import math
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.web.conftest import Live, mp4, running
+from vidprod.blobs.volume import Volume
 from vidprod.errors import ChildDied, NoSpace
+from vidprod.web import health, metrics
 
 
 async def test_a_daemon_that_answers_is_alive(live: Live) -> None:
@@ -41,6 +44,17 @@ async def test_a_full_disk_is_degraded_and_within_reach(tmp_path: Path) -> None:
         answer = await live.client.get("/ready")
         assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
         assert "free" in answer.json()["checks"]["disk"]["detail"]
+
+
+async def test_both_volumes_are_named_where_there_are_two(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert math.isnan((await numbers(live))["vidprod_database_disk_free_bytes"])
+    for room in (health, metrics):
+        monkeypatch.setattr(
+            room, "apart", lambda _, root: Volume(total_bytes=1 << 30, free_bytes=7_000_000, names=None)
+        )
+    detail = (await live.client.get("/ready")).json()["checks"]["disk"]["detail"]
+    assert detail.endswith("free, and 7.0 MB for the database")
+    assert (await numbers(live))["vidprod_database_disk_free_bytes"] == 7_000_000
 
 
 async def test_a_database_that_cannot_grow_is_degraded(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:

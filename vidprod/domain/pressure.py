@@ -16,11 +16,11 @@ import msgspec
 from vidprod.errors import NoSpace, Unavailable
 
 Level = Literal["ok", "tight", "strained"]
-Thing = Literal["space", "names", "log", "memory", "stall", "files"]
+Thing = Literal["space", "names", "database", "database_names", "log", "memory", "stall", "files"]
 
-THINGS: tuple[Thing, ...] = ("space", "names", "log", "memory", "stall", "files")
+THINGS: tuple[Thing, ...] = ("space", "names", "database", "database_names", "log", "memory", "stall", "files")
 RANK: Mapping[Level, int] = {"ok": 0, "tight": 1, "strained": 2}
-OF_VOLUME: frozenset[Thing] = frozenset({"space", "names", "log"})
+OF_VOLUME: frozenset[Thing] = frozenset({"space", "names", "database", "database_names", "log"})
 LOG_MOST_BYTES = 192 << 20  # the log keeps 64 MiB by itself; more is a reader that never ends, or no room to fold it
 BUSY_S = 30  # after which to try again what was refused for want of memory: an encode may take longer
 
@@ -35,6 +35,8 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
     floor_bytes: int  # of these, kept for the database
     promised_bytes: int  # to uploads that are not here yet
     names: int | None = None  # inodes that are free
+    database_bytes: int | None = None  # free where the database lies, if that is another file system
+    database_names: int | None = None
     log_bytes: int = 0  # of SQLite's write-ahead log
     memory_bytes: int | None = None  # that can still be had before the kernel ends somebody
     memory_limit_bytes: int | None = None
@@ -118,6 +120,11 @@ def marks(look: Look) -> dict[Thing, Mark]:
     found: dict[Thing, Mark] = {"space": Mark(left=room, tight=look.floor_bytes // 4, strained=0, step=step)}
     if look.names is not None:
         found["names"] = Mark(left=look.names, tight=1000, strained=200, step=500)
+    if look.database_bytes is not None:  # the reserve lies with the media, and is of no help there
+        tight = look.floor_bytes // 2
+        found["database"] = Mark(left=look.database_bytes, tight=tight, strained=tight // 2, step=step)
+    if look.database_names is not None:
+        found["database_names"] = Mark(left=look.database_names, tight=100, strained=20, step=50)
     found["log"] = Mark(left=LOG_MOST_BYTES - look.log_bytes, tight=96 << 20, strained=0, step=16 << 20)
     if look.memory_bytes is not None and look.memory_limit_bytes is not None:
         tight = min(look.memory_limit_bytes // 16, _MEMORY_TIGHT_BYTES)
@@ -135,10 +142,14 @@ def _message(thing: Thing, look: Look) -> str:
             promised = f", {_mb(look.promised_bytes)} of that are promised to uploads" if look.promised_bytes else ""
             return (
                 f"The volume is nearly full: {_mb(look.free_bytes)} are free{promised}, "
-                f"and {_mb(look.floor_bytes)} are kept for the database."
+                f"and {_mb(look.floor_bytes)} are kept {'free' if look.database_bytes else 'for the database'}."
             )
         case "names":
             return f"The volume can hold only {look.names} more files, however small."
+        case "database":
+            return f"The database's own volume is nearly full: {_mb(look.database_bytes or 0)} are free."
+        case "database_names":
+            return f"The database's own volume can hold only {look.database_names} more files, however small."
         case "log":
             return f"The database's log has grown to {_mb(look.log_bytes)} and cannot be folded."
         case "memory":
@@ -159,6 +170,8 @@ def _mb(size: int) -> str:
 CODES: Mapping[Thing, str] = {
     "space": "no_space",
     "names": "no_space",
+    "database": "no_space",
+    "database_names": "no_space",
     "log": "no_space",
     "memory": "low_memory",
     "stall": "low_memory",
@@ -168,6 +181,8 @@ _HINTS: Mapping[Thing, str] = {
     "space": "Delete takes that are done with, keep them for a shorter time (source_keep_s, segment_keep_s), "
     "or enlarge the volume.",
     "names": "Delete takes that are done with, or make the volume's file system anew with more inodes.",
+    "database": "Enlarge the file system of database_dir, or see what else fills it: takes lie on the other one.",
+    "database_names": "See what fills the file system of database_dir, or make it anew with more inodes.",
     "log": "Make room on the volume if it is full; else end what reads the database for long, or start anew.",
     "memory": "It passes when what is worked on ends. If it comes again and again: a larger machine, fewer uploads at "
     "once (max_uploads), or less for media (child_memory_bytes).",

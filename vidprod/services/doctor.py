@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from vidprod.blobs.disk import DiskBlobs, amount
+from vidprod.blobs.volume import apart
 from vidprod.config import Config
 from vidprod.domain import receipt
 from vidprod.domain.backup import in_words
@@ -129,6 +130,10 @@ class Doctor:
             yield Finding(kind="waits", code="disk_full", subject="the volume", message=words)
         elif free < 4 * floor:
             yield _note("disk_low", "the volume", f"{amount(free)} are free, {amount(floor)} of them for the database.")
+        database = apart(self._database.parent, root=self._root)
+        if database is not None and database.free_bytes <= floor // 2:  # the mark of domain/pressure.py
+            words = f"{amount(database.free_bytes)} are free: uploads and media work wait."
+            yield Finding(kind="waits", code="database_disk_full", subject="the database's own volume", message=words)
         if not self._daemon_runs:
             yield Finding(
                 kind="waits", code="no_daemon", subject=str(self._root), message="No daemon runs: nothing goes on."

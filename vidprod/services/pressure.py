@@ -1,7 +1,7 @@
 """The watch over disk, memory and descriptors: looks every few seconds, tells once, and holds media work up.
 
-A look is one statvfs and a few files of the kernel's, half a millisecond. What changed is an event, once it can be
-written: on a full volume that may be later, and the reserve is not given up for it.
+A look is a statvfs of each file system and a few files of the kernel's, half a millisecond. What changed is an event,
+once it can be written: on a full volume that may be later, and the reserve is not given up for it.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from vidprod.blobs.disk import DiskBlobs
+from vidprod.blobs.volume import apart
 from vidprod.domain.pressure import Look, Pressure, judge
 from vidprod.errors import VidProdError
 from vidprod.services.machine import Machine
@@ -78,12 +79,15 @@ class PressureWatch:
 
     def _found(self) -> Look:
         volume = os.statvfs(self._blobs.root)
+        database = apart(self._log_file.parent, root=self._blobs.root)
         memory = self._machine.memory()
         return Look(
             free_bytes=self._blobs.free_bytes(),
             floor_bytes=self._blobs.floor_bytes,
             promised_bytes=self._blobs.promised_bytes(),
             names=volume.f_favail if volume.f_files else None,  # 0: the file system has no such limit
+            database_bytes=None if database is None else database.free_bytes,
+            database_names=None if database is None else database.names,
             log_bytes=self._log_bytes(),
             memory_bytes=None if memory is None else memory.left_bytes,
             memory_limit_bytes=None if memory is None else memory.limit_bytes,

@@ -70,6 +70,11 @@ child_rss_peak_bytes = Gauge(
 
 disk_total_bytes = Gauge("vidprod_disk_total_bytes", "Size of the volume, now.", registry=registry)
 disk_free_bytes = Gauge("vidprod_disk_free_bytes", "Bytes of the volume that are free for us, now.", registry=registry)
+database_disk_free_bytes = Gauge(
+    "vidprod_database_disk_free_bytes",
+    "Bytes that are free where the database lies, now; NaN where that is the same volume.",
+    registry=registry,
+)
 disk_used_bytes = Gauge(
     "vidprod_disk_used_bytes",
     "Bytes of media, uploads and work files, as counted in the pruner's last round (every prune_every_s).",

@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from vidprod.blobs.disk import amount
+from vidprod.blobs.volume import apart
 from vidprod.domain.backup import in_words
 from vidprod.domain.pressure import OF_VOLUME
 from vidprod.errors import NoSpace, VidProdError
@@ -81,9 +82,10 @@ async def _store(desk: Desk, full: list[str]) -> str:
 
 async def _disk(desk: Desk, full: list[str]) -> str:
     if said := [*(cause.message for cause in desk.pressure.causes if cause.thing in OF_VOLUME), *full]:
-        raise NoSpace(said[0])
+        raise NoSpace(" ".join(dict.fromkeys(said)))
     desk.blobs.admit(1)
-    return f"{amount(desk.blobs.free_bytes())} free"
+    free, database = f"{amount(desk.blobs.free_bytes())} free", apart(desk.store.path.parent, root=desk.blobs.root)
+    return free if database is None else f"{free}, and {amount(database.free_bytes)} for the database"
 
 
 def _memory(desk: Desk) -> Check:

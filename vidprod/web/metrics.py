@@ -9,6 +9,7 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from vidprod.blobs.volume import apart
 from vidprod.telemetry import metrics
 from vidprod.web.auth import is_near, need
 from vidprod.web.desk import Desk, HttpRequest
@@ -35,6 +36,8 @@ async def get_metrics(request: HttpRequest, desk: NamedDependency[Desk]) -> Resp
     metrics.set_pressure(desk.pressure)
     metrics.disk_total_bytes.set(desk.blobs.total_bytes())
     metrics.disk_free_bytes.set(desk.blobs.free_bytes())
+    database = apart(desk.store.path.parent, root=desk.blobs.root)
+    metrics.database_disk_free_bytes.set(float("nan") if database is None else database.free_bytes)
     body, media_type = metrics.render()
     return Response(body, media_type=media_type)
 

@@ -13,8 +13,9 @@ from vidprod.web.views import JobView, PauseView, SegmentView, StepView, moment
 
 
 class CauseView(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that runs out: space, names (files, however small) or log (the database's) on the volume, memory, stall
-    (everything waits for memory), files (descriptors)."""
+    """One thing that runs out: space, names (files, however small) or log (the database's) on the volume; database and
+    database_names, space and files where the database lies on a volume of its own; memory, stall (everything waits for
+    memory), files (descriptors)."""
 
     thing: Thing
     level: Level
