@@ -108,9 +108,9 @@ export class JobCard {
     };
     this.archive = h(
       "a",
-      { class: "button primary", download: "", "aria-label": `Download all segments of ${this.name} as one zip file` },
+      { class: "button primary", download: "" },
       icon("down"),
-      h("span", {}, "Download all"),
+      h("span", {}),
     );
     this.keep = button("Keep all", "primary", "done", `Keep all segments that wait: ${this.name}`, () => this.#ask("keep"));
     this.retry = button("Try again", "primary", "again", `Try again: ${this.name}`, () => this.#ask("retry"));
@@ -191,14 +191,22 @@ export class JobCard {
 
   #buttons(job) {
     const working = WORKING.has(job.state);
-    const ready = job.segments.some((segment) => segment.state === "ready") && !job.media_deleted;
+    const ready = job.media_deleted ? [] : job.segments.filter((segment) => segment.state === "ready");
+    const zipped = ready.filter((segment) => segment.review !== "dropped");
     setHidden(this.keep, !waiting(job), this.title);
     setText(this.keep.lastChild, `Keep all ${waiting(job)}`);
     this.archive.classList.toggle("primary", !waiting(job));
-    setHidden(this.archive, working || !ready, this.title);
+    setHidden(this.archive, working || !zipped.length, this.title);
     setAttribute(this.archive, "href", job.archive_url);
+    this.#zip(zipped.length, ready.length - zipped.length);
     setHidden(this.retry, !["failed", "cancelled"].includes(job.state) || job.source.deleted, this.title);
     setHidden(this.cancel, !working, this.title);
+  }
+
+  #zip(segments, dropped) {
+    const words = dropped ? `Download ${segments}, without ${dropped} dropped` : "Download all";
+    setText(this.archive.lastChild, words);
+    setAttribute(this.archive, "aria-label", `${words}${dropped ? "," : ""} segments of ${this.name} as one zip file`);
   }
 
   async #ask(what) {

@@ -49,6 +49,17 @@ def edits(far: FakeDaemon) -> list[Json]:
     return [segment for one in far.jobs.values() for segment in one["segments"] if segment["remake"]]
 
 
+def test_the_download_of_all_leaves_out_what_is_dropped_and_says_so(page: Page, job: str) -> None:
+    expect(page.get_by_role("link", name="Download all segments of talk.mov as one zip file")).to_be_visible()
+    button(page, "Drop segment 2 of talk.mov").click()
+    name = "Download 2, without 1 dropped, segments of talk.mov as one zip file"
+    expect(page.get_by_role("link", name=name)).to_have_text("Download 2, without 1 dropped")
+    expect(segment(page, job, 2).get_by_role("link", name="Download segment 2 of talk.mov")).to_be_visible()
+    for number in (1, 3):
+        button(page, f"Drop segment {number} of talk.mov").click()
+    expect(page.get_by_role("link", name="as one zip file")).to_have_count(0)
+
+
 def test_a_segment_is_kept_or_dropped_and_the_drop_undone(page: Page, far: FakeDaemon, job: str) -> None:
     first, second = segment(page, job), segment(page, job, 2)
     expect(card(page, job).locator("summary", has_text="3 segments · 3 to keep or drop")).to_be_visible()

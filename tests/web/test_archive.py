@@ -43,6 +43,22 @@ async def test_a_job_without_finished_segments_has_no_zip(live: Live) -> None:
     assert answer.json()["code"] == "no_segments"
 
 
+async def test_the_zip_leaves_out_what_was_dropped_which_still_comes_by_itself(live: Live) -> None:
+    job_id = await live.upload(filename="talk.mov", review="on")
+    first, second = await complete(live, job_id)
+    await live.client.post(f"/v1/segments/{first}/drop")
+    url = f"/v1/jobs/{job_id}/segments.zip"
+    archive = zipfile.ZipFile(io.BytesIO((await live.client.get(url)).content))
+    assert archive.namelist() == ["talk-02.mp4"]  # the names stay
+    assert (await live.client.get(f"/v1/segments/{first}/video")).content == segment_bytes(0)
+    await live.client.post(f"/v1/segments/{second}/drop")
+    answer = await live.client.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_segments")
+    await live.client.post(f"/v1/segments/{first}/restore")
+    archive = zipfile.ZipFile(io.BytesIO((await live.client.get(url)).content))
+    assert archive.namelist() == ["talk-01.mp4"]
+
+
 async def test_a_file_that_went_cuts_the_answer_short(live: Live) -> None:
     """The length was announced: the client sees that bytes are missing, instead of a zip that looks whole."""
     job_id = await live.upload()

@@ -45,7 +45,7 @@ class Entry(NamedTuple):
 
 @read("/v1/jobs/{job_id:str}/segments.zip")
 async def get_archive(desk: NamedDependency[Desk], job_id: FromPath[str]) -> Stream:
-    """Every finished segment of a job in one zip."""
+    """Every finished segment of a job in one zip, but those that somebody dropped: they come one by one."""
     checked(job_id, "job")
     filename, entries = await desk.store.read(lambda db: _entries(desk, db, job_id))
     return Stream(
@@ -71,10 +71,14 @@ def _entries(desk: Desk, db: Tables, job_id: str) -> tuple[str, list[Entry]]:
             at_ms=segment.ready_at or job.created_at,
         )
         for segment in segments
-        if segment.rendition is not None and segment.deleted_at is None
+        if segment.rendition is not None and segment.deleted_at is None and segment.review != "dropped"
     ]
     if not entries:
-        raise NotFound(f"The job {job_id} has no finished segments to download.", code="no_segments")
+        raise NotFound(
+            f"The job {job_id} has no finished segments to download.",
+            code="no_segments",
+            hint="Dropped ones come one by one, or with all again once they are taken back.",
+        )
     return f"{stem_of(video.filename)}.zip", entries
 
 
