@@ -9,6 +9,7 @@ import { announce } from "./announce.js";
 import { chooseVideos } from "./choose.js";
 import { chosenRecipe, startRecipe } from "./recipe.js";
 import { chosenTargets, startTargets } from "./targets.js";
+import { lookForBackup } from "./backup.js";
 import { lookForPressure } from "./pressure.js";
 import { publications } from "./publications.js";
 import { setText } from "./dom.js";
@@ -58,6 +59,7 @@ function hand(event) {
   if (noun === "publication") publications.event(event);
   else if (noun === "account" || noun === "publishing") accounts.event(event);
   else if (noun === "system") lookForPressure();
+  else if (noun === "backup") lookForBackup();
   else if (!["endpoint", "owner", "key"].includes(noun)) jobs.event(event);
   if (MAKES_ROOM.has(event.type)) uploads.roomWasMade();
   toReview.event(event);
@@ -69,6 +71,7 @@ function resync() {
   jobs.resync({ within: resyncPublishing() });
   unfinished.load();
   lookForPressure();
+  lookForBackup();
 }
 
 /** Comes when it is known what stands within takes. */

@@ -88,6 +88,7 @@ class FakeDaemon:
         self.stopping = threading.Event()
         self.url = ""
         self.pressure: Json = {"level": "ok", "causes": []}
+        self.backup: Json = {"nightly": True, "trouble": None, "at": None, "failed_at": None, "fault": ""}
         self.publishing = Publishing(lambda event, data: self.emit(event, None, data), lambda: self.jobs)
         self._streams: list[SimpleQueue[bytes | None]] = []
         self._numbers = count(1)
@@ -346,6 +347,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, service_worker(), "text/javascript; charset=utf-8", {"Cache-Control": "no-cache"})
         elif path == "/v1/uploads" and self.far.tus:
             self._json(200, {"uploads": [one.view() for one in self.far.uploads.values() if one.job_id is None]})
+        elif path == "/v1/backup":
+            self._json(200, self.far.backup)
         elif path == "/v1/pressure":
             self._json(200, self.far.pressure)
         elif path == "/v1/jobs":

@@ -1,8 +1,11 @@
 """How nightly backups stand, and when the next is due."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import msgspec
+
+Trouble = Literal["failed", "overdue"]
 
 AGAIN_MS = 3_600_000  # after one that failed
 STALE_MS = 36 * 3_600_000  # the last good one is older: something keeps them from being made
@@ -21,6 +24,12 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def is_stale(self, *, now: int) -> bool:
         """Whether somebody should look why there is none of last night."""
         return now - (self.since if self.at is None else self.at) > STALE_MS
+
+    def trouble(self, *, now: int) -> Trouble | None:
+        """What somebody should know of; None: all is well."""
+        if self.failed_at is not None:
+            return "failed"
+        return "overdue" if self.is_stale(now=now) else None
 
 
 def is_due(standing: Standing, *, at: str, now: int) -> bool:

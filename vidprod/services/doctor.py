@@ -316,9 +316,9 @@ class Doctor:
                 message = f"{dead} tasks were given up: `vidprod dead list` shows why."
                 yield Finding(kind="waits", code="dead_letters", subject="dead letters", message=message)
             if self._config.backup_to and (standing := db.facts.backup()) is not None:
-                stale = standing.is_stale(now=self._now) or standing.failed_at is not None
+                bad = standing.trouble(now=self._now) is not None
                 told = in_words(standing, now=self._now)
-                yield Finding(kind="fault" if stale else "note", code="backup", subject="nightly backup", message=told)
+                yield Finding(kind="fault" if bad else "note", code="backup", subject="nightly backup", message=told)
             elif not self._config.backup_to:
                 yield _note("backup", "nightly backup", "None is made: set backup_to.")
 

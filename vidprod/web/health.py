@@ -108,8 +108,7 @@ async def _backup(desk: Desk) -> Check:
     if standing is None:
         return Check(ok=True, detail="none was made yet")
     now = desk.now()
-    well = standing.failed_at is None and not standing.is_stale(now=now)
-    return Check(ok=well, detail=in_words(standing, now=now))
+    return Check(ok=standing.trouble(now=now) is None, detail=in_words(standing, now=now))
 
 
 async def _check(work: Awaitable[str]) -> Check:

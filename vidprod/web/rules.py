@@ -61,6 +61,7 @@ _ROUTES: dict[Need, str] = {
         GET /v1/jobs
         GET /v1/quote
         GET /v1/pressure
+        GET /v1/backup
         GET /v1/push/key
         GET /v1/uploads
         GET /v1/uploads/{upload_id}
