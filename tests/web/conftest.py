@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from litestar import Litestar
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
@@ -22,7 +21,7 @@ from vidprod.services.connect import Connector
 from vidprod.services.keeper import Keeper
 from vidprod.store.sqlite import Store
 from vidprod.vault import Vault, open_vault
-from vidprod.web.app import create_app
+from vidprod.web.app import App, create_app
 from vidprod.web.desk import Watch
 from vidprod.web.server import serve
 
@@ -48,7 +47,7 @@ class Live:
     vault: Vault
     keeper: Keeper
     connects: Connector
-    app: Litestar
+    app: App
     child: list[Exception] = field(default_factory=list)  # what the check of the media child raises, if anything
     warmed: list[int] = field(default_factory=list)  # when the media child was asked to be up, unix ms
 

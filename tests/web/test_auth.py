@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from litestar import Litestar
 from structlog.testing import capture_logs
 
 from tests.web.conftest import Live, mp4, running
@@ -16,7 +15,7 @@ from vidprod.config import Config
 from vidprod.domain.key import PREFIX, PUBLIC, _checksum, new_secret
 from vidprod.domain.who import SCOPES, Scope
 from vidprod.web import auth, door, rules
-from vidprod.web.app import create_app
+from vidprod.web.app import routed
 from vidprod.web.door import is_private
 from vidprod.web.limits import Limits
 from vidprod.web.rules import RULES
@@ -26,9 +25,7 @@ OPEN = {"nothing", "anybody"}
 
 def routes() -> set[str]:
     """Every method and path that the application answers, HEAD and OPTIONS left out: they follow from the others."""
-    none: Any = None  # nothing is asked of what it is built on
-    app: Litestar = create_app(none, none, Config(), none, none, lambda: 0, vault=none, connects=none)
-    return {f"{method} {one.path_format}" for one in app.routes for method in one.methods - {"HEAD", "OPTIONS"}}
+    return {f"{method} {one.path_format}" for one in routed().routes for method in one.methods - {"HEAD", "OPTIONS"}}
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from litestar import Litestar
 from litestar.types import HTTPScope, Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from tests.web.conftest import Live, mp4, running
 from tests.web.made import complete
 from tests.web.raw_socket import RawClient
-from vidprod.web.app import create_app
+from vidprod.web.app import App, create_app
 from vidprod.web.server import _Exchange, _Requests, serve
 
 
@@ -28,7 +27,7 @@ async def test_a_port_in_use_is_told_at_once(live: Live) -> None:
     assert (await live.client.get("/health")).status_code == 200
 
 
-def _app_of(live: Live) -> Litestar:
+def _app_of(live: Live) -> App:
     async def child_check() -> None:
         return None
 
@@ -123,7 +122,7 @@ async def test_what_is_read_ahead_ends_with_its_request() -> None:
         await receive()
         raise ValueError("of the application")
 
-    requests = _Requests(cast(Litestar, app))
+    requests = _Requests(cast(App, app))
     answering = asyncio.create_task(requests(PUT, cast(Receive, granian.receive), _send))
     await granian.asked.wait()
     granian.answers(b"first")

@@ -1,11 +1,19 @@
-"""The application: every route, the guard before them, and errors as problems."""
+"""The application: every route, the guard before them, and errors as problems.
+
+Litestar takes 0.1 s to read the handlers' signatures and to wrap each route in its middlewares. None of that depends on
+what a daemon is built on, so it is done once a process, and each request brings along whose it is.
+"""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
@@ -46,6 +54,57 @@ from vidprod.web.door import Door
 from vidprod.web.uploads import form, raw, share, tus, unfinished
 
 
+class App:
+    """What a server calls: the routes, with one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        config, limits_ = desk.config, desk.limits
+        self.desk = desk
+        self.state = State({"stopping": desk.stopping, "door": desk.door})
+        self.before: list[ASGIMiddleware] = [
+            metrics.CountRequests(),
+            guard.RefuseOtherHosts([config.host, *config.hosts, config.public_host]),
+            guard.RefuseOtherSites(),
+            audit.Audit(desk.store, config, limits_, desk.now),
+            auth.Authenticate(desk.door, limits_, config),
+            limits.Limit(limits_, config, desk.door.mode),
+            slow.EndSlowBodies(within_s=min(slow.WITHIN_S, config.upload_read_timeout_s)),
+        ]
+        self.add_headers = guard.headers(config)
+        self._routed = routed()  # now: the first request shall not wait for it
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})[_APP] = self
+        await self._routed(scope, receive, send)
+
+
+_APP = "vidprod_app"
+
+
+def _asked(scope: Scope) -> App:
+    app: App = scope["state"][_APP]
+    return app
+
+
+def _desk(scope: Scope) -> Desk:
+    return _asked(scope).desk
+
+
+async def _add_headers(message: Message, scope: Scope) -> None:
+    await _asked(scope).add_headers(message, scope)
+
+
+class _Before(ASGIMiddleware):
+    """The middlewares of the application that was asked, the first one outermost."""
+
+    scopes = (ScopeType.HTTP,)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        for step in reversed(_asked(scope).before):
+            next_app = functools.partial(step.handle, next_app=next_app)
+        await next_app(scope, receive, send)
+
+
 def create_app(
     store: Store,
     blobs: DiskBlobs,
@@ -58,7 +117,7 @@ def create_app(
     connects: Connects,
     clock: Callable[[], int] | None = None,
     watch: Watch | None = None,
-) -> Litestar:
+) -> App:
     """The application on open rooms. Whoever serves it sets `app.state.stopping` when it shall end its streams.
     `app.state.door` says who may come in.
 
@@ -85,10 +144,12 @@ def create_app(
         limits=limits.Limits(config),
         watch=watch,
     )
+    return App(desk)
 
-    def provide_desk() -> Desk:
-        return desk
 
+@functools.cache
+def routed() -> Litestar:
+    """Every route. To be asked through an `App`."""
     return Litestar(
         route_handlers=[
             form.post_upload,
@@ -147,20 +208,11 @@ def create_app(
             docs.get_document,
             docs.get_style,
         ],
-        dependencies={"desk": Provide(provide_desk, sync_to_thread=False)},
-        middleware=[
-            metrics.CountRequests(),
-            guard.RefuseOtherHosts([config.host, *config.hosts, config.public_host]),
-            guard.RefuseOtherSites(),
-            audit.Audit(store, config, desk.limits, now),
-            auth.Authenticate(door, desk.limits, config),
-            limits.Limit(desk.limits, config, door.mode),
-            slow.EndSlowBodies(within_s=min(slow.WITHIN_S, config.upload_read_timeout_s)),
-        ],
-        before_send=[guard.headers(config), limits.add_headers],
+        dependencies={"desk": Provide(_desk, sync_to_thread=False)},
+        middleware=[_Before()],
+        before_send=[_add_headers, limits.add_headers],
         exception_handlers=problems.HANDLERS,
         openapi_config=docs.OPENAPI,
         request_max_body_size=given.MOST_BYTES,  # uploads say otherwise
-        state=State({"stopping": desk.stopping, "door": door}),
         logging_config=None,  # ours is set up by who starts the daemon
     )

@@ -1,12 +1,12 @@
 """What protects the browser's user: no other site reads or changes anything, and headers forbid what we never do."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import cast
 
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, BeforeMessageSendHookHandler, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from vidprod.config import Config
 from vidprod.errors import BadRequest, VidProdError
@@ -111,7 +111,7 @@ def _is_ours(scope: HTTPScope) -> bool:
     return origin is None or origin.partition("://")[2] == headers.get(b"host")
 
 
-def headers(config: Config) -> BeforeMessageSendHookHandler:
+def headers(config: Config) -> Callable[[Message, Scope], Awaitable[None]]:
     """What adds, before each answer is sent, every header it does not set itself."""
 
     async def add(message: Message, scope: Scope) -> None:

@@ -21,14 +21,14 @@ import math
 import resource
 import socket
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server
-from litestar import Litestar
+from litestar.datastructures import State
 from litestar.types import HTTPReceiveMessage, HTTPRequestEvent, HTTPScope, Message, Receive, Send
 
 from vidprod.telemetry import log
@@ -54,8 +54,17 @@ _LOGGING: dict[str, Any] = {"incremental": True, "handlers": {}, "formatters": {
 _log = log.get(__name__)
 
 
+class Application(Protocol):
+    """What is served. Streams end when its `state.stopping` is set."""
+
+    @property
+    def state(self) -> State: ...
+
+    async def __call__(self, scope: HTTPScope, receive: Receive, send: Send, /) -> None: ...
+
+
 async def serve(
-    app: Litestar,
+    app: Application,
     host: str,
     port: int,
     ready: Callable[[int], None],
@@ -123,7 +132,7 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Requests:
     """The application, with the requests that are under way: Granian keeps no list, and cannot cancel."""
 
-    def __init__(self, app: Litestar) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
         self._tasks: set[asyncio.Task[Any]] = set()
         self._cancelled = False
