@@ -9,6 +9,7 @@ import msgspec
 
 from vidprod.cli import main
 from vidprod.domain.step import RenderRequest
+from vidprod.services import pressure, watch
 from vidprod.services.attempt import Attempt
 from vidprod.services.worker import Worker
 from vidprod.store.sqlite.segments import Segments
@@ -82,6 +83,12 @@ def only_fence() -> None:
     Attempt._clean_up = leave  # type: ignore[method-assign]
 
 
+def hasty() -> None:
+    """What is waited for, and is no setting, comes sooner. Not bad."""
+    pressure.EVERY_S = pressure.PRESSED_EVERY_S = 0.1
+    watch.SECONDS_PER_MEDIA_SECOND["render"] = 2.0
+
+
 def _ready_again() -> None:
     ready = Segments.ready
 
@@ -99,6 +106,7 @@ VARIANTS: dict[str, Callable[[], None]] = {
     "redo": redo,
     "no_fence": no_fence,
     "only_fence": only_fence,
+    "hasty": hasty,
 }
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_a_child_that_is_killed_costs_one_attempt_and_no_finished_segment(daemon
 def test_a_child_over_its_memory_is_ended_with_the_figures(make: Make) -> None:
     daemon = make(child_memory_bytes=128 << 20, child_threads=2)
     daemon.start()
-    job_id = submit(daemon, take(1.2, size=(3840, 2160)), frame="blur")
+    job_id = submit(daemon, take(0.3, size=(3840, 2160)), frame="blur")
     job = daemon.wait_for(job_id, within_s=90)
     assert job["state"] == "failed"
     assert job["error"]["code"] == "poison"
@@ -74,7 +74,7 @@ def test_a_child_over_its_memory_is_ended_with_the_figures(make: Make) -> None:
 
 
 def test_a_silent_child_is_ended_as_stalled(make: Make) -> None:
-    daemon = make(step_floor_s=2, stall_factor=1)
+    daemon = make("hasty", step_floor_s=2, stall_factor=1)
     daemon.start()
     job_id = submit(daemon, take(9.2, **SLOW))
     os.kill(rendering(daemon, job_id).pid, signal.SIGSTOP)
@@ -131,7 +131,7 @@ def test_two_jobs_at_once_stay_within_the_memory_for_all(make: Make) -> None:
     budget = 1 << 30
     daemon = make(media_memory_bytes=budget, child_memory_bytes=budget // 2)
     daemon.start()
-    data = take(2.0, size=(1920, 1080))
+    data = take(0.8, size=(1920, 1080))
     jobs = [submit(daemon, data, frame="auto", segment_s="60", gaze="on") for _n in range(3)]
     held, at_once = [0], [0]
 
@@ -141,7 +141,7 @@ def test_two_jobs_at_once_stay_within_the_memory_for_all(make: Make) -> None:
         at_once.append(len(daemon.workers()))
         return all(daemon.job(job_id)["state"] == "completed" for job_id in jobs)
 
-    eventually(over, within_s=180, every_s=0.1, or_tell=daemon.last_log)
+    eventually(over, within_s=180, every_s=0.05, or_tell=daemon.last_log)
     assert max(at_once) == 2
     assert max(held) < budget
     print(f"at most {max(held) / 2**20:.0f} MiB in all children")

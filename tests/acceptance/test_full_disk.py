@@ -29,7 +29,7 @@ def small(make: Make, tmp_path: Path) -> Daemon:
     volume = tmp_path / "data"
     volume.mkdir()
     prefix = ("unshare", "--map-root-user", "--mount", "sh", "-c", MOUNT, str(volume))
-    daemon = make(prefix=prefix, disk_floor_bytes=20 << 20)
+    daemon = make("hasty", prefix=prefix, disk_floor_bytes=20 << 20)
     daemon.start()
     daemon.root = Path(f"/proc/{daemon.process.pid}/root{volume}")
     return daemon
@@ -83,7 +83,7 @@ def test_an_upload_that_meets_the_end_of_the_disk_is_refused(small: Daemon) -> N
 
 
 def test_an_encode_that_meets_a_full_disk_fails_with_the_reason_and_recovers(small: Daemon) -> None:
-    job_id = submit(small, take(20.0, **SLOW))
+    job_id = submit(small, take(9.2, **SLOW))
     rendering(small, job_id)
     with filled(small):
         errors = eventually(lambda: errors_of(small.job(job_id), "render"), within_s=60, or_tell=small.last_log)

@@ -83,8 +83,8 @@ def _unix_ms(time: str) -> int:
     return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
-def _every_five_minutes() -> list[str]:
-    return ["daily " + ", ".join(f"{hour}:{minute:02}" for minute in range(0, 60, 5)) for hour in range(24)]
+def _every_three_minutes() -> list[str]:
+    return ["daily " + ", ".join(f"{hour}:{minute:02}" for minute in range(0, 60, 3)) for hour in range(24)]
 
 
 def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(make: Make, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(m
         accounts = daemon.get("/v1/accounts")["accounts"]
         assert {one["platform"] for one in accounts} == {"youtube", "tiktok", "instagram"}
         for one in accounts:
-            changed = {"automatic": True, "slots": _every_five_minutes()}
+            changed = {"automatic": True, "slots": _every_three_minutes()}
             answer = httpx.patch(f"{daemon.url}/v1/accounts/{one['id']}", json=changed)
             assert answer.status_code == 200, answer.text
         endpoint = httpx.post(f"{daemon.url}/v1/endpoints", json={"url": f"http://127.0.0.1:{receiver.port}/hook"})
@@ -127,7 +127,7 @@ def test_a_take_sent_in_a_browser_is_on_three_platforms_at_its_planned_minutes(m
         for one in published:
             late_ms = _unix_ms(one["published_at"]) - _unix_ms(one["due_at"])
             assert 0 <= late_ms < 15 * 60_000  # of the fast clock: 7 s here, for sending and processing
-            assert _unix_ms(one["due_at"]) % 300_000 == 0
+            assert _unix_ms(one["due_at"]) % 180_000 == 0
         far = httpx.get(f"{address}/far.json").json()
         assert (len(far["posts"]), far["twice"]) == (wanted, [])
         renditions = {s["sha256"] for job in daemon.jobs() for s in job["segments"]}

@@ -22,7 +22,7 @@ def is_what_its_row_says(daemon: Daemon, segment: dict[str, Any]) -> bool:
 def test_a_kill_while_a_segment_is_made_again_loses_neither_file(make: Make) -> None:
     daemon = make(max_crashes=100, lease_s=2.0)
     daemon.start()
-    answer = daemon.upload(take(4.0, size=(848, 480)), segment_s="4", frame="blur", snap="none", gaze="off")
+    answer = daemon.upload(take(4.0), segment_s="4", frame="blur", snap="none", gaze="off")
     job_id = answer.json()["job_id"]
     daemon.wait_for(job_id)
     before = segment_of(daemon, job_id)

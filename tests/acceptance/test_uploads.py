@@ -20,7 +20,7 @@ from tests.acceptance.test_children import SLOW, rendering, submit
 def test_fifty_uploads_at_once_while_a_job_encodes(make: Make) -> None:
     daemon = make()
     daemon.start()
-    encoding = submit(daemon, take(30.0, **SLOW))
+    encoding = submit(daemon, take(15.2, **SLOW))
     rendering(daemon, encoding)
     peak = [0]
     bodies = [unique(take(), seed=f"fifty {n}", padding=4 << 20) for n in range(50)]
@@ -47,7 +47,7 @@ def test_fifty_uploads_at_once_while_a_job_encodes(make: Make) -> None:
 def test_work_begins_within_half_a_second_of_the_last_byte(daemon: Daemon) -> None:
     daemon.wait_for(submit(daemon, take()))  # the child is warm
     waits = []
-    for n in range(5):
+    for n in range(3):
         answer = daemon.upload(unique(take(), seed=f"soon {n}", padding=100), **RECIPE)
         began = time.monotonic()
         job_id = answer.json()["job_id"]
