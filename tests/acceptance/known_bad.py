@@ -12,8 +12,8 @@ from vidprod.domain.step import RenderRequest
 from vidprod.services import pressure, watch
 from vidprod.services.attempt import Attempt
 from vidprod.services.worker import Worker
+from vidprod.store.sqlite.claims import Claims
 from vidprod.store.sqlite.segments import Segments
-from vidprod.store.sqlite.tasks import Tasks
 from vidprod.web.uploads import receive
 
 
@@ -51,12 +51,12 @@ def redo() -> None:
 
 def no_fence() -> None:
     """Who holds a task is not asked when its result comes."""
-    held = Tasks._held
+    held = Claims._held
 
-    def not_asked(self: Tasks, sql: str, task: Any, **values: Any) -> Any:
+    def not_asked(self: Claims, sql: str, task: Any, **values: Any) -> Any:
         return held(self, sql.replace("and state = 'running' and lease_token = :token", ""), task, **values)
 
-    Tasks._held = not_asked  # type: ignore[method-assign]
+    Claims._held = not_asked  # type: ignore[method-assign]
     only_fence()
     _ready_again()
 
