@@ -42,6 +42,11 @@ class VidProdError(Exception):
         self.code = code or type(self).code
         self.hint = hint or type(self).hint
 
+    @property
+    def in_words(self) -> str:
+        """The message, and what can be done about it."""
+        return f"{self} {self.hint}".strip()
+
 
 class BadRequest(VidProdError):
     """The request cannot be understood."""

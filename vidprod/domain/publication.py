@@ -11,12 +11,13 @@ each call that cannot be taken back, `phase` is on disk; a phase without its end
 leaves, and is resolved by reading the platform, never by calling again.
 """
 
-from typing import Literal, get_args
+from typing import Literal, Self, cast, get_args
 
 import msgspec
 
 from vidprod.domain.account import Platform
 from vidprod.domain.post import Post
+from vidprod.errors import PlatformError
 
 PublicationState = Literal["scheduled", "uploading", "processing", "published", "rejected", "cancelled", "unknown"]
 Phase = Literal["begin", "send", "publish"]
@@ -53,6 +54,12 @@ class PublicationError(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
     trace: str = ""  # log_id, fbtrace_id
+
+    @classmethod
+    def of(cls, error: PlatformError, *, step: str, at: int) -> Self:
+        """As it is kept."""
+        kind = cast(ErrorKind, error.kind) if error.kind in get_args(ErrorKind) else "RETRY"
+        return cls(at=at, step=step, kind=kind, code=error.code, message=error.in_words, trace=error.trace)
 
 
 class Publication(msgspec.Struct, frozen=True, kw_only=True):

@@ -169,7 +169,7 @@ class Instagram:
             )
             graph.taken(answer)
         except PlatformError as error:
-            said = _comments_stay_on(f"{error} {error.hint}".strip())
+            said = _comments_stay_on(error.in_words)
             settled = reading.settled and error.kind not in ("RETRY", "RECONCILE")
             return structs.replace(reading, said=said, settled=settled)
         return reading

@@ -3,16 +3,14 @@
 The decision is `domain/handed.py`'s; what a platform is told about it is told by `posting.py`.
 """
 
-from typing import cast, get_args
-
 import msgspec
 
 from vidprod.domain import patience, quota
 from vidprod.domain.handed import is_same, next_step
-from vidprod.domain.publication import ErrorKind, Publication, PublicationError, Wait
+from vidprod.domain.publication import Publication, PublicationError, Wait
 from vidprod.errors import PlatformError
 from vidprod.platforms.base import Handle, Reading
-from vidprod.services.verdict import Terms
+from vidprod.services.remedies import Terms
 from vidprod.store.sqlite import Tables
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.standing import need_reauth
@@ -95,7 +93,7 @@ class Handed:
         """It was refused, or the answer is lost."""
         data = {"kind": error.kind, "code": error.code, "status": error.http_status}
         self._db.journal.write(self._publication.id, "state", "not moved", data=data, now=self._now)
-        words = f"{error} {error.hint}".strip()
+        words = error.in_words
         if error.kind == "REAUTH":
             need_reauth(self._db, self._publication.account_id, words, now=self._now)
         if error.kind not in ("FIX", "POLICY"):
@@ -183,7 +181,7 @@ class Handed:
             sealed_handle=sealed_handle,
             said=None if reading is None else reading.said,
             privacy=None if reading is None else reading.privacy,
-            error=None if error is None else self._told(error),
+            error=None if error is None else PublicationError.of(error, step="move", at=self._now),
         )
 
     def _deadline(self, due_at: int) -> int:
@@ -194,13 +192,6 @@ class Handed:
         if public_at > self._now:
             return min(public_at, self._now + _LOOKS_MS)
         return self._now + patience.poll_ms(self._now - public_at, jitter=self._terms.jitter)
-
-    def _told(self, error: PlatformError) -> PublicationError:
-        kind = error.kind if error.kind in get_args(ErrorKind) else "RETRY"
-        message = f"{error} {error.hint}".strip()
-        return PublicationError(
-            at=self._now, step="move", kind=cast(ErrorKind, kind), code=error.code, message=message, trace=error.trace
-        )
 
 
 def _known(reading: Reading, handle: Handle) -> Handle:

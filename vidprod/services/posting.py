@@ -23,7 +23,8 @@ from vidprod.services import outgoing
 from vidprod.services.clock import Clock
 from vidprod.services.gate import Gate, handed_at, pause_of
 from vidprod.services.handed import Handed
-from vidprod.services.verdict import Terms, Verdict
+from vidprod.services.remedies import Terms
+from vidprod.services.verdict import Verdict
 from vidprod.store.sqlite import Store, Tables
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
