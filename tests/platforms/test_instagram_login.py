@@ -13,8 +13,7 @@ from tests.platforms.instagram_stage import Gate, Hands, Stage
 from vidprod.domain.account import Flavour
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import App, Tokens
-from vidprod.platforms.instagram import InstagramLogin
-from vidprod.platforms.instagram_login import FACEBOOK_SCOPES, INSTAGRAM_SCOPES
+from vidprod.platforms.instagram_login import FACEBOOK_SCOPES, INSTAGRAM_SCOPES, InstagramLogin
 from vidprod.platforms.simulators.instagram import InstagramSim
 from vidprod.platforms.simulators.instagram_login import ACCOUNTS, LONG_S, PERSON, SimAccount
 from vidprod.platforms.simulators.oauth import pressed

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from vidprod.domain.publication import ErrorKind
@@ -176,9 +177,30 @@ def at(answer: Answer) -> int:
         return time.time_ns() // 1_000_000
 
 
+def objects_of(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def object_of(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def count_of(value: object) -> int:
+    """As a number or in digits; 0 where it is none."""
+    return int(value) if isinstance(value, (int, str)) and str(value).isdigit() else 0
+
+
+def time_of(one: Mapping[str, Any]) -> int:
+    """Unix ms of its `timestamp`, "2026-11-21T12:00:00+0000"; 0 where it is none."""
+    try:
+        return int(datetime.strptime(str(one.get("timestamp")), "%Y-%m-%dT%H:%M:%S%z").timestamp()) * 1000
+    except ValueError:
+        return 0
+
+
 def used(answer: Answer) -> int:
     """How much of the fullest budget is used, in per cent, by the headers; 0 where they say nothing."""
-    budgets = [_object(answer.headers.get("x-app-usage", "")), *_of_business(answer)]
+    budgets = [_header(answer.headers.get("x-app-usage", "")), *_of_business(answer)]
     names = ("call_count", "total_cputime", "total_time")
     return max((_int(budget.get(name)) for budget in budgets for name in names), default=0)
 
@@ -236,16 +258,15 @@ def _wait_s(answer: Answer, code: int, subcode: int) -> float | None:
 
 
 def _of_business(answer: Answer) -> list[dict[str, Any]]:
-    lists = _object(answer.headers.get("x-business-use-case-usage", "")).values()
+    lists = _header(answer.headers.get("x-business-use-case-usage", "")).values()
     return [one for some in lists if isinstance(some, list) for one in some if isinstance(one, dict)]
 
 
-def _object(text: str) -> dict[str, Any]:
+def _header(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        return object_of(json.loads(text))
     except ValueError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _int(value: Any) -> int:

@@ -139,7 +139,9 @@ class _Facebook:
 
     async def _granted(self, token: str) -> tuple[str, ...]:
         told = graph.taken(await self._get("me/permissions", token))
-        return tuple(str(one.get("permission")) for one in _list(told.get("data")) if one.get("status") == "granted")
+        return tuple(
+            str(one.get("permission")) for one in graph.objects_of(told.get("data")) if one.get("status") == "granted"
+        )
 
     async def inspect(self, app: App, tokens: Tokens, notices: Sequence[str]) -> list[str]:
         told = await self._inspected(app, tokens.access_token)
@@ -190,7 +192,7 @@ class _Facebook:
         for _ in range(_MOST_PAGES):
             params = {"fields": fields, "limit": "100", **({"after": after} if after else {})}
             told = graph.taken(await self._get(path, token, params))
-            for one in _list(told.get("data")):
+            for one in graph.objects_of(told.get("data")):
                 yield one
             paging = told.get("paging")
             if not isinstance(paging, dict) or not paging.get("next"):
@@ -231,7 +233,7 @@ class _Instagram:
             timeout_s=_TIMEOUT_S,
         )
         short = graph.taken(answer)
-        wrapped = _list(short.get("data"))
+        wrapped = graph.objects_of(short.get("data"))
         short = wrapped[0] if wrapped else short
         asked = {
             "grant_type": "ig_exchange_token",
@@ -328,7 +330,3 @@ def _missing(flavour: Flavour, scopes: Collection[str]) -> tuple[str, ...]:
 
 def _without_page_token(page: Mapping[str, Any]) -> tuple[str, ...]:
     return () if page.get("access_token") else ("Facebook gave no token of the page: the person's is used.",)
-
-
-def _list(value: object) -> list[dict[str, Any]]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

@@ -32,7 +32,7 @@ _SIMULATED = App(client_id="vidprod-simulated", client_secret="known-to-simulato
 
 def logins(wire: "Wire", config: Config) -> Mapping[Way, Login]:
     """How accounts are connected."""
-    from vidprod.platforms.instagram import InstagramLogin
+    from vidprod.platforms.instagram_login import InstagramLogin
     from vidprod.platforms.tiktok_login import TikTokLogin
     from vidprod.platforms.youtube_login import YouTubeLogin
 
