@@ -13,6 +13,8 @@ import pytest
 
 from tests.web.conftest import Live, mp4, running
 from tests.web.raw_socket import RawClient
+from vidprod.blobs.incoming import BUFFER_BYTES
+from vidprod.blobs.partial import Partial
 from vidprod.services.pruner import take_up_uploads
 from vidprod.store.sqlite import Tables
 from vidprod.web.uploads import resumed
@@ -198,13 +200,22 @@ async def test_a_silent_client_keeps_what_it_sent(tmp_path: Path) -> None:
 
 
 async def test_a_long_request_is_recorded_on_its_way(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A crash at its end would lose all of it."""
+    """A crash at its end would lose all of it. Once what came while the disk was busy waited for the next piece."""
     monkeypatch.setattr(resumed, "RECORD_BYTES", 50_000)
+    all_came, sync = asyncio.Event(), Partial.sync
+
+    async def slow_sync(partial: Partial) -> int:
+        written = await sync(partial)
+        await all_came.wait()
+        return written
+
+    monkeypatch.setattr(Partial, "sync", slow_sync)
     body = mp4(400_000)
     address = await begin(live, len(body))
     async with hanging(live, address, body[:300_000], length=len(body)):
-        async with asyncio.timeout(5):
-            while (await state(live, address))["offset"] < 50_000:  # noqa: ASYNC110
+        all_came.set()
+        async with asyncio.timeout(20):
+            while (await state(live, address))["offset"] < 300_000 - 50_000 - BUFFER_BYTES:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     await finish(live, address, body)
 

@@ -304,13 +304,16 @@ class _Taking:
 
     def _record(self) -> None:
         """What was written so far, while more comes."""
-        if self._recording is not None and not self._recording.done():
-            return
-        self._recorded, self._recorded_s = self._partial.size, time.monotonic()
-        self._recording = asyncio.create_task(self._record_written())
+        if self._recording is None or self._recording.done():
+            self._recording = asyncio.create_task(self._record_written())
 
     async def _record_written(self) -> None:
-        await self._advance(await self._partial.sync())
+        """Again when as much came meanwhile: it may be a long time until the next piece asks for it."""
+        while True:
+            self._recorded, self._recorded_s = self._partial.size, time.monotonic()
+            await self._advance(await self._partial.sync())
+            if self._partial.size - self._recorded < RECORD_BYTES:
+                return
 
     async def _settle(self) -> None:
         """What is being recorded comes to its end, well or not: what comes after it says so again."""
