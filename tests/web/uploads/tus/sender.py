@@ -41,6 +41,9 @@ class Sender:
                 raise Lost(f"{self.name} never came through: {self.seen[-12:]}")
             try:
                 await (self._go_on() if self.address else self._begin())
+            except ConnectionRefusedError:  # nobody is there: how long that takes is for the machine to say
+                self.tries -= 1
+                await asyncio.sleep(0.01)
             except (OSError, TimeoutError, asyncio.IncompleteReadError):
                 await asyncio.sleep(0.01)
         return self.job_id

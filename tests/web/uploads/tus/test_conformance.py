@@ -103,7 +103,7 @@ async def test_vidprod_does_as_the_protocol_says(ours: Server, case: Case) -> No
 
 
 @on_one_loop
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [case for case in CASES if not case.reference_varies], ids=lambda case: case.name)
 async def test_so_does_the_reference_server(reference: Server, case: Case) -> None:
     if not case.reference_fails:
         await reference.passes(case)

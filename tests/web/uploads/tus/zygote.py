@@ -1,10 +1,11 @@
 """Servers that start in milliseconds, to be killed: `python -m tests.web.uploads.tus.zygote DIRECTORY [VARIANT]`.
 
-It has everything imported. For each line on its input it forks a server on the directory, as the last one left it, and
-prints that one's process id and port. VARIANT names a known-bad server.
+It has everything imported and the routes read. For each line on its input it forks a server on the directory, as the
+last one left it, and prints that one's process id and port. VARIANT names a known-bad server.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from vidprod.blobs.disk import DiskBlobs
 from vidprod.blobs.partial import Partial
 from vidprod.services.pruner import take_up_uploads
 from vidprod.store.sqlite import Store
+from vidprod.web.app import routed
 
 LATE_S = 0.05
 
@@ -62,6 +64,8 @@ if __name__ == "__main__":
         {"record_first": record_first}[sys.argv[2]]()
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # where else its log would go
+    routed()
+    gc.freeze()  # a collection would copy every page
     for _ in sys.stdin:
         if os.fork() == 0:
             sys.stdin.close()
