@@ -496,7 +496,7 @@ async def test_a_token_tells_what_was_granted(tube: Tube) -> None:
 
 @pytest.mark.parametrize("point", FAULTS)
 async def test_every_fault_that_can_be_ordered_happens(tube: Tube, point: str) -> None:
-    tube.sim.slow_s = 0.001
+    tube.sim.answers.slow_s = 0.001
     data = clip_of(2 * GRAIN)
     playlist = {"part": "id", "playlistId": "UU" + ANN[2:]}
     asked: dict[str, Callable[[str], Awaitable[httpx.Response]]] = {

@@ -57,7 +57,7 @@ class RealStage(Stage):
         super().__init__(root, seed=seed, simulator_url="http://simulators", **settings)
         self.world = World(wall=self.clock.now, seed=seed, chance=chance)
         self.sims = far_end(self.world)
-        self.sims.youtube.slow_s = self.sims.tiktok.rules.slow_s = 0.0
+        self.sims.youtube.answers.slow_s = self.sims.tiktok.rules.slow_s = 0.0
         self.transport = Watched(simulators(self.sims))
         wire = Wire(simulator_url=self.world.base_url, transport=self.transport)
         self.platforms = Platforms(self.config, now=self.clock.now, wire=wire)

@@ -156,7 +156,6 @@ async def test_a_platform_that_stumbles_ends_no_account(town: Town, platform: Pl
 
 
 async def test_google_in_testing_ends_after_a_week_and_says_so_before(town: Town) -> None:
-    town.far.youtube.testing = True
     town.far.youtube.auth.refresh_s = 7 * 86_400
     (account,) = await town.connect("youtube")
     assert any("is in testing" in notice for notice in account.notices)

@@ -1,41 +1,39 @@
-"""YouTube as an uploader meets it: Google's authorisation, resumable sessions, the quotas of a project and of a
-channel, processing that takes its time, and everything that goes wrong with them.
+"""YouTube as an uploader meets it: resumable sessions, the quotas of a project and of a channel, and processing that
+takes its time. Google's authorisation is in `youtube_login.py`, what goes wrong in `youtube_answers.py`.
 
 Sources: developers.google.com/youtube/v3 (resumable uploads, errors, quota cost, videos), Google's API description of
 v3; where they are silent, what publishers report.
 """
 
-import asyncio
 import base64
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
-from email.utils import format_datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 from zoneinfo import ZoneInfo
 
 import msgspec
-from litestar import MediaType, Response, get, post, put
+from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 
-from vidprod.platforms.simulators.oauth import AuthServer, Issued, OAuthRefused
+from vidprod.platforms.simulators.oauth import AuthServer, Issued
 from vidprod.platforms.simulators.world import Broken, Fault, Posted, World
-from vidprod.platforms.simulators.youtube_faults import CHANCES, NO_FAULT, REASONS, Refused
+from vidprod.platforms.simulators.youtube_answers import Answered, Answers
+from vidprod.platforms.simulators.youtube_faults import Refused
+from vidprod.platforms.simulators.youtube_login import GoogleLogin
 from vidprod.platforms.simulators.youtube_session import (
     GRAIN,
     Asked,
     Session,
     announced,
+    is_paid,
     range_of,
     snippet_of,
     status_of,
     take,
 )
 from vidprod.platforms.simulators.youtube_video import Channel, Video, known_channels, moment, rfc3339
-
-Answered = Response[bytes]
 
 SESSION_MS = 7 * 86_400_000
 HOSTS = ("www.googleapis.com", "youtube.googleapis.com")
@@ -85,26 +83,26 @@ class YouTubeSim:
         """
         self.world = world
         self.verified = verified
-        self.testing = testing
         self.uploads_per_day = uploads_per_day
         self.units_per_day = units_per_day
         self.processing_s = processing_s
         self.inspects = inspects
-        self.slow_s = 0.05  # of the wall
+        self.answers = Answers(world)
         self.channels = {channel.id: channel for channel in known_channels()}
         self.sessions: dict[str, Session] = {}
         self.videos: dict[str, Video] = {}
-        self.requests: Counter[str] = Counter()  # by point
         self.spent: Counter[tuple[str, str, date]] = Counter()  # by project, bucket and Pacific day
-        self.auth = AuthServer(
-            world,
-            name="Sign in with Google",
-            accounts=_Names(self.channels),
-            refresh_s=7 * 86_400 if testing else None,
-            access_prefix="ya29.sim-",
-            refresh_prefix="1//sim-",
-            clients=clients,
-        )
+        self._login = GoogleLogin(world, self.answers, channels=self.channels, testing=testing, clients=clients)
+
+    @property
+    def auth(self) -> AuthServer:
+        """Its tokens."""
+        return self._login.auth
+
+    @property
+    def requests(self) -> Counter[str]:
+        """How often it was asked, by point."""
+        return self.answers.requests
 
     @property
     def accounts(self) -> dict[str, Channel]:
@@ -133,54 +131,33 @@ class YouTubeSim:
         def at(path: str) -> list[str]:
             return [f"/{host}{path}" for host in HOSTS]
 
-        @get("/accounts.google.com/o/oauth2/v2/auth", sync_to_thread=False)
-        def authorise(request: Asked) -> Response[str]:
-            return self.auth.authorize(request)
-
-        @post("/oauth2.googleapis.com/token", status_code=200)
-        async def token(request: Asked) -> Answered:
-            return await self._at("youtube.token", request, self._token)
-
-        @post("/oauth2.googleapis.com/revoke", status_code=200)
-        async def revoke(request: Asked) -> Answered:
-            if self.auth.revoke((await _form(request)).get("token", "")):
-                return self._json({})
-            return self._json({"error": "invalid_token", "error_description": "Token expired or revoked"}, status=400)
-
-        @get("/oauth2.googleapis.com/tokeninfo", sync_to_thread=False)
-        def tokeninfo(request: Asked) -> Answered:
-            return self._tokeninfo(request.query_params.get("access_token", ""))
-
         @post(at("/upload/youtube/v3/videos"), status_code=200)
         async def insert(request: Asked) -> Answered:
-            return await self._at("youtube.insert", request, self._insert)
+            return await self.answers.at("youtube.insert", request, self._insert)
 
         @put(at("/upload/youtube/v3/videos"), status_code=200)
         async def put_bytes(request: Asked) -> Answered:
             asks = request.headers.get("content-range", "").startswith("bytes */")
-            return await self._at("youtube.probe" if asks else "youtube.put", request, self._put)
+            return await self.answers.at("youtube.probe" if asks else "youtube.put", request, self._put)
 
         @get(at("/youtube/v3/videos"))
         async def list_videos(request: Asked) -> Answered:
-            return await self._at("youtube.list", request, self._list)
+            return await self.answers.at("youtube.list", request, self._list)
 
         @put(at("/youtube/v3/videos"), status_code=200)
         async def update(request: Asked) -> Answered:
-            return await self._at("youtube.update", request, self._update)
+            return await self.answers.at("youtube.update", request, self._update)
 
         @get(at("/youtube/v3/channels"))
         async def list_channels(request: Asked) -> Answered:
-            return await self._at("youtube.channels", request, self._list_channels)
+            return await self.answers.at("youtube.channels", request, self._list_channels)
 
         @get(at("/youtube/v3/playlistItems"))
         async def list_playlist(request: Asked) -> Answered:
-            return await self._at("youtube.playlist", request, self._list_playlist)
+            return await self.answers.at("youtube.playlist", request, self._list_playlist)
 
         return [
-            authorise,
-            token,
-            revoke,
-            tokeninfo,
+            *self._login.handlers(),
             insert,
             put_bytes,
             list_videos,
@@ -188,92 +165,6 @@ class YouTubeSim:
             list_channels,
             list_playlist,
         ]
-
-    async def _at(self, point: str, request: Asked, work: Callable[[Asked, Fault], Awaitable[Answered]]) -> Answered:
-        """The answer to a request, or what goes wrong instead.
-
-        Args:
-            work: is given the fault, as some are its own to show.
-        """
-        self.requests[point] += 1
-        fault = self.world.fault(point, CHANCES[point]) or NO_FAULT
-        name = fault.name
-        match name:
-            case "reset":
-                raise Broken
-            case "500" | "503":
-                return self._error("internalError" if name == "500" else "backendError")
-            case "html":
-                return _html("<!DOCTYPE html><html><title>Error 502 (Server Error)!!1</title></html>", status=502)
-            case "slow":
-                await asyncio.sleep(self.slow_s)
-        if name in REASONS:
-            return self._error(name)
-        answer = await self._worked(request, fault, work)
-        if name == "lost_answer":
-            raise Broken
-        if name == "truncated":
-            answer.content = answer.content[: len(answer.content) // 2]
-        return answer
-
-    async def _worked(
-        self, request: Asked, fault: Fault, work: Callable[[Asked, Fault], Awaitable[Answered]]
-    ) -> Answered:
-        try:
-            return await work(request, fault)
-        except Refused as refused:
-            return self._error(refused.reason, refused.message)
-        except OAuthRefused as refused:
-            told = {"error": refused.error, "error_description": refused.description}
-            return self._json(told, status=refused.status)
-
-    # --- authorisation
-
-    async def _token(self, request: Asked, fault: Fault) -> Answered:
-        form = await _form(request)
-        if fault.name in ("invalid_grant", "invalid_client"):
-            raise OAuthRefused(fault.name, "Token has been expired or revoked.", status=400)
-        client = {"client_id": form.get("client_id", ""), "client_secret": form.get("client_secret", "")}
-        match form.get("grant_type"):
-            case "authorization_code":
-                issued = self.auth.redeem(
-                    form.get("code", ""),
-                    redirect_uri=form.get("redirect_uri", ""),
-                    verifier=form.get("code_verifier", ""),
-                    **client,
-                )
-                offline = issued.asked.get("access_type") == "offline"
-                return self._issued(issued, with_refresh=offline and self._consented(issued))
-            case "refresh_token":
-                return self._issued(self.auth.renew(form.get("refresh_token", ""), **client), with_refresh=False)
-        raise OAuthRefused("unsupported_grant_type", f"Invalid grant_type: {form.get('grant_type', '')}")
-
-    def _consented(self, issued: Issued) -> bool:
-        """Whether the consent screen was shown: the first time, or when it was asked for."""
-        earlier = (one for one in self.auth.issued if one.grant != issued.grant)
-        known = any(one.account == issued.account and one.client_id == issued.client_id for one in earlier)
-        return not known or issued.asked.get("prompt") == "consent"
-
-    def _issued(self, issued: Issued, *, with_refresh: bool) -> Answered:
-        now = self.world.now()
-        told: dict[str, Any] = {
-            "access_token": issued.access_token,
-            "expires_in": (issued.expires_at - now) // 1000 - 1,
-            "scope": " ".join(issued.scopes),
-            "token_type": "Bearer",
-        }
-        if with_refresh:
-            told["refresh_token"] = issued.refresh_token
-        if issued.refresh_expires_at is not None:
-            told["refresh_token_expires_in"] = (issued.refresh_expires_at - now) // 1000
-        return self._json(told)
-
-    def _tokeninfo(self, token: str) -> Answered:
-        holder = self.auth.holder(token)
-        if holder is None:
-            return self._json({"error": "invalid_token", "error_description": "Invalid Value"}, status=400)
-        left = (holder.expires_at - self.world.now()) // 1000
-        return self._json({"aud": holder.client_id, "scope": " ".join(holder.scopes), "expires_in": str(left)})
 
     def _holder(self, request: Asked, scopes: Iterable[str]) -> tuple[Issued, Channel]:
         """Who asks, with one of these scopes. Raises Refused."""
@@ -322,7 +213,7 @@ class YouTubeSim:
             total=announced(request),
             snippet=snippet_of(body),
             status=status_of(body),
-            paid=_is_paid(body),
+            paid=is_paid(body),
             parts=parts,
             notify=request.query_params.get("notifySubscribers", "true") != "false",
             created_at=self.world.now(),
@@ -335,17 +226,17 @@ class YouTubeSim:
             raise Refused("uploadLimitExceeded")
         self.sessions[session.upload_id] = session
         if fault.name == "no_location":
-            return self._empty(200)
+            return self.answers.empty(200)
         query = {"uploadType": "resumable", "part": ",".join(parts), "upload_id": session.upload_id}
         address = self.world.url(f"https://www.googleapis.com/upload/youtube/v3/videos?{urlencode(query)}")
-        return self._empty(200, Location=address)
+        return self.answers.empty(200, Location=address)
 
     async def _put(self, request: Asked, fault: Fault) -> Answered:
         session = self.sessions.get(request.query_params.get("upload_id", ""))
         if session is not None and fault.name == "gone":
             session.gone = True
         if session is None or session.gone or self.world.now() - session.created_at >= SESSION_MS:
-            return self._text("Not Found", status=404)
+            return self.answers.text("Not Found", status=404)
         _, channel = self._holder(request, _UPLOAD_SCOPES)
         if channel.id != session.channel:
             raise Refused("forbidden")
@@ -354,15 +245,15 @@ class YouTubeSim:
         asked = range_of(request.headers.get("content-range"), session)
         length = request.headers.get("content-length", "")
         if asked is None or not length.isdigit():
-            return self._text("Failed to parse Content-Range header.", status=400)
+            return self.answers.text("Failed to parse Content-Range header.", status=400)
         if asked.total is not None:
             if session.total not in (None, asked.total):
-                return self._text("Failed to parse Content-Range header.", status=400)
+                return self.answers.text("Failed to parse Content-Range header.", status=400)
             session.total = asked.total
         if asked.end is None:
             return self._resume(session)
         if int(length) != asked.end - asked.first:
-            return self._text("Failed to parse Content-Range header.", status=400)
+            return self.answers.text("Failed to parse Content-Range header.", status=400)
         if asked.first > session.stored:
             raise Refused("requestedRangeNotSatisfiable")
         if asked.end != session.total and (asked.end - asked.first) % GRAIN:
@@ -379,11 +270,11 @@ class YouTubeSim:
         return self._resume(session)
 
     def _resume(self, session: Session) -> Answered:
-        return self._empty(308, **({"Range": f"bytes=0-{session.stored - 1}"} if session.stored else {}))
+        return self.answers.empty(308, **({"Range": f"bytes=0-{session.stored - 1}"} if session.stored else {}))
 
     def _complete(self, session: Session) -> Answered:
         assert session.video_id is not None
-        return self._json(self._resource(self.videos[session.video_id], session.parts))
+        return self.answers.json(self._resource(self.videos[session.video_id], session.parts))
 
     def _finish(self, session: Session) -> None:
         now, facts = self.world.now(), session.inspection.facts()
@@ -419,7 +310,7 @@ class YouTubeSim:
         if any(video.channel != channel.id for video in found) and _OWNER_PARTS & set(parts):
             raise Refused("forbidden")
         items = [] if fault.name == "empty" else [self._resource(video, parts) for video in found]
-        return self._json(_page("youtube#videoListResponse", items))
+        return self.answers.json(_page("youtube#videoListResponse", items))
 
     async def _update(self, request: Asked, _: Fault) -> Answered:
         """Of a video only its status, which is replaced."""
@@ -435,7 +326,7 @@ class YouTubeSim:
         if video.channel != channel.id:
             raise Refused("forbidden")
         video.change(status_of(body), verified=self.verified, now=self.world.now())
-        return self._json(self._resource(video, parts))
+        return self.answers.json(self._resource(video, parts))
 
     def _is_seen(self, video: Video, channel: Channel) -> bool:
         return not video.deleted and (video.channel == channel.id or video.privacy_at(self.world.now())[0] != "private")
@@ -453,7 +344,7 @@ class YouTubeSim:
         page = _page("youtube#channelListResponse", [item] if channel.exists else [])
         if not channel.exists:
             del page["items"]  # as the real one leaves it out
-        return self._json(page)
+        return self.answers.json(page)
 
     async def _list_playlist(self, request: Asked, _: Fault) -> Answered:
         channel = self._reads(request)
@@ -471,7 +362,7 @@ class YouTubeSim:
             | ({"contentDetails": {"videoId": video.id}} if "contentDetails" in parts else {})
             for video in mine
         ]
-        return self._json(_page("youtube#playlistItemListResponse", items))
+        return self.answers.json(_page("youtube#playlistItemListResponse", items))
 
     def _resource(self, video: Video, parts: Iterable[str]) -> dict[str, Any]:
         now = self.world.now()
@@ -495,55 +386,6 @@ class YouTubeSim:
             "liveBroadcastContent": "none",
         }
 
-    # --- answers
-
-    def _error(self, reason: str, message: str = "") -> Answered:
-        status, domain, words = REASONS[reason]
-        first: dict[str, Any] = {
-            "message": message or words,
-            "domain": domain,
-            "reason": "rateLimitExceeded" if reason == "uploadsPerDay" else reason,
-        }
-        if status == 401:
-            first |= {"location": "Authorization", "locationType": "header"}
-        return self._json({"error": {"code": status, "message": message or words, "errors": [first]}}, status=status)
-
-    def _json(self, value: Mapping[str, Any], *, status: int = 200) -> Answered:
-        return self._answer(json.dumps(value).encode(), status, {"Content-Type": "application/json; charset=UTF-8"})
-
-    def _text(self, text: str, *, status: int) -> Answered:
-        return self._answer(text.encode(), status, {"Content-Type": "text/plain; charset=utf-8"})
-
-    def _empty(self, status: int, **headers: str) -> Answered:
-        return self._answer(b"", status, headers)
-
-    def _answer(self, content: bytes, status: int, headers: Mapping[str, str]) -> Answered:
-        now = format_datetime(datetime.fromtimestamp(self.world.now() / 1000, UTC), usegmt=True)
-        return Response(content, status_code=status, headers={"Date": now, **headers})
-
-
-class _Names(Mapping[str, str]):
-    """The channels' titles by id, as they are now."""
-
-    def __init__(self, channels: Mapping[str, Channel]) -> None:
-        self._channels = channels
-
-    def __getitem__(self, key: str) -> str:
-        return self._channels[key].title
-
-    def __iter__(self) -> Any:
-        return iter(self._channels)
-
-    def __len__(self) -> int:
-        return len(self._channels)
-
-
-def _is_paid(body: Mapping[str, Any]) -> bool:
-    details = body.get("paidProductPlacementDetails", {})
-    if not isinstance(details, dict) or not isinstance(details.get("hasPaidProductPlacement", False), bool):
-        raise Refused("invalidVideoMetadata")
-    return bool(details.get("hasPaidProductPlacement"))
-
 
 def _parts(request: Asked, known: set[str]) -> tuple[str, ...]:
     named = [value for name, value in parse_qsl(request.url.query) if name == "part"]  # may be repeated
@@ -560,10 +402,6 @@ def _object(body: bytes) -> dict[str, Any]:
         raise Refused("parseError") from None
 
 
-async def _form(request: Asked) -> dict[str, str]:
-    return dict(parse_qsl((await request.body()).decode(errors="replace")))
-
-
 def _page(kind: str, items: list[dict[str, Any]]) -> dict[str, Any]:
     counted = {"totalResults": len(items), "resultsPerPage": max(5, len(items))}
     return {"kind": kind, "etag": "sim", "items": items, "pageInfo": counted}
@@ -572,7 +410,3 @@ def _page(kind: str, items: list[dict[str, Any]]) -> dict[str, Any]:
 def _uploads_of(channel: str) -> str:
     """The playlist of everything a channel uploaded."""
     return "UU" + channel.removeprefix("UC")
-
-
-def _html(text: str, *, status: int) -> Answered:
-    return Response(text.encode(), status_code=status, media_type=MediaType.HTML)

@@ -121,6 +121,13 @@ def status_of(body: Mapping[str, Any]) -> dict[str, Any]:
     return status
 
 
+def is_paid(body: Mapping[str, Any]) -> bool:
+    details = body.get("paidProductPlacementDetails", {})
+    if not isinstance(details, dict) or not isinstance(details.get("hasPaidProductPlacement", False), bool):
+        raise Refused("invalidVideoMetadata")
+    return bool(details.get("hasPaidProductPlacement"))
+
+
 def announced(request: Asked) -> int | None:
     """The size that is to come, where it is said."""
     kind = request.headers.get("x-upload-content-type", "application/octet-stream")
