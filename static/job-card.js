@@ -112,7 +112,7 @@ export class JobCard {
       icon("down"),
       h("span", {}),
     );
-    this.keep = button("Keep all", "primary", "done", `Keep all segments that wait: ${this.name}`, () => this.#ask("keep"));
+    this.keep = button("Keep all", "primary", "done", null, () => this.#ask("keep"));
     this.retry = button("Try again", "primary", "again", `Try again: ${this.name}`, () => this.#ask("retry"));
     this.cancel = button("Cancel", "", "stop", `Cancel the work on ${this.name}`, () => this.#ask("cancel"));
     this.bin = button("Delete", "quiet", "bin", `Delete ${this.name}`, () => this.#delete());
@@ -195,6 +195,7 @@ export class JobCard {
     const zipped = ready.filter((segment) => segment.review !== "dropped");
     setHidden(this.keep, !waiting(job), this.title);
     setText(this.keep.lastChild, `Keep all ${waiting(job)}`);
+    setAttribute(this.keep, "aria-label", `Keep all ${waiting(job)} that wait: ${this.name}`);
     this.archive.classList.toggle("primary", !waiting(job));
     setHidden(this.archive, working || !zipped.length, this.title);
     setAttribute(this.archive, "href", job.archive_url);

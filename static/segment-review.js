@@ -15,7 +15,7 @@ export class SegmentReview {
     this.said = h("p", { class: "segment-said", hidden: true });
     this.keep = this.#button("Keep", "primary", "done", `Keep ${name}`, () => this.#ask("keep"));
     this.drop = this.#button("Drop", "", "bin", `Drop ${name}`, () => this.#drop());
-    this.back = this.#button("Take it back", "", "again", `Take ${name} back`, () => this.#ask("restore"));
+    this.back = this.#button("Take it back", "", "again", `Take it back: ${name}`, () => this.#ask("restore"));
     this.edit = this.#button("Edit…", "quiet", "edit", `Edit cuts, cover and words of ${name}`, () => this.#edit());
     this.trouble = h("div", { class: "trouble" });
     this.element = h("div", { class: "review" }, this.said, h("div", { class: "review-buttons" }, this.keep, this.drop, this.back, this.edit), this.trouble);

@@ -119,7 +119,7 @@ export class Unfinished {
       });
     const [words, label] = take
       ? take.shared
-        ? ["Send it", `Send ${name}`]
+        ? ["Send it", `Send it: ${name}`]
         : ["Go on", `Go on with ${name}`]
       : ["Choose the file again", `Choose the file again: ${name}`];
     const go = h("button", { class: "button", type: "button", "aria-label": label }, h("span", {}, words));

@@ -183,7 +183,7 @@ def test_what_comes_to_a_tab_may_be_of_another_site_and_waits_for_a_tap(app: Pag
     waiting = app.get_by_role("region", name="Unfinished uploads")
     expect(waiting.get_by_text("It is not sent unless you say so.")).to_be_visible()
     assert far.uploads == {}
-    app.get_by_role("button", name="Send foisted.mp4").click()
+    app.get_by_role("button", name="Send it: foisted.mp4").click()
     expect(app.get_by_role("heading", name="foisted.mp4")).to_be_visible()
     expect(waiting).to_be_hidden()
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.cli.running import serving
 from tests.page.conftest import LISTEN, PHONE, Guard
+from tests.page.test_axe import AXE, faults
 from tests.page.test_for_everyone import audit_in_every_way, spoken
 from tests.web.conftest import mp4
 
@@ -40,6 +41,18 @@ def phone(chromium: Browser, address: str) -> Iterator[Page]:
     context.close()
 
 
+def look_closely(page: Page) -> None:
+    """By our own checks and, where it is installed, by axe."""
+    assert audit_in_every_way(page) == [{}] * 4
+    page.set_viewport_size(SIZE)
+    look_with_axe(page)
+
+
+def look_with_axe(page: Page) -> None:
+    if AXE.exists():
+        assert faults(page) == []
+
+
 def sign_in(page: Page, password: str = PASSWORD) -> None:
     page.get_by_label("Name").fill("Ann")
     page.get_by_label("Password", exact=True).fill(password)
@@ -56,9 +69,8 @@ def test_setting_up_sending_a_take_and_coming_back(phone: Page, address: str, tm
     phone.goto(address)
     expect(phone).to_have_url(f"{address}/setup")
     expect(phone.get_by_label("Setup code")).to_be_focused()
-    assert audit_in_every_way(phone) == [{}] * 4
+    look_closely(phone)
     assert [one for one in spoken(phone) if one[0] in ("textbox", "button", "checkbox") and not one[1]] == []
-    phone.set_viewport_size(SIZE)
     phone.get_by_label("Setup code").fill("a guess")
     phone.get_by_label("Name").fill("Ann")
     phone.get_by_label("Password", exact=True).fill("password1")
@@ -81,18 +93,17 @@ def test_setting_up_sending_a_take_and_coming_back(phone: Page, address: str, tm
 
     phone.get_by_role("link", name="Security").click()
     expect(phone.get_by_text("this one")).to_be_visible()
-    assert audit_in_every_way(phone) == [{}] * 4
-    phone.set_viewport_size(SIZE)
+    look_closely(phone)
     phone.get_by_role("button", name="Sign out here").click()
     expect(phone).to_have_url(f"{address}/login")
-    assert audit_in_every_way(phone) == [{}] * 4
-    phone.set_viewport_size(SIZE)
+    look_closely(phone)
     phone.goto(f"{address}/docs")
     expect(phone).to_have_url(f"{address}/login?next=/docs")
     sign_in(phone, "wrong")
     expect(phone.get_by_role("alert")).to_contain_text("The name or the password is wrong")
     sign_in(phone)
     expect(phone).to_have_url(f"{address}/docs")
+    look_with_axe(phone)
 
 
 def test_keys_and_an_authenticator_from_the_page(phone: Page, address: str) -> None:
@@ -127,8 +138,7 @@ def test_keys_and_an_authenticator_from_the_page(phone: Page, address: str) -> N
     expect(phone.get_by_text("Ten codes for when the phone is lost.")).to_be_focused()
     recovery = phone.locator(".secret-box pre").inner_text().split()
     assert len(recovery) == 10
-    assert audit_in_every_way(phone) == [{}] * 4
-    phone.set_viewport_size(SIZE)
+    look_closely(phone)
     phone.get_by_role("button", name="I have kept them").click()
     expect(phone.get_by_text("10 recovery codes are left.")).to_be_visible()
 

@@ -338,6 +338,7 @@ def _prose(text: str) -> str:
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --link: light-dark(#0b57d0, #8ab4f8) }
+html { background: light-dark(#fff, #131416); color: light-dark(#1b1c1f, #e6e7ea) }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem }
 a { color: var(--link) }
 h1 small { font-weight: 400; font-size: 60% }
@@ -345,9 +346,9 @@ h2 { font-size: 1.1rem; margin: 2rem 0 .5rem; overflow-wrap: anywhere }
 h3 { font-size: 1rem; margin: 1.5rem 0 .25rem }
 nav ul { list-style: none; padding: .75rem 1rem; background: var(--soft); border-radius: .5rem; columns: 2 20rem }
 code { font: .9em ui-monospace, monospace; background: var(--soft); padding: .1em .3em; border-radius: .25em }
-table { border-collapse: collapse; width: 100%; margin: .5rem 0; display: block; overflow-x: auto }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
 caption { text-align: left; font-weight: 600 }
-td { border-top: 1px solid var(--line); padding: .3rem .75rem .3rem 0; vertical-align: top }
+td { border-top: 1px solid var(--line); padding: .3rem .75rem .3rem 0; vertical-align: top; overflow-wrap: anywhere }
 b.get { color: light-dark(#0b57d0, #8ab4f8) }
 b.put, b.post, b.patch { color: light-dark(#146c2e, #6dd58c) }
 b.delete { color: light-dark(#b3261e, #f2b8b5) }
