@@ -16,8 +16,10 @@ from vidprod import passwords
 from vidprod.domain import session as sessions
 from vidprod.domain.bucket import Buckets
 from vidprod.domain.user import OWNER_ID
+from vidprod.errors import Unavailable
 from vidprod.web import events, login
 from vidprod.web.auth import COOKIE, LOCAL_COOKIE
+from vidprod.web.limits import Limits
 
 HTTPS = {"Host": "video.example", "X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9", **PAGE}
 DAY_MS = 86_400_000
@@ -186,6 +188,25 @@ async def test_after_many_wrong_ones_from_everywhere_each_takes_longer_and_nobod
         away = {**PAGE, "X-Forwarded-For": "198.51.100.7"}
         good = await client.post("/login", json={"name": NAME, "password": PASSWORD}, headers=away)
         assert good.status_code == 200
+
+
+async def test_strangers_who_try_all_day_do_not_keep_out_the_owners_browser(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def all_day() -> None:
+        raise Unavailable("Too many wait for their try.", code="busy")
+
+    async with guarded(tmp_path, trusted_proxy="1") as live:
+        monkeypatch.setattr(login, "_hold_up", all_day)
+        assert (await sign_in(live)).status_code == 200  # from here on the browser is known
+        assert (await live.client.post("/logout", headers=PAGE)).status_code == 204
+        monkeypatch.setattr(Limits, "wait_s", lambda *_: 60.0)  # too many were wrong
+        async with strange(live) as client:
+            order = {"name": NAME, "password": PASSWORD}
+            assert (await client.post("/login", json=order, headers=PAGE)).status_code == 503
+        assert (await sign_in(live)).status_code == 200
+        monkeypatch.setattr(login, "_is_known", lambda *_: False)  # the twin: nobody is known
+        assert (await sign_in(live)).status_code == 503
 
 
 async def test_a_hash_of_before_is_made_anew_when_somebody_signs_in(

@@ -111,8 +111,8 @@ async def sign_in(request: HttpRequest, desk: NamedDependency[Desk]) -> Response
     """Sign in, as JSON `{name, password, code}`. The answer sets the cookie of a new session; one that the browser had
     before ends."""
     asked = await given(request, Credentials)
-    address = await _admit(request, desk, "login", asked.name)
     user = await desk.store.read(lambda db: db.users.find(asked.name))
+    address = await _admit(request, desk, "login", asked.name, user=user)
     if not await desk.passwords.verify(None if user is None else user.password, asked.password) or user is None:
         _wrong(desk, "password", "login", address)
         raise WrongPassword
@@ -235,8 +235,8 @@ async def _begin(
 
 
 def _is_known(request: HttpRequest, desk: Desk, user: User) -> bool:
-    """Whether somebody has signed in with this browser since the password was set. It lets nobody in: it only says
-    whether there is news to tell."""
+    """Whether somebody has signed in with this browser since the password was set. It lets nobody in: it says whether
+    there is news to tell, and whose try does not wait with those of strangers."""
     brought = [one.partition(".") for one in cookies(request.scope, of=DEVICE)]
     return any(desk.vault.signed(_device(user, mark), signature) for mark, _, signature in brought)
 
@@ -267,15 +267,16 @@ def forget_cookies(request: HttpRequest) -> list[Cookie]:
 async def check_password(request: HttpRequest, desk: Desk, password: str) -> User:
     """The owner, whose password it is: asked again before what a stolen browser must not do. Raises WrongPassword."""
     user = await desk.store.read(lambda db: db.users.get(OWNER_ID))
-    address = await _admit(request, desk, "login", user.name)
+    address = await _admit(request, desk, "login", user.name, user=user)
     if not await desk.passwords.verify(user.password, password):
         _wrong(desk, "password", "login", address)
         raise WrongPassword("The password is wrong.")
     return user
 
 
-async def _admit(request: HttpRequest, desk: Desk, rule: str, of: str) -> str:
-    """The address of who tries. Raises TooMany; waits after too many wrong tries from anywhere.
+async def _admit(request: HttpRequest, desk: Desk, rule: str, of: str, *, user: User | None = None) -> str:
+    """The address of who tries. Raises TooMany; waits after too many wrong tries from anywhere, unless the browser is
+    one of the user's: strangers must not keep the owner out.
 
     Args:
         rule: "login" or "setup"; of: whom it is about.
@@ -284,7 +285,7 @@ async def _admit(request: HttpRequest, desk: Desk, rule: str, of: str) -> str:
     wait_s = desk.limits.take(rule, f"{of.casefold()} {network_of(address)}")
     if wait_s is not None:
         raise TooMany("Too many tries.", code="too_many_tries", retry_after_s=wait_s)
-    if desk.limits.wait_s("account", rule) is not None:
+    if desk.limits.wait_s("account", rule) is not None and not (user and _is_known(request, desk, user)):
         await _hold_up()
     return address
 
