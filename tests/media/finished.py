@@ -72,7 +72,7 @@ def _video(container: av.container.OutputContainer, recipe: Recipe) -> VideoStre
     if recipe.codec == "libx264":
         options["x264-params"] = recipe.x264
         if recipe.profile:
-            options["preset"] = "veryfast"  # ultrafast uses nothing that makes it High
+            options["preset"] = "superfast"  # ultrafast uses nothing that makes it High
             options["profile"] = recipe.profile
     stream = cast(VideoStream, container.add_stream(recipe.codec, rate=recipe.rate, options=options))
     stream.width, stream.height = recipe.size
@@ -100,11 +100,13 @@ def _pictures(stream: VideoStream, recipe: Recipe) -> Iterable[Any]:
     reformat = VideoReformatter().reformat  # a frame's own makes its tables anew for each
     width, height = recipe.size
     for n in range(round(recipe.seconds * recipe.rate)):
-        picture = np.full((height, width, 3), (3 * n) % 200 + 20, np.uint8)
-        picture[: height // 2] = 90
         if recipe.noisy:
-            picture = random.integers(0, 255, picture.shape, dtype=np.uint8)
-        frame = reformat(VideoFrame.from_ndarray(picture, format="rgb24"), format=recipe.pix_fmt)
+            picture = random.integers(0, 255, (height, width, 3), dtype=np.uint8)
+            frame = reformat(VideoFrame.from_ndarray(picture, format="rgb24"), format=recipe.pix_fmt)
+        else:
+            picture = np.full((height, width), (3 * n) % 200 + 20, np.uint8)
+            picture[: height // 2] = 90
+            frame = reformat(VideoFrame.from_ndarray(picture, format="gray"), format=recipe.pix_fmt)
         frame.pts, frame.time_base = recipe.ticks(n), 1 / recipe.rate
         yield from stream.encode(frame)
     yield from stream.encode(None)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -13,6 +14,7 @@ from tests.media.synth import CODE_COLUMNS, CODE_ROWS, code_cells, code_check
 
 Luma = NDArray[np.uint8]
 _MIDDLE, _UNSURE = 126, 25  # of a cell's mean luma: nearer to the middle than this is no bit
+POINTS = 5  # of a cell, each way
 
 
 class Unreadable(Exception):
@@ -66,25 +68,37 @@ def read_number(picture: Luma, size: tuple[int, int], rect: Rect | None = None) 
     Raises:
         Unreadable: a cell is neither black nor white, as in a blend of two frames, or the check is wrong.
     """
-    where = rect or Rect(0, 0, picture.shape[1], picture.shape[0])
-    left, top, side = code_cells(size)
-    scale_x, scale_y = where.width / size[0], where.height / size[1]
-    value = 0
-    for index in range(CODE_COLUMNS * CODE_ROWS):
-        row, column = divmod(index, CODE_COLUMNS)
-        x0, x1 = (where.x + scale_x * (left + side * (column + part)) for part in (0.3, 0.7))
-        y0, y1 = (where.y + scale_y * (top + side * (row + part)) for part in (0.3, 0.7))
-        cell = picture[max(0, round(y0)) : round(y1), max(0, round(x0)) : round(x1)]
-        if cell.size == 0:
-            raise Unreadable(f"cell {index} is outside the canvas")
-        mean = float(cell.mean())
-        if abs(mean - _MIDDLE) < _UNSURE:
-            raise Unreadable(f"cell {index} is {mean:.0f}, neither black nor white")
-        value = value << 1 | (mean > _MIDDLE)
+    height, width = picture.shape
+    rows, columns = _points(size, rect or Rect(0, 0, width, height), (width, height))
+    cells = picture[rows[:, None], columns].reshape(CODE_ROWS, POINTS, CODE_COLUMNS, POINTS)
+    means = cells.mean(axis=(1, 3)).ravel()
+    unsure = np.flatnonzero(np.abs(means - _MIDDLE) < _UNSURE)
+    if len(unsure):
+        raise Unreadable(f"cell {unsure[0]} is {means[unsure[0]]:.0f}, neither black nor white")
+    value = int("".join("1" if mean > _MIDDLE else "0" for mean in means), 2)
     number, check = value >> 8, value & 255
     if check != code_check(number):
         raise Unreadable(f"{number} with check {check}, not {code_check(number)}")
     return number
+
+
+@lru_cache(maxsize=8)
+def _points(size: tuple[int, int], where: Rect, canvas: tuple[int, int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows and the columns at which the middle of the cells is looked at."""
+    left, top, side = code_cells(size)
+
+    def along(first: float, cells: int, scale: float, most: int) -> NDArray[np.intp]:
+        spans = [[first + scale * side * (cell + part) for part in (0.3, 0.7)] for cell in range(cells)]
+        found = np.concatenate([np.linspace(begin, end - 1, POINTS) for begin, end in spans])
+        if found[0] < -1 or found[-1] > most:
+            raise Unreadable("a cell is outside the canvas")
+        return np.asarray(np.clip(found.round(), 0, most - 1), np.intp)
+
+    scale_x, scale_y = where.width / size[0], where.height / size[1]
+    return (
+        along(where.y + scale_y * top, CODE_ROWS, scale_y, canvas[1]),
+        along(where.x + scale_x * left, CODE_COLUMNS, scale_x, canvas[0]),
+    )
 
 
 def numbers(path: Path, size: tuple[int, int], rect: Rect | None = None) -> list[tuple[float, int]]:

@@ -9,27 +9,24 @@ from tests.corpus import MEDIA, Made, Outcome, Row, judge
 from tests.media.finished import Recipe, finished
 from tests.media.stills import write_jpeg
 
-QUICK = [
+QUICK = ["edts.mp4", "portrait.ts", "read_passwd.avi", "result.webm", "sample_qt.mp4"]
+FURTHER = [
     "sample.3gp",
     "aac.m4a",
     "broken.mp4",
-    "edts.mp4",
     "sample_fragmented_clearkey.mp4",
     "sample_still_photo.heic",
     "nostreams.mp4",
     "testsrc2_odd_height_and_width_444.mp4",
     "video_270.mov",
     "portrait.MOV",
-    "portrait.ts",
-    "read_passwd.avi",
-    "sample_qt.mp4",
-    "result.webm",
 ]
 
 
 @pytest.mark.skipif(not (MEDIA / "CORPUS.tsv").exists(), reason="the corpus of real files is not beside the project")
-def test_the_quick_files_of_the_corpus_end_as_they_should(capsys: pytest.CaptureFixture[str]) -> None:
-    code = corpus.main([*QUICK, "--jobs", "2"])
+@pytest.mark.parametrize("files", [QUICK, pytest.param(FURTHER, marks=pytest.mark.soak)], ids=["quick", "further"])
+def test_files_of_the_corpus_end_as_they_should(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code = corpus.main([*files, "--jobs", "2"])
     assert code == 0, capsys.readouterr().out
 
 

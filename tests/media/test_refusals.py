@@ -62,7 +62,7 @@ REFUSED: list[tuple[str, Callable[[Path], Path], Limits, set[str]]] = [
     ("an HLS playlist", hls, Limits(), {"not_a_video"}),
     ("noise", noise_bytes, Limits(), {"not_a_video", "corrupted"}),
     ("too long", plain, Limits(max_duration_s=3), {"too_long"}),
-    ("too large a picture", plain, Limits(max_pixels=320 * 568 - 1), {"too_many_pixels"}),
+    ("too large a picture", plain, Limits(max_pixels=240 * 428 - 1), {"too_many_pixels"}),
     ("encrypted", encrypted, Limits(), {"encrypted"}),
     ("too many streams", damage.many_streams, Limits(max_streams=16), {"too_many_streams"}),
 ]
@@ -83,7 +83,7 @@ def test_a_limit_is_named_with_its_value_and_what_was_found(tmp_path: Path) -> N
     source = plain(tmp_path / "take.mp4")
     for limits, found, allowed in (
         (Limits(max_duration_s=3), "4", "3"),
-        (Limits(max_pixels=100_000), "320", "0.1"),
+        (Limits(max_pixels=100_000), "240", "0.1"),
     ):
         with pytest.raises(Refused) as refusal:
             probe(source, tmp_path, limits=limits)
@@ -137,7 +137,7 @@ def test_the_end_of_a_data_track_is_not_taken_for_a_picture(tmp_path: Path) -> N
 def test_a_cut_off_transport_stream_gives_what_there_is(tmp_path: Path, make_segments: MakeSegments) -> None:
     """Such a stream has no header that could say how much is missing."""
     source = synth.numbered(tmp_path / "take.ts", 240, style=replace(PLAIN, gop=30))
-    done = make_segments(damage.cut_to(source, keep=0.62), segment_s=60)
+    done = make_segments(damage.cut_to(source, keep=0.62), segment_s=60, frame="original")
     read = [number for _, number in readers.numbers(done.segments[0], PORTRAIT)]
     assert read[:100] == list(range(100))
     assert done.faults() == []
@@ -146,7 +146,7 @@ def test_a_cut_off_transport_stream_gives_what_there_is(tmp_path: Path, make_seg
 def ended_well(source: Path, make_segments: MakeSegments) -> Finished | None:
     """Either a refusal that says why, or segments as they should be."""
     try:
-        done = make_segments(source, segment_s=60)
+        done = make_segments(source, segment_s=60, frame="original")
     except Refused as error:
         refusal = error
     else:

@@ -14,7 +14,7 @@ from vidprod.domain.step import Limits
 from vidprod.media import sound as media_sound
 from vidprod.media.probe import measure
 
-SMALL = (72, 128)  # the picture does not matter here
+SMALL = (160, 160)  # the picture does not matter here, and is left as it is
 
 
 def plosives(seconds: float) -> Samples:
@@ -59,7 +59,7 @@ def test_loudness_and_true_peak_of_every_segment(
     tmp_path: Path, make_segments: MakeSegments, make: Callable[[float], Samples]
 ) -> None:
     source = synth.with_sound(tmp_path / "take.mp4", Sound(make(6.6)), seconds=6.6, size=SMALL)
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     assert done.faults() == []
     for path, rendition in zip(done.segments, done.renditions, strict=True):
         samples, _, _ = readers.sound(path)
@@ -83,7 +83,7 @@ def test_any_layout_and_rate_becomes_stereo_at_48_khz(
 ) -> None:
     sound = Sound(noise(3.4, channels=channels, rate=rate), layout=layout, rate=rate, codec=codec)
     source = synth.with_sound(tmp_path / "take.mkv", sound, seconds=3.4, size=SMALL)
-    done = make_segments(source)
+    done = make_segments(source, frame="original")
     assert done.info.audio is not None
     assert (done.info.audio.channels, done.info.audio.sample_rate) == (channels, rate)
     assert done.faults() == []
@@ -108,7 +108,7 @@ def test_a_long_tone_at_44_1_khz_is_heard_without_a_click(tmp_path: Path) -> Non
 def test_a_take_without_a_sound_has_a_silent_track(
     tmp_path: Path, make_segments: MakeSegments, sound: Sound | None
 ) -> None:
-    done = make_segments(synth.with_sound(tmp_path / "take.mp4", sound, seconds=3.5, size=SMALL))
+    done = make_segments(synth.with_sound(tmp_path / "take.mp4", sound, seconds=3.5, size=SMALL), frame="original")
     samples, rate, start = readers.sound(done.segments[0])
     assert (samples.shape[0], rate, start) == (2, 48_000, 0)
     assert np.abs(samples).max() < 1e-3
@@ -119,7 +119,7 @@ def test_a_take_without_a_sound_has_a_silent_track(
 @pytest.mark.parametrize("video", ["encode", "copy"])
 def test_loudness_and_peak_are_told_to_a_hundredth(tmp_path: Path, make_segments: MakeSegments, video: str) -> None:
     source = synth.with_sound(tmp_path / "take.mp4", Sound(noise(3.5)), seconds=3.5, size=SMALL)
-    [rendition] = make_segments(source, video=video, loudness="on").renditions
+    [rendition] = make_segments(source, video=video, loudness="on", frame="original").renditions
     for level in (rendition.loudness_lufs, rendition.true_peak_dbtp):
         assert level is not None
         assert level == round(level, 2)
@@ -127,14 +127,15 @@ def test_loudness_and_peak_are_told_to_a_hundredth(tmp_path: Path, make_segments
 
 def test_silence_is_not_amplified_into_noise(tmp_path: Path, make_segments: MakeSegments) -> None:
     hiss = noise(3.5, peak=0.00005)  # about -100 LUFS: the floor of a microphone
-    done = make_segments(synth.with_sound(tmp_path / "take.mkv", Sound(hiss, codec="flac"), seconds=3.5, size=SMALL))
+    source = synth.with_sound(tmp_path / "take.mkv", Sound(hiss, codec="flac"), seconds=3.5, size=SMALL)
+    done = make_segments(source, frame="original")
     samples, _, _ = readers.sound(done.segments[0])
     assert np.abs(samples).max() < 0.01
 
 
 def test_loudness_off_leaves_the_level_alone(tmp_path: Path, make_segments: MakeSegments) -> None:
     source = synth.with_sound(tmp_path / "take.mp4", Sound(tone(3.5, peak=0.05)), seconds=3.5, size=SMALL)
-    done = make_segments(source, loudness="off")
+    done = make_segments(source, loudness="off", frame="original")
     samples, _, _ = readers.sound(done.segments[0])
     middle = samples[:, RATE : 2 * RATE]
     assert np.abs(middle).max() == pytest.approx(0.05, rel=0.1)
@@ -149,9 +150,8 @@ def envelope_at(samples: Samples, at_s: float, *, window_s: float = 0.003) -> fl
 def test_a_tone_that_is_cut_fades_within_10_ms_instead_of_clicking(tmp_path: Path, make_segments: MakeSegments) -> None:
     """At the start the fade follows the encoder's first 1024 samples: without an edit list nothing sounds there."""
     sound = tone(6.4, hz=441.0, peak=0.2)
-    done = make_segments(
-        synth.with_sound(tmp_path / "take.mp4", Sound(sound), seconds=6.4, size=SMALL), segment_s=3.5, snap="none"
-    )
+    source = synth.with_sound(tmp_path / "take.mp4", Sound(sound), seconds=6.4, size=SMALL)
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     (first, _, _), (second, _, _) = (readers.sound(path) for path in done.segments)
     end_s = done.renditions[0].frames / 30
     steady = envelope_at(second, 1.0, window_s=0.5)
@@ -170,9 +170,8 @@ def test_nothing_is_heard_twice_or_never_across_a_cut(tmp_path: Path, make_segme
     """The phase of a steady tone goes on where the segment before ended, on the take's clock."""
     hz = 441.0
     sound = tone(6.4, hz=hz, peak=0.2)
-    done = make_segments(
-        synth.with_sound(tmp_path / "take.mp4", Sound(sound), seconds=6.4, size=SMALL), segment_s=3.5, snap="none"
-    )
+    source = synth.with_sound(tmp_path / "take.mp4", Sound(sound), seconds=6.4, size=SMALL)
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     for planned, path in zip(done.plan.segments, done.segments, strict=True):
         samples, _, start = readers.sound(path)
         for at_s in (0.1, 1.5, 3.0):

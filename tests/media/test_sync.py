@@ -52,7 +52,7 @@ def test_a_flash_and_its_beep_stay_within_20_ms_in_each_segment(
     tmp_path: Path, make_segments: MakeSegments, name: str, rate: int, style: synth.Style
 ) -> None:
     source = synth.flash_and_beep(tmp_path / name, AT, seconds=6.6, rate=rate, style=style)
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     assert len(done.segments) == 2
     assert offsets(done) == []
     flashes, beeps = seen_and_heard(done)
@@ -83,7 +83,7 @@ def test_what_starts_late_stays_late(
         video_start_s=starts["video_start_s"],
         audio_start_s=starts["audio_start_s"],
     )
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     flashes, beeps = seen_and_heard(done)
     assert flashes == pytest.approx(AT[missing_flashes:], abs=STEP_S)
     assert beeps == pytest.approx(AT[missing_beeps:], abs=STEP_S)
@@ -97,7 +97,7 @@ def test_a_take_whose_clock_does_not_start_at_zero_is_moved_to_zero(
     source = synth.flash_and_beep(
         tmp_path / "take.mkv", [at + 8 for at in AT], seconds=14.6, video_start_s=8, audio_start_s=8
     )
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     assert done.info.start_us == pytest.approx(8_000_000, abs=30_000)
     flashes, beeps = seen_and_heard(done)
     assert flashes == pytest.approx(AT, abs=STEP_S)
@@ -108,7 +108,7 @@ def test_a_take_whose_clock_does_not_start_at_zero_is_moved_to_zero(
 def test_events_just_beside_a_cut_are_on_their_side_of_it(tmp_path: Path, make_segments: MakeSegments) -> None:
     at = [1.0, 3.0, 3.2, 5.0]  # the cut is at 3.2: one beep ends 0.1 s before it, one begins on it
     source = synth.flash_and_beep(tmp_path / "take.mp4", at, seconds=6.4)
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     assert [planned.in_us for planned in done.plan.segments] == [0, 3_200_000]
     assert [len(readers.flash_times(path)) for path in done.segments] == [2, 2]
     assert [len(readers.beep_times(path, spacing_s=0.05)) for path in done.segments] == [2, 2]
@@ -117,7 +117,7 @@ def test_events_just_beside_a_cut_are_on_their_side_of_it(tmp_path: Path, make_s
 
 def test_a_shorter_sound_does_not_shorten_the_picture(tmp_path: Path, make_segments: MakeSegments) -> None:
     source = synth.numbered(tmp_path / "take.mp4", 192, sound=synth.Sound(synth.noise(2.0)))
-    done = make_segments(source, segment_s=3.5, snap="none")
+    done = make_segments(source, segment_s=3.5, snap="none", frame="original")
     assert sum(rendition.frames for rendition in done.renditions) == 192
     assert done.faults() == []
 
@@ -126,6 +126,6 @@ def test_a_longer_sound_is_heard_to_its_end(tmp_path: Path, make_segments: MakeS
     sound = synth.tone(5.0, hz=1000) * 0
     sound[:, 220_000:224_800] = synth.tone(0.1, hz=1000, peak=0.5)
     source = synth.numbered(tmp_path / "take.mp4", 96, sound=synth.Sound(sound))
-    done = make_segments(source)
+    done = make_segments(source, frame="original")
     assert readers.beep_times(done.segments[0]) == pytest.approx([220_000 / 48_000], abs=STEP_S)
     assert done.faults() == []
