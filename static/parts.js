@@ -8,6 +8,7 @@ const PARTS = {
   webhooks: { scripts: ["webhooks-view", "deliveries", "endpoint-card", "endpoint-form", "secret-box"], styles: ["cards", "webhooks"] },
   security: { scripts: ["security-view", "key-panel", "secret-box", "way-in"], styles: ["cards", "webhooks", "security"] },
   publication: { scripts: ["publication-sheet", "sheet", "wording"], styles: ["sheet"] },
+  settle: { scripts: ["settle-sheet", "sheet"], styles: ["sheet"] },
   edit: { scripts: ["edit-sheet", "cover", "filmstrip", "reel", "segment-words", "sheet", "trim"], styles: ["sheet", "edit"] },
   publish: { scripts: ["publish-sheet", "sheet", "slots", "wording"], styles: ["sheet"] },
 };

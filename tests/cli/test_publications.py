@@ -135,6 +135,29 @@ def test_without_a_daemon_the_database_is_written(volume: Path) -> None:
     assert get(volume, second).state == "scheduled"
 
 
+def test_what_somebody_saw_at_the_platform_is_what_became_of_it(volume: Path) -> None:
+    there, missing = plan(volume, segments=2)
+
+    def unknown(db: Tables) -> None:
+        for one in (there, missing):
+            begun = db.publications.begin(db.publications.get(one), sha256="ab" * 32, size=1, now=NOW)
+            db.journal.write(one, "begin", "asked", now=NOW)
+            sending = db.publications.sending(db.publications.begun(begun, b"handle"))
+            db.publications.unknown(sending, Wait(code="unknown", message="nobody knows"), run_at=NOW)
+
+    write(volume, unknown)
+    url = "https://www.youtube.com/shorts/abc"
+    assert run("settle", there).exit_code == run("settle", there, "--not-there", "--there", url).exit_code == 2
+    assert run("settle", there, "--there", url).stdout == f"{there} is published, as you saw.\n"
+    assert run("settle", missing, "--not-there").exit_code == 0
+    assert (get(volume, there).url, get(volume, missing).state) == (url, "rejected")
+    rows = write(volume, lambda db: db.audit.list(limit=10))
+    assert [(one.what, one.subject) for one in rows] == [
+        ("vidprod publications settle", [missing]),
+        ("vidprod publications settle", [there]),
+    ]
+
+
 def test_what_cannot_be_done_says_why_and_keeps_no_other_from_it(volume: Path) -> None:
     first, second = plan(volume, segments=2)
     run("cancel", first)

@@ -247,6 +247,9 @@ class Publishing:
                 "approve": {"approved_at": now, "wait": None},
                 "cancel": {"state": "cancelled", "finalized_at": now},
                 "retry": {"state": "scheduled", "finalized_at": None, "errors": []},
+                "settle": {"state": "published", "published_at": now, "url": given.get("url")}
+                if given.get("url")
+                else {"state": "rejected", "finalized_at": now},
                 "check": {"said": "still looking"},
                 "publish": {"due_at": now, "missed_at": None, "state": "uploading"},
             }

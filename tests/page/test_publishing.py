@@ -115,6 +115,27 @@ def test_a_segment_is_sent_on_by_hand(far: FakeDaemon, on_wednesday: OpenPage, s
     expect(outlets(page, 1).locator(".line", has_text="Dance")).to_contain_text("say there that AI altered it")
 
 
+def test_who_looked_there_says_what_they_saw(far: FakeDaemon, open_at: OpenPage, segments: list[str]) -> None:
+    channel = far.publishing.add_account("My channel")
+    for segment in segments:
+        far.publishing.plan(segment, channel, due=DUE, state="unknown")
+    page = open_at(far.url)
+    for index, words in enumerate(["It is there", "It is not there"]):
+        outlets(page, index).locator(".line-main").click()
+        page.locator("dialog.sheet[open]").get_by_role("button", name="I looked there").click()
+        sheet = page.locator("dialog.sheet[open]").last
+        expect(sheet).to_contain_text(f"Is Segment {index + 1} of talk.mov on YouTube?")
+        if index == 0:
+            assert audit_in_every_way(page) == [{}] * 4
+            sheet.get_by_label("Its address there").fill("https://youtu.be/abc")
+        sheet.get_by_role("button", name=words, exact=True).click()
+        expect(page.locator("dialog.sheet[open]")).to_have_count(1)
+        page.keyboard.press("Escape")
+    expect(outlets(page, 0).locator(".line")).to_contain_text("Published")
+    expect(outlets(page, 1).locator(".line")).to_contain_text("Rejected")
+    assert [one["url"] for one in far.publishing.publications.values()] == ["https://youtu.be/abc", None]
+
+
 def test_an_upload_says_where_its_segments_go(far: FakeDaemon, open_at: OpenPage, take: Take) -> None:
     channel = far.publishing.add_account("My channel", settings={"automatic": True})
     dance = far.publishing.add_account("Dance", "tiktok")

@@ -10,7 +10,8 @@ from tests.web.made import complete, now_ms
 from vidprod.domain.account import Account, AccountSettings, Platform
 from vidprod.domain.ids import new_id
 from vidprod.domain.post import Wording
-from vidprod.domain.publication import PublicationError
+from vidprod.domain.publication import PublicationError, Wait
+from vidprod.domain.user import OWNER_ID
 from vidprod.store.sqlite import Tables
 
 NOBODY = "pub_" + "0" * 26
@@ -237,6 +238,24 @@ async def test_a_cancelled_one_is_over(live: Live) -> None:
     for what in ("cancel", "approve", "retry", "check", "publish"):
         assert (await ask(live, "POST", f"{path}/{what}", status=409))["code"] == "conflict"
     assert await events(live) == ["publication.scheduled", "publication.cancelled"]
+
+
+async def test_who_says_what_they_saw_is_in_the_receipt(live: Live) -> None:
+    first = await planned(live)
+    path = f"/v1/publications/{first['id']}"
+    await begin(live, first["id"])
+
+    def unknown(db: Tables) -> None:
+        sending = db.publications.sending(db.publications.begun(db.publications.get(first["id"]), b"handle"))
+        db.publications.unknown(sending, Wait(code="unknown", message="nobody knows"), run_at=now_ms())
+
+    await live.store.write(unknown)
+    await ask(live, "POST", f"{path}/settle", status=400, url="https://example.com/x")
+    await ask(live, "POST", f"{path}/settle", status=422)  # nothing said is no "no"
+    seen = await ask(live, "POST", f"{path}/settle", url="https://youtu.be/abc")
+    assert (seen["state"], seen["url"]) == ("published", "https://youtu.be/abc")
+    assert (await ask(live, "GET", f"{path}/receipt"))["body"]["settled"]["by"] == OWNER_ID
+    await ask(live, "POST", f"{path}/settle", status=409, url=None)
 
 
 async def test_a_rejected_one_shows_the_platforms_words_and_is_tried_anew_in_others(live: Live) -> None:

@@ -18,6 +18,8 @@ from vidprod.domain.account import Account
 from vidprod.domain.ids import is_id
 from vidprod.domain.publication import STATES, Publication
 from vidprod.domain.schedule import zone_of
+from vidprod.domain.user import OWNER_ID
+from vidprod.domain.who import EVERYTHING, Who
 from vidprod.errors import BadSlot, VidProdError
 from vidprod.place import now_ms
 from vidprod.services.clock import Clock
@@ -122,6 +124,37 @@ _command("check", "Ask the platforms now what became of these.", done="is looked
 _command(
     "publish", "Publish planned ones now, also those that were missed.", done="goes out now", move=steering.publish
 )
+
+
+@command.command("settle")
+@click.argument("publication_id")
+@click.option("--there", "url", metavar="URL", help="It is there, at this address.")
+@click.option("--not-there", is_flag=True, help="It is not there: it may be retried then.")
+@_options
+def settle(publication_id: str, url: str | None, not_there: bool, config_file: Path | None, **flags: Any) -> None:
+    """Say of an unknown one what you saw when you looked at the platform, where it does not tell itself for hours.
+
+    Look well: what is there and called missing is published twice, and what is missing and called there never.
+    """
+    if not is_id(publication_id, "pub"):
+        raise click.UsageError(f"no publication id: {publication_id}; `vidprod publications list` shows them")
+    if (url is None) != not_there:
+        raise click.UsageError("say either --there URL or --not-there")
+    config = load(config_file, flags).config
+    with no_daemon(config) as none_runs:
+        if none_runs:
+            now = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now_ms).now()
+
+            def settled(db: Tables) -> None:
+                steering.settle(db, publication_id, url=url, by=OWNER_ID, now=now)
+                by = Who(kind="open", user_id=OWNER_ID, scopes=EVERYTHING)  # who has the volume
+                db.audit.record(by, "vidprod publications settle", subject=[publication_id], now=now_ms())
+
+            asyncio.run(write(config, settled))
+        else:
+            ask(config, "POST", f"/v1/publications/{publication_id}/settle", {"url": url})
+    done = "is published, as you saw" if url else "is rejected, as you saw: retry it, or leave it"
+    click.echo(f"{publication_id} {done}.")
 
 
 def _done_or_told(

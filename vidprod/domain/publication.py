@@ -4,7 +4,7 @@ scheduled → uploading → processing → published
     │           │            ├─────→ rejected      (retry → scheduled, with a new handle)
     │           ├────────────┤
     │           └────────────┴─────→ unknown  →  uploading, processing, published, rejected, scheduled
-    └──→ cancelled                                (only by reading the platform)
+    └──→ cancelled                                (only by reading the platform, or by somebody who looked there)
 
 `run_at` is when the publisher looks at it next; a publication that waits for something says for what (`wait`). Before
 each call that cannot be taken back, `phase` is on disk; a phase without its end is what a crash or a lost answer
@@ -12,6 +12,7 @@ leaves, and is resolved by reading the platform, never by calling again.
 """
 
 from typing import Literal, Self, cast, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,7 +29,13 @@ STATES: tuple[PublicationState, ...] = get_args(PublicationState)
 OVER: frozenset[str] = frozenset({"published", "rejected", "cancelled"})
 ACTIVE: frozenset[str] = frozenset({"uploading", "processing", "unknown"})  # something of it is at the platform
 
+BY_HAND_MS = 2 * 3_600_000  # so long only the platform is asked: what is found by it needs nobody
 
+_HOSTS: dict[Platform, tuple[str, ...]] = {
+    "youtube": ("youtube.com", "youtu.be"),
+    "tiktok": ("tiktok.com",),
+    "instagram": ("instagram.com",),
+}
 _BEFORE_PUBLIC = frozenset({"paused", "quota", "retry", "missed"})  # what processing waits for so is not public yet
 _AT_ITS_TIME = frozenset({"handed", "moving"})  # the platform keeps its time
 
@@ -146,3 +153,30 @@ def why_not_retry(publication: Publication) -> str | None:
     if publication.state == "cancelled":
         return "it was cancelled: publish the segment anew"
     return f"it is {publication.state}"
+
+
+def why_not_settle(publication: Publication, *, unknown_since: int | None, now: int) -> str | None:
+    """Why nobody may say yet what they saw at the platform, in words; None: they may.
+
+    Args:
+        unknown_since: unix ms; None: for longer than anybody knows.
+    """
+    if publication.state != "unknown":
+        return f"it is {publication.state}"
+    if publication.phase == "begin":
+        return "nothing was sent: retry it, or wait until it is begun anew"
+    if unknown_since is not None and now - unknown_since < BY_HAND_MS:
+        minutes = -(-(BY_HAND_MS - (now - unknown_since)) // 60_000)
+        return f"the platform itself may still tell: that is waited for, {minutes} minutes more"
+    return None
+
+
+def is_address_at(platform: Platform, url: str) -> bool:
+    """Whether it can be the address of a post there."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    at_home = any(host == one or host.endswith(f".{one}") for one in _HOSTS[platform])
+    return parts.scheme == "https" and at_home and parts.username is None and len(parts.path) > 1

@@ -9,10 +9,9 @@ from vidprod.domain import patience, quota
 from vidprod.domain.publication import Publication, Wait
 from vidprod.errors import PlatformError, Unanswered
 from vidprod.platforms.base import Handle, Reading
-from vidprod.services.receipt import facts_of
 from vidprod.services.remedies import Remedies
-from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.journal import Step
+from vidprod.store.sqlite.live import is_live
 
 _HELD = frozenset({"paused", "reauth", "quota"})  # while it waits so, its time does not run
 
@@ -111,18 +110,16 @@ class Verdict(Remedies):
             self._address_to_come(reading, handle)
             return
         said = self._privacy_fault(reading) or reading.said
-        live = self._db.publications.live(
+        self.over = is_live(
+            self._db,
             self._publication,
             remote_id=reading.remote_id,
             url=reading.url,
             said=said,
             privacy=reading.privacy,
+            code=reading.code,
             now=self._now,
         )
-        self.over = live
-        self._db.journal.write(live.id, "state", "published", now=self._now)
-        self._db.receipts.add(live.id, facts_of(self._db, live))
-        announce(self._db, "published", live, code=reading.code, message=said, now=self._now)
 
     def _address_to_come(self, reading: Reading, handle: Handle) -> None:
         what = reading.said if reading.url else "its address is not known yet."

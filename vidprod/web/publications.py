@@ -26,6 +26,7 @@ from vidprod.domain.schedule import day_bounds, local_day, zone_of
 from vidprod.domain.target import parse_when
 from vidprod.errors import BadRequest, BadTarget, BadWording
 from vidprod.store.sqlite import Tables, composing, planning, steering
+from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
 from vidprod.web.paging import check_cursor, states_of
@@ -141,6 +142,12 @@ class Rewording(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     wording: Wording | None = None
     post: Post | None = None
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What somebody saw who looked at the platform. `url`: where it is; null: it is not there."""
+
+    url: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)] | None
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -276,6 +283,22 @@ async def check_publication(desk: NamedDependency[Desk], publication_id: FromPat
     """Ask the platform now what became of it."""
     checked(publication_id, "pub")
     return await _changed(desk, lambda db: steering.check(db, publication_id, now=desk.clock()))
+
+
+@post("/v1/publications/{publication_id:str}/settle", status_code=200)
+async def settle_publication(
+    request: HttpRequest, desk: NamedDependency[Desk], publication_id: FromPath[str]
+) -> PublicationView:
+    """Say of one that is unknown for hours what you saw when you looked at the platform, as JSON `{url}`: it is there,
+    and published, or with null it is not, and may be retried. Said by mistake, it may be published twice, or never."""
+    checked(publication_id, "pub")
+    seen, asks = await given(request, Seen), who(request)
+    by = asks.key_id or asks.user_id
+
+    def settle(db: Tables) -> Publication:
+        return steering.settle(db, publication_id, url=seen.url, by=by, now=desk.clock())
+
+    return await _changed(desk, settle)
 
 
 @post("/v1/publications/{publication_id:str}/publish", status_code=200)
@@ -481,6 +504,7 @@ HANDLERS = [
     cancel_publication,
     retry_publication,
     check_publication,
+    settle_publication,
     publish_now,
     get_receipt,
     get_calendar,

@@ -123,6 +123,7 @@ _ROUTES: dict[Need, str] = {
         DELETE /v1/segments/{segment_id}/links
     """,
     "admin": """
+        POST /v1/publications/{publication_id}/settle
         POST /v1/accounts/connect
         PATCH /v1/accounts/{account_id}
         DELETE /v1/accounts/{account_id}

@@ -104,6 +104,16 @@ class Journal(Table):
             )
         )
 
+    def last_at(self, publication_id: str, step: Step, what: str) -> int | None:
+        """When it came to that last, unix ms."""
+        at = self._value(
+            "select max(at) from journal where publication_id = :id and step = :step and what = :what",
+            id=publication_id,
+            step=step,
+            what=what,
+        )
+        return None if at is None else int(at)
+
     def first_at(self, publication_id: str, step: Step, what: str) -> int | None:
         """When it first came to that since somebody last planned the publication anew, unix ms."""
         at = self._value(

@@ -3,11 +3,23 @@ publishing's clock. What is not possible any more raises Conflict and says why."
 
 from vidprod.domain.patience import processing_deadline
 from vidprod.domain.post import Post, Wording, reword
-from vidprod.domain.publication import OVER, Publication, Wait, When, is_handed_over, lies_there, why_not_cancel
+from vidprod.domain.publication import (
+    OVER,
+    Publication,
+    PublicationError,
+    Wait,
+    When,
+    is_address_at,
+    is_handed_over,
+    lies_there,
+    why_not_cancel,
+    why_not_settle,
+)
 from vidprod.domain.target import parse_when
-from vidprod.errors import BadSlot, Conflict
+from vidprod.errors import BadRequest, BadSlot, Conflict
 from vidprod.store.sqlite.announce import announce
 from vidprod.store.sqlite.composing import keep_faults, refuse_faults
+from vidprod.store.sqlite.live import is_live
 from vidprod.store.sqlite.tables import Tables
 from vidprod.store.sqlite.timing import next_free_slot, refuse_past, runs_at
 
@@ -46,6 +58,37 @@ def retry(
 def check(db: Tables, publication_id: str, *, now: int) -> Publication:
     """The platform is asked at once what became of it."""
     return db.publications.check(db.publications.get(publication_id), now=now)
+
+
+def settle(db: Tables, publication_id: str, *, url: str | None, by: str, now: int) -> Publication:
+    """Somebody looked at the platform, which itself does not tell: what is there is published, what is not is rejected,
+    and may be retried with a handle of its own.
+
+    Args:
+        url: of the post; None: it is not there.
+        by: the id of who says so.
+    Raises:
+        BadRequest: it is no address of that platform.
+        Conflict: the platform may still tell.
+    """
+    publication = db.publications.get(publication_id)
+    unknown_since = db.journal.last_at(publication_id, "state", "unknown")
+    if why := why_not_settle(publication, unknown_since=unknown_since, now=now):
+        raise Conflict(f"the publication {publication_id} cannot be settled by hand: {why}")
+    if url is not None and not is_address_at(publication.platform, url):
+        raise BadRequest(f"{url[:200]!r} is no https address of a post at {publication.platform}.")
+    seen = {"there": url is not None, "by": by, "url": url}
+    db.journal.write(publication_id, "state", "settled", data=seen, now=now)
+    if url is not None:
+        said = "Somebody looked, and it is there."
+        return is_live(db, publication, remote_id=None, url=url, said=said, settled_by=by, now=now)
+    error = PublicationError(
+        at=now, step="state", kind="NEWHANDLE", code="not_there", message="Somebody looked, and it is not there."
+    )
+    rejected = db.publications.reject(publication, error)
+    db.journal.write(publication_id, "state", "rejected", data={"code": error.code}, now=now)
+    announce(db, "rejected", rejected, code=error.code, message=error.message, now=now)
+    return rejected
 
 
 def publish(db: Tables, publication_id: str, *, now: int) -> Publication:

@@ -1,13 +1,40 @@
-"""What a receipt says of a publication that is public: from the take to the platform's id."""
+"""A publication is public: its last move, the journal, its receipt and the event, within one transaction."""
 
 from typing import Any
 
 from vidprod.domain.publication import Publication
 from vidprod.errors import NotFound
-from vidprod.store.sqlite import Tables
+from vidprod.store.sqlite.announce import announce
+from vidprod.store.sqlite.tables import Tables
 
 
-def facts_of(db: Tables, publication: Publication) -> dict[str, Any]:
+def is_live(
+    db: Tables,
+    publication: Publication,
+    *,
+    remote_id: str | None,
+    url: str | None,
+    said: str = "",
+    privacy: str = "",
+    code: str = "",
+    settled_by: str | None = None,
+    now: int,
+) -> Publication:
+    """→ published.
+
+    Args:
+        settled_by: the id of who looked at the platform and says so; None: the platform did.
+    """
+    live = db.publications.live(publication, remote_id=remote_id, url=url, said=said, privacy=privacy, now=now)
+    db.journal.write(live.id, "state", "published", now=now)
+    facts = _facts(db, live)
+    db.receipts.add(live.id, facts if settled_by is None else {**facts, "settled": {"by": settled_by, "at": now}})
+    announce(db, "published", live, code=code, message=said, now=now)
+    return live
+
+
+def _facts(db: Tables, publication: Publication) -> dict[str, Any]:
+    """What a receipt says: from the take to the platform's id."""
     account = db.accounts.get(publication.account_id)
     facts: dict[str, Any] = {
         "publication": {
