@@ -16,7 +16,7 @@ from typing import Any, Self
 import msgspec
 
 from tests.publishing.far import FakePlatforms, Far, Right
-from tests.store.given import a_job, a_rendition, a_segment, a_video, an_info
+from tests.store.given import a_job, a_rendition, a_segment, a_video, an_info, prepared
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.account import Account, AccountSettings, Platform
@@ -172,7 +172,7 @@ class Stage:
             self.blobs.close()
 
     async def _open(self) -> None:
-        opened = await Ticking.open(self.root / "vidprod.db", now=START, reserve_bytes=0)
+        opened = await Ticking.open(prepared(self.root / "vidprod.db"), now=START, reserve_bytes=0)
         assert isinstance(opened, Ticking)
         self.store = opened
         if self.forgets:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.store.given import prepared
 from vidprod.config import Config
 from vidprod.domain.account import Account, Flavour, Platform
 from vidprod.errors import PlatformError
@@ -79,7 +80,7 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
     config = Config(data_dir=str(tmp_path), simulator_url=SIMULATED)
     clock = Clock(wall=lambda: at[0])
     async with (
-        await Store.open(tmp_path / "vidprod.db", now=NOW, reserve_bytes=1 << 16) as store,
+        await Store.open(prepared(tmp_path / "vidprod.db"), now=NOW, reserve_bytes=1 << 16) as store,
         httpx.AsyncClient(transport=SimTransport(app)) as outside,
     ):
         vault, platforms = open_vault(tmp_path, ()), Platforms(config, now=clock.now, wire=wire)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.store.given import prepared
 from vidprod.domain.account import Account, Flavour, Platform
 from vidprod.domain.ids import new_id
 from vidprod.errors import NoSpace, PlatformError, Unanswered
@@ -143,7 +144,7 @@ async def connected(
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     at = [NOW]
-    async with await Store.open(tmp_path / "vidprod.db", now=NOW, reserve_bytes=1 << 16) as store:
+    async with await Store.open(prepared(tmp_path / "vidprod.db"), now=NOW, reserve_bytes=1 << 16) as store:
         vault, platform = Vault({"k1": b"1" * 32}), Rotating()
         keeper = Keeper(store, vault, platform, Clock(wall=lambda: at[0]))
         yield Room(store=store, at=at, platform=platform, keeper=keeper, vault=vault)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.store.given import NOW, a_rendition, a_segment, upload
+from tests.store.given import NOW, a_rendition, a_segment, prepared, upload
 from tests.webhooks.browser import Browser
 from tests.webhooks.receiver import Receiver, Request, answer, receiving
 from vidprod.config import Config
@@ -82,7 +82,7 @@ async def a_phone(tmp_path: Path, behave: Callable[[Request], "bytes | str"] = t
     clock, vault = JumpingClock(since=NOW), Vault({"a": bytes(32)})
     config = Config(webhook_allow=("127.0.0.1",), public_url="https://video.example")
     async with (
-        await Store.open(tmp_path / "vidprod.db", now=NOW, reserve_bytes=1 << 20) as store,
+        await Store.open(prepared(tmp_path / "vidprod.db"), now=NOW, reserve_bytes=1 << 20) as store,
         receiving() as service,
     ):
         service.behave = behave

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.services.conftest import FAKE_STEPS
+from tests.store.given import prepared
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.event import Event
@@ -157,7 +158,7 @@ async def workshop_in(root: Path, *, children: int = 1, **settings: Any) -> Asyn
     blobs = DiskBlobs(root, floor_bytes=0)
     blobs.open()
     async with (
-        await Store.open(root / "vidprod.db", now=1) as store,
+        await Store.open(prepared(root / "vidprod.db"), now=1) as store,
         ChildHost(steps=FAKE_STEPS, children=children, step_floor_s=20, stall_factor=1) as host,
     ):
         workshop = Workshop(root, config, store, blobs, host)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.store.given import NOW
+from tests.store.given import NOW, prepared
 from vidprod.store.sqlite import Store, checkpoint
 
 MEMORY = Path("/dev/shm")
@@ -33,5 +33,5 @@ def short_log(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest_asyncio.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    async with await Store.open(tmp_path / "vidprod.db", now=NOW) as opened:
+    async with await Store.open(prepared(tmp_path / "vidprod.db"), now=NOW) as opened:
         yield opened

@@ -12,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from tests.store.given import prepared
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.platforms.registry import Platforms
@@ -131,7 +132,7 @@ async def running(
     blobs.open()
     stop = asyncio.Event()
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    async with await Store.open(root / "vidprod.db", now=now(), reserve_bytes=1 << 20) as store:
+    async with await Store.open(prepared(root / "vidprod.db"), now=now(), reserve_bytes=1 << 20) as store:
         vault = open_vault(root, config.secret_keys)
         clock = Clock(speed=config.clock_speed, since=config.clock_since or None, wall=now)
         platforms = Platforms(config, now=clock.now, wire=wire)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from tests.store.given import prepared
 from vidprod.config import Config
 from vidprod.domain.endpoint import Delivery, DeliveryAttempt, Endpoint, Secret, place_of
 from vidprod.domain.event import Event
@@ -126,7 +127,7 @@ class PostOffice:
 @asynccontextmanager
 async def post_office(folder: Path, *, whole_s: float = 5.0) -> AsyncIterator[PostOffice]:
     """On a store of its own."""
-    async with await Store.open(folder / "vidprod.db", now=NOW, reserve_bytes=1) as store:
+    async with await Store.open(prepared(folder / "vidprod.db"), now=NOW, reserve_bytes=1) as store:
         office = PostOffice(store, whole_s=whole_s)
         office.start()
         try:
