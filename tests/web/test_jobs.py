@@ -10,7 +10,7 @@ from tests.web.made import complete, now_ms, start
 from vidprod.domain.job import Fault
 from vidprod.domain.task import AttemptError, TaskKind
 from vidprod.store.sqlite import Tables
-from vidprod.web.views import moment
+from vidprod.web.moments import moment
 
 NOBODY = "job_00000000000000000000000000"
 

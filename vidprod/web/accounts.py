@@ -36,8 +36,8 @@ from vidprod.store.sqlite.standing import (
 )
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import converted, given
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,7 +253,7 @@ async def move_house(desk: NamedDependency[Desk]) -> PublishingView:
 
 def _publishing(db: Tables) -> PublishingView:
     held = held_by(db)
-    return PublishingView(paused_at=_moment(db.facts.get(PAUSED_AT)), held=None if held is None else held.message)
+    return PublishingView(paused_at=moment(db.facts.get(PAUSED_AT)), held=None if held is None else held.message)
 
 
 def view_account(account: Account) -> AccountView:
@@ -270,17 +270,13 @@ def view_account(account: Account) -> AccountView:
         notices=account.notices,
         settings=account.settings,
         connected_at=moment(account.connected_at),
-        access_expires_at=_moment(account.access_expires_at),
-        refresh_expires_at=_moment(account.refresh_expires_at),
-        refreshed_at=_moment(account.refreshed_at),
-        paused_at=_moment(account.paused_at),
-        parked_until=_moment(account.parked_until),
+        access_expires_at=moment(account.access_expires_at),
+        refresh_expires_at=moment(account.refresh_expires_at),
+        refreshed_at=moment(account.refreshed_at),
+        paused_at=moment(account.paused_at),
+        parked_until=moment(account.parked_until),
         fault=account.fault,
     )
-
-
-def _moment(at_ms: int | None) -> str | None:
-    return None if at_ms is None else moment(at_ms)
 
 
 def _changed(settings: AccountSettings, asked: dict[str, Any]) -> AccountSettings:

@@ -24,8 +24,8 @@ from vidprod.telemetry import log
 from vidprod.web.client import client_address
 from vidprod.web.desk import Desk
 from vidprod.web.limits import Limits
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CHANGES_NOTHING = frozenset({"POST /v1/posts/preview"})

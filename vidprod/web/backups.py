@@ -5,8 +5,8 @@ from litestar.di import NamedDependency
 
 from vidprod.domain.backup import Trouble
 from vidprod.web.desk import Desk
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 
 class BackupView(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ async def get_backup(desk: NamedDependency[Desk]) -> BackupView:
     return BackupView(
         nightly=nightly,
         trouble=standing.trouble(now=desk.now()),
-        at=None if standing.at is None else moment(standing.at),
-        failed_at=None if standing.failed_at is None else moment(standing.failed_at),
+        at=moment(standing.at),
+        failed_at=moment(standing.failed_at),
         fault=standing.fault,
     )

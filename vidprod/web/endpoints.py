@@ -30,9 +30,9 @@ from vidprod.errors import BadRequest, Conflict, SealBroken
 from vidprod.store.sqlite import Tables
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
+from vidprod.web.moments import moment
 from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 from vidprod.webhooks.egress import Egress
 from vidprod.webhooks.signing import key_of, new_secret
 
@@ -409,10 +409,6 @@ def _ms(at: datetime) -> int:
     return int(at.timestamp() * 1000)
 
 
-def _moment(at: int | None) -> str | None:
-    return None if at is None else moment(at)
-
-
 def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
     older = None if endpoint.rotated_at is None else endpoint.rotated_at + ROTATION_S * 1000
     return EndpointView(
@@ -424,10 +420,10 @@ def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
         disabled_reason=endpoint.disabled_reason,
         description=endpoint.description,
         created_at=moment(endpoint.created_at),
-        failing_since=_moment(endpoint.failing_since),
-        failed_at=_moment(endpoint.failed_at),
-        held_until=_moment(endpoint.held_until) if (endpoint.held_until or 0) > desk.clock() else None,
-        rotated_at=_moment(endpoint.rotated_at),
+        failing_since=moment(endpoint.failing_since),
+        failed_at=moment(endpoint.failed_at),
+        held_until=moment(endpoint.held_until) if (endpoint.held_until or 0) > desk.clock() else None,
+        rotated_at=moment(endpoint.rotated_at),
         older_secret_until=moment(older) if older is not None and older > desk.clock() else None,
         waiting=db.deliveries.waiting(endpoint.id),
     )
@@ -443,7 +439,7 @@ def _delivery(delivery: Delivery) -> DeliveryView:
         attempt=delivery.attempt,
         run_at=moment(delivery.run_at) if delivery.state == "pending" else None,
         created_at=moment(delivery.created_at),
-        finalized_at=_moment(delivery.finalized_at),
+        finalized_at=moment(delivery.finalized_at),
     )
 
 

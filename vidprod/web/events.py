@@ -18,8 +18,8 @@ from vidprod.store.feed import ProgressNote, Subscription
 from vidprod.telemetry import metrics
 from vidprod.web.auth import known
 from vidprod.web.desk import Desk, HttpRequest, checked
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 HEARTBEAT_S = 15.0  # below the idle limits of common proxies
 MAX_STREAMS = 256

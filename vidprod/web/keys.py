@@ -18,8 +18,8 @@ from vidprod.telemetry import log
 from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 _log = log.get(__name__)
 
@@ -138,9 +138,6 @@ def _with_secret(key: Key, secret: str, *, now: int) -> Response[KeyWithSecret]:
 
 
 def _view(key: Key, *, now: int) -> KeyView:
-    def told(at: int | None) -> str | None:
-        return None if at is None else moment(at)
-
     return KeyView(
         id=key.id,
         public_id=key.public_id,
@@ -148,9 +145,9 @@ def _view(key: Key, *, now: int) -> KeyView:
         scopes=key.scopes,
         live=key.is_live(now=now),
         created_at=moment(key.created_at),
-        expires_at=told(key.expires_at),
-        used_at=told(key.used_at),
-        revoked_at=told(key.revoked_at),
+        expires_at=moment(key.expires_at),
+        used_at=moment(key.used_at),
+        revoked_at=moment(key.revoked_at),
         replaced_by=key.replaced_by,
     )
 

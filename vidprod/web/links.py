@@ -15,7 +15,7 @@ from vidprod.store.sqlite import Tables
 from vidprod.web.client import scheme
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
-from vidprod.web.views import moment
+from vidprod.web.moments import moment
 
 
 class LinkOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,8 +8,9 @@ from litestar.di import NamedDependency
 from vidprod.domain.job import FINAL
 from vidprod.domain.pressure import CODES, Level, Pressure, Thing
 from vidprod.web.desk import Desk
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import JobView, PauseView, SegmentView, StepView, moment
+from vidprod.web.views import JobView, PauseView, SegmentView, StepView
 
 
 class CauseView(msgspec.Struct, frozen=True, kw_only=True):

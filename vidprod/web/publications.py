@@ -1,7 +1,6 @@
 """Publications over HTTP: asked for, seen, moved, approved, cancelled; the calendar, and what a post will say."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -29,9 +28,9 @@ from vidprod.store.sqlite import Tables, composing, planning, steering
 from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
+from vidprod.web.moments import moment
 from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 CALENDAR_DAYS = 35  # shown, where nobody says until when
 MOST_CALENDAR_DAYS = 400
@@ -419,13 +418,13 @@ def _view(publication: Publication, take: tuple[int | None, str], account_name: 
         state=publication.state,
         post=publication.post,
         when=publication.when,
-        due_at=_rfc(publication.due_at),
-        run_at=_rfc(publication.run_at),
-        retry_at=_rfc(publication.run_at) if _tries_again(publication) else None,
+        due_at=moment(publication.due_at),
+        run_at=moment(publication.run_at),
+        retry_at=moment(publication.run_at) if _tries_again(publication) else None,
         needs_approval=publication.needs_approval,
-        approved_at=_moment(publication.approved_at),
-        missed_at=_moment(publication.missed_at),
-        wait=None if wait is None else WaitView(code=wait.code, message=wait.message, until=_moment(wait.until)),
+        approved_at=moment(publication.approved_at),
+        missed_at=moment(publication.missed_at),
+        wait=None if wait is None else WaitView(code=wait.code, message=wait.message, until=moment(wait.until)),
         phase=publication.phase,
         attempt=publication.attempt,
         failures=publication.failures,
@@ -446,24 +445,17 @@ def _view(publication: Publication, take: tuple[int | None, str], account_name: 
         privacy_seen=publication.privacy_seen,
         remote_id=publication.remote_id,
         url=publication.url,
-        deadline_at=_moment(publication.deadline_at),
-        created_at=_rfc(publication.created_at),
-        published_at=_moment(publication.published_at),
-        finalized_at=_moment(publication.finalized_at),
+        deadline_at=moment(publication.deadline_at),
+        created_at=moment(publication.created_at),
+        published_at=moment(publication.published_at),
+        finalized_at=moment(publication.finalized_at),
     )
-
-
-_rfc = lru_cache(maxsize=10_000)(moment)  # most moments of a calendar are shown twice
 
 
 def _tries_again(publication: Publication) -> bool:
     if publication.state in OVER or publication.missed_at is not None or publication.wait is None:
         return False
     return publication.wait.code not in _NOBODY_TRIES
-
-
-def _moment(at_ms: int | None) -> str | None:
-    return None if at_ms is None else moment(at_ms)
 
 
 def _span(since: str | None, until: str | None) -> tuple[int | None, int | None]:

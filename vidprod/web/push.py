@@ -17,8 +17,8 @@ from vidprod.store.sqlite import Tables
 from vidprod.web.auth import known
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 from vidprod.webhooks.egress import Egress
 
 _KEY = "push_key|vapid|private"
@@ -166,7 +166,7 @@ def _view(subscription: Subscription) -> SubscriptionView:
         host=subscription.host,
         label=subscription.label,
         created_at=moment(subscription.created_at),
-        pushed_at=None if subscription.pushed_at is None else moment(subscription.pushed_at),
+        pushed_at=moment(subscription.pushed_at),
         failures=subscription.failures,
     )
 

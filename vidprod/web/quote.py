@@ -26,11 +26,11 @@ from vidprod.store.sqlite import Tables
 from vidprod.store.sqlite.standing import PAUSED_AT
 from vidprod.store.sqlite.timing import first_moment
 from vidprod.web.desk import Desk, HttpRequest
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
 from vidprod.web.room import admit_new, fits_at, room_now
 from vidprod.web.uploads.order import Order, read_order
 from vidprod.web.uploads.receive import too_large
-from vidprod.web.views import moment
 
 _MOST = 10**15  # of anything: a figure above it is a slip
 _FAR_S = 366 * 86_400.0  # what will be made later than that is planned by nobody
@@ -147,7 +147,7 @@ async def get_quote(request: HttpRequest, desk: NamedDependency[Desk]) -> Quote:
         working_bytes=needs.working,
         free_bytes=room.left,
         fits=refusal is None,
-        fits_at=None if at is None else moment(at),
+        fits_at=moment(at),
         refusal=refusal,
         basis=Basis(work=kind, jobs=pace.jobs),
     )

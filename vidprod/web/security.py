@@ -29,8 +29,8 @@ from vidprod.web.login import (
     take_code,
     totp_place,
 )
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import moment
 
 _log = log.get(__name__)
 
@@ -106,7 +106,7 @@ async def get_security(request: HttpRequest, desk: NamedDependency[Desk]) -> Sec
             mode=mode,
             owner=user.password is not None,
             name=user.name,
-            password_at=None if user.password_at is None else moment(user.password_at),
+            password_at=moment(user.password_at),
             totp=user.asks_for_code,
             recovery_codes=db.users.recovery_codes_left(user.id),
             sessions=[

@@ -1,7 +1,6 @@
 """What the API shows of a job: one shape, derived from its rows when it is asked for."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,6 +13,7 @@ from vidprod.domain.target import Target
 from vidprod.domain.task import AttemptError, Task, TaskKind, TaskState, step_weights
 from vidprod.domain.video import MediaInfo, Video
 from vidprod.store.sqlite import Tables
+from vidprod.web.moments import moment
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,8 +169,8 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         priority=job.priority,
         progress=_progress(job, steps),
         created_at=moment(job.created_at),
-        started_at=_moment(job.started_at),
-        finished_at=_moment(job.finished_at),
+        started_at=moment(job.started_at),
+        finished_at=moment(job.finished_at),
         status_url=f"/status/{job.id}",
         events_url=f"/v1/events/stream?job_id={job.id}",
         source=_source(video),
@@ -184,15 +184,6 @@ def view_job(db: Tables, job: Job, *, with_errors: bool = True) -> JobView:
         review=job.review,
         media_deleted=job.media_deleted_at is not None,
     )
-
-
-def moment(at_ms: int) -> str:
-    """Unix milliseconds as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moment(at_ms: int | None) -> str | None:
-    return None if at_ms is None else moment(at_ms)
 
 
 def _progress(job: Job, steps: Sequence[StepView]) -> float:
@@ -221,8 +212,8 @@ def _step(task: Task, *, job: Job, with_errors: bool) -> StepView:
         progress=100.0 if task.state == "completed" else round(100 * task.progress, 1),
         attempt=task.attempt,
         max_attempts=task.max_attempts,
-        started_at=_moment(task.started_at),
-        finished_at=_moment(task.finalized_at),
+        started_at=moment(task.started_at),
+        finished_at=moment(task.finalized_at),
         pause=_pause(task) if job.state == "processing" else None,
         errors=[_error(error) for error in task.errors] if with_errors else UNSET,
     )

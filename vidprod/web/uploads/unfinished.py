@@ -7,10 +7,10 @@ from litestar.params import FromPath
 from vidprod.domain.job import Fault
 from vidprod.domain.upload import Upload, UploadKind, UploadState
 from vidprod.web.desk import Desk, checked
+from vidprod.web.moments import moment
 from vidprod.web.reading import read
 from vidprod.web.uploads.order import clean_filename
 from vidprod.web.uploads.tus_headers import metadata_of
-from vidprod.web.views import moment
 
 
 class UploadView(msgspec.Struct, frozen=True, kw_only=True):
