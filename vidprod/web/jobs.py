@@ -12,10 +12,10 @@ from vidprod.domain.job import FINAL, STATES
 from vidprod.domain.video import Video
 from vidprod.store.sqlite import Tables, lifecycle, steering
 from vidprod.web.desk import Desk, checked
+from vidprod.web.job_view import JobView, view_job
 from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.pressure import held
 from vidprod.web.reading import read
-from vidprod.web.views import JobView, view_job
 
 
 class JobPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,11 @@ from litestar.di import NamedDependency
 from vidprod.domain.job import FINAL
 from vidprod.domain.pressure import CODES, Level, Pressure, Thing
 from vidprod.web.desk import Desk
+from vidprod.web.job_view import JobView
 from vidprod.web.moments import moment
 from vidprod.web.reading import read
-from vidprod.web.views import JobView, PauseView, SegmentView, StepView
+from vidprod.web.segment_view import SegmentView
+from vidprod.web.step_view import PauseView, StepView
 
 
 class CauseView(msgspec.Struct, frozen=True, kw_only=True):

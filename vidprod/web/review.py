@@ -13,10 +13,11 @@ from vidprod.domain.cuts import LONGEST_S, SHORTEST_S
 from vidprod.store.sqlite import Tables, reviewing
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
+from vidprod.web.job_view import JobView, view_job
 from vidprod.web.moments import moment
 from vidprod.web.publications import PublicationView, view_publications
 from vidprod.web.reading import read
-from vidprod.web.views import JobView, SegmentView, view_job, view_segment
+from vidprod.web.segment_view import SegmentView, view_segment
 
 _LATEST_US = 86_400_000_000  # no take is that long
 
