@@ -27,7 +27,7 @@ from vidprod.store.sqlite.announce import What
 from vidprod.web.accounts import AccountView
 from vidprod.web.endpoints import AttemptView, DeliveryView, EndpointView
 from vidprod.web.guard import POLICY
-from vidprod.web.publications import PublicationView
+from vidprod.web.publication_view import PublicationView
 
 ROOT = Path(__file__).parents[2]
 UPPY = ROOT / "tests" / "node" / "node_modules" / "uppy" / "dist" / "uppy.min.js"

@@ -19,8 +19,9 @@ from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
 from vidprod.web.keys import NewKey, Rotation
 from vidprod.web.links import LinkOrder
 from vidprod.web.login import Credentials, Setup
+from vidprod.web.posts import Draft
 from vidprod.web.problems import MEDIA_TYPE, Problem
-from vidprod.web.publications import Draft, PublicationEdit, PublicationOrder, Rewording
+from vidprod.web.publications import PublicationEdit, PublicationOrder, Rewording
 from vidprod.web.push import NewSubscription
 from vidprod.web.quote import Question
 from vidprod.web.reading import read

@@ -15,7 +15,7 @@ from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import BadBody, given
 from vidprod.web.job_view import JobView, view_job
 from vidprod.web.moments import moment
-from vidprod.web.publications import PublicationView, view_publications
+from vidprod.web.publication_view import PublicationView, view_publications
 from vidprod.web.reading import read
 from vidprod.web.segment_view import SegmentView, view_segment
 
