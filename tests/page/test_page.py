@@ -25,7 +25,8 @@ from tests.page.test_jobs import finished
 from tests.page.test_uploading import pick
 from vidprod.store.sqlite.announce import What
 from vidprod.web.accounts import AccountView
-from vidprod.web.endpoints import AttemptView, DeliveryView, EndpointView
+from vidprod.web.deliveries import AttemptView, DeliveryView
+from vidprod.web.endpoints import EndpointView
 from vidprod.web.guard import POLICY
 from vidprod.web.publication_view import PublicationView
 

@@ -233,7 +233,7 @@ async def test_deleted_it_is_gone_with_what_waited(hooked: Hooked) -> None:
 async def test_one_with_a_long_log_goes_in_parts_that_hold_up_no_other_write(
     hooked: Hooked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "_AT_ONCE", 2)
+    monkeypatch.setattr(endpoints, "AT_ONCE", 2)
     made = await hooked.add()
     for _ in range(5):
         await hooked.happens()

@@ -14,8 +14,9 @@ from vidprod.domain.account import AccountSettings
 from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.domain.target import FIELDS
 from vidprod.web.accounts import ConnectOrder
+from vidprod.web.deliveries import Span
 from vidprod.web.desk import HttpRequest
-from vidprod.web.endpoints import EndpointEdit, NewEndpoint, Span
+from vidprod.web.endpoints import EndpointEdit, NewEndpoint
 from vidprod.web.keys import NewKey, Rotation
 from vidprod.web.links import LinkOrder
 from vidprod.web.login import Credentials, Setup

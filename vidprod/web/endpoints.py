@@ -1,7 +1,6 @@
-"""Endpoints over HTTP: who wants events, what was delivered to them and how that went, and having it again."""
+"""Endpoints over HTTP: who wants events."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, patch, post
@@ -10,13 +9,9 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
 from vidprod.domain.endpoint import (
-    DELIVERY_STATES,
     MAX_URL,
     ROTATION_S,
     TEST,
-    Delivery,
-    DeliveryAttempt,
-    DeliveryState,
     Endpoint,
     EndpointState,
     Secret,
@@ -26,17 +21,16 @@ from vidprod.domain.endpoint import (
 )
 from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
-from vidprod.errors import BadRequest, Conflict, SealBroken
+from vidprod.errors import Conflict, SealBroken
 from vidprod.store.sqlite import Tables
+from vidprod.web.deliveries import AT_ONCE, DeliveryView, view_delivery
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
 from vidprod.web.moments import moment
-from vidprod.web.paging import check_cursor, states_of
 from vidprod.web.reading import read
 from vidprod.webhooks.egress import Egress
 from vidprod.webhooks.signing import key_of, new_secret
 
-_AT_ONCE = 500  # deliveries in one transaction: others wait for the writer
 _secrets = msgspec.json.Decoder(list[Secret])
 
 _Url = Annotated[str, Meta(min_length=1, max_length=MAX_URL)]
@@ -91,60 +85,6 @@ class EndpointList(msgspec.Struct, frozen=True, kw_only=True):
     """All of them, the oldest first."""
 
     endpoints: list[EndpointView]
-
-
-class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, and what it came to. `status` is null where there was no answer; `answer` is how it began."""
-
-    number: int
-    at: str
-    took_ms: int
-    status: int | None
-    error: str
-    answer: str
-
-
-class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
-    """One event on its way to one endpoint. `id` is `webhook-id`; `run_at`: when the next attempt comes."""
-
-    id: str
-    endpoint_id: str
-    event_id: int
-    event_type: str
-    state: DeliveryState
-    attempt: int
-    run_at: str | None
-    created_at: str
-    finalized_at: str | None
-
-
-class DeliveryInFull(DeliveryView, frozen=True, kw_only=True):
-    """With the body, as it is signed, and the log of its attempts."""
-
-    body: str
-    attempts: list[AttemptView]
-
-
-class DeliveryPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some deliveries, newest first, and where the next page starts."""
-
-    deliveries: list[DeliveryView]
-    next_cursor: str | None
-
-
-class Span(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """From when to when (RFC 3339 with an offset) events happened that shall be delivered again; `state`: only those
-    that failed, or were delivered."""
-
-    since: Annotated[datetime, Meta(tz=True)] = msgspec.field(name="from")
-    until: Annotated[datetime, Meta(tz=True)] | None = msgspec.field(name="to", default=None)
-    state: Literal["delivered", "failed"] | None = None
-
-
-class Replayed(msgspec.Struct, frozen=True, kw_only=True):
-    """How many deliveries are due again."""
-
-    replayed: int
 
 
 @read("/v1/endpoints")
@@ -215,14 +155,14 @@ async def delete_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str
     checked(endpoint_id, "end")
 
     def forget_some(db: Tables) -> int:
-        return db.deliveries.forget(db.endpoints.get(endpoint_id).id, limit=_AT_ONCE)
+        return db.deliveries.forget(db.endpoints.get(endpoint_id).id, limit=AT_ONCE)
 
     def forget(db: Tables) -> None:
         endpoint = db.endpoints.get(endpoint_id)
         db.endpoints.delete(endpoint_id)
         _tell(db, "endpoint.deleted", endpoint, now=desk.clock())
 
-    while await desk.store.write(forget_some, urgent=True) == _AT_ONCE:
+    while await desk.store.write(forget_some, urgent=True) == AT_ONCE:
         pass
     await desk.store.write(forget, urgent=True)
     return Response(None, status_code=204)
@@ -240,7 +180,7 @@ async def test_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[str])
             raise Conflict(f"the endpoint {endpoint_id} is disabled", hint="Enable it first.")
         db.endpoints.release(endpoint_id)
         event = _tell(db, TEST, endpoint, now=desk.clock())
-        return _delivery(db.deliveries.of_event(endpoint_id, event.id))
+        return view_delivery(db.deliveries.of_event(endpoint_id, event.id))
 
     return await desk.store.write(send)
 
@@ -293,74 +233,6 @@ async def disable_endpoint(desk: NamedDependency[Desk], endpoint_id: FromPath[st
     return await desk.store.write(disable)
 
 
-@read("/v1/endpoints/{endpoint_id:str}/deliveries")
-async def list_deliveries(
-    desk: NamedDependency[Desk],
-    endpoint_id: FromPath[str],
-    states: Annotated[
-        str | None, QueryParameter(name="state", description="only these, separated by commas: pending,failed")
-    ] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=200, description="deliveries a page")] = 50,
-    cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
-) -> DeliveryPage:
-    """What was sent to an endpoint, or will be, newest first."""
-    checked(endpoint_id, "end")
-    wanted = states_of(states, DELIVERY_STATES)
-    check_cursor(cursor, "msg")
-
-    def page(db: Tables) -> DeliveryPage:
-        db.endpoints.get(endpoint_id)
-        found = db.deliveries.list(endpoint_id, limit=limit + 1, before=cursor, states=wanted)
-        return DeliveryPage(
-            deliveries=[_delivery(delivery) for delivery in found[:limit]],
-            next_cursor=found[limit - 1].id if len(found) > limit else None,
-        )
-
-    return await desk.store.read(page)
-
-
-@read("/v1/deliveries/{delivery_id:str}")
-async def get_delivery(desk: NamedDependency[Desk], delivery_id: FromPath[str]) -> DeliveryInFull:
-    """One delivery, with every attempt."""
-    checked(delivery_id, "msg")
-
-    def found(db: Tables) -> DeliveryInFull:
-        return DeliveryInFull(
-            body=db.deliveries.body(delivery_id),
-            attempts=[_attempt(attempt) for attempt in db.deliveries.attempts(delivery_id)],
-            **msgspec.structs.asdict(_delivery(db.deliveries.get(delivery_id))),
-        )
-
-    return await desk.store.read(found)
-
-
-@post("/v1/deliveries/{delivery_id:str}/replay", status_code=202)
-async def replay_delivery(desk: NamedDependency[Desk], delivery_id: FromPath[str]) -> DeliveryView:
-    """Deliver it again, now, with the same id and body; one that waits is sent now."""
-    checked(delivery_id, "msg")
-    return await desk.store.write(lambda db: _delivery(db.deliveries.replay(delivery_id, now=desk.clock())))
-
-
-@post("/v1/endpoints/{endpoint_id:str}/replay", status_code=202)
-async def replay_span(request: HttpRequest, desk: NamedDependency[Desk], endpoint_id: FromPath[str]) -> Replayed:
-    """Deliver again what happened in a time, as JSON `{from, to, state}`: for a receiver that lost what it had heard.
-    What still waits is left as it is."""
-    checked(endpoint_id, "end")
-    asked = await given(request, Span)
-    since, until = _ms(asked.since), desk.clock() + 1 if asked.until is None else _ms(asked.until)
-    if until <= since:
-        raise BadRequest("`to` is not after `from`.")
-    states = ("delivered", "failed") if asked.state is None else (asked.state,)
-    found = await desk.store.read(
-        lambda db: db.deliveries.over_between(endpoint_id, since=since, until=until, states=states)
-    )
-    replayed = 0
-    for start in range(0, len(found), _AT_ONCE):
-        some = found[start : start + _AT_ONCE]
-        replayed += await desk.store.write(lambda db: db.deliveries.replay_over(some, now=desk.clock()))  # noqa: B023
-    return Replayed(replayed=replayed)
-
-
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """An endpoint to be added, and its secret."""
 
@@ -405,10 +277,6 @@ def _tell(db: Tables, event_type: str, endpoint: Endpoint, *, now: int, **more: 
     return db.events.record(event_type, job_id=endpoint.job_id, data={"endpoint_id": endpoint.id, **more}, now=now)
 
 
-def _ms(at: datetime) -> int:
-    return int(at.timestamp() * 1000)
-
-
 def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
     older = None if endpoint.rotated_at is None else endpoint.rotated_at + ROTATION_S * 1000
     return EndpointView(
@@ -429,26 +297,14 @@ def _view(db: Tables, desk: Desk, endpoint: Endpoint) -> EndpointView:
     )
 
 
-def _delivery(delivery: Delivery) -> DeliveryView:
-    return DeliveryView(
-        id=delivery.id,
-        endpoint_id=delivery.endpoint_id,
-        event_id=delivery.event_id,
-        event_type=delivery.event_type,
-        state=delivery.state,
-        attempt=delivery.attempt,
-        run_at=moment(delivery.run_at) if delivery.state == "pending" else None,
-        created_at=moment(delivery.created_at),
-        finalized_at=moment(delivery.finalized_at),
-    )
-
-
-def _attempt(attempt: DeliveryAttempt) -> AttemptView:
-    return AttemptView(
-        number=attempt.number,
-        at=moment(attempt.at),
-        took_ms=attempt.took_ms,
-        status=attempt.status,
-        error=attempt.error,
-        answer=attempt.answer,
-    )
+HANDLERS = [
+    list_endpoints,
+    add_endpoint,
+    get_endpoint,
+    edit_endpoint,
+    delete_endpoint,
+    test_endpoint,
+    rotate_secret,
+    enable_endpoint,
+    disable_endpoint,
+]
