@@ -1,15 +1,12 @@
-"""Accounts over HTTP: connected by the platform's own page, seen, set, paused, disconnected; and the one switch that
-stops all publishing."""
+"""Accounts over HTTP: seen, set, paused, disconnected."""
 
-from html import escape
 from typing import Any
 
 import msgspec
-from litestar import MediaType, Response, delete, get, patch, post
+from litestar import delete, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from vidprod.config import Config
 from vidprod.domain.account import (
     DIRECT_SCOPE,
     Account,
@@ -22,21 +19,14 @@ from vidprod.domain.account import (
 )
 from vidprod.domain.post import check_wording
 from vidprod.domain.schedule import parse_slots, zone_of
-from vidprod.errors import Conflict, VidProdError
-from vidprod.hosts import is_loopback, split_host
+from vidprod.errors import Conflict
 from vidprod.store.sqlite import Tables, planning
-from vidprod.store.sqlite.standing import (
-    PAUSED_AT,
-    held_by,
-    move_out,
-    pause_account,
-    pause_publishing,
-    resume_account,
-    resume_publishing,
-)
+from vidprod.store.sqlite.standing import pause_account, resume_account
+from vidprod.web.connecting import origin_of
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import converted, given
 from vidprod.web.moments import moment
+from vidprod.web.publishing import PublishingView, view_publishing
 from vidprod.web.reading import read
 
 
@@ -64,14 +54,6 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     fault: str | None
 
 
-class PublishingView(msgspec.Struct, frozen=True, kw_only=True):
-    """Since when nothing is published anywhere; null: all goes out as planned. `held`: why, where it is more than a
-    pause: this was restored from a backup, or moved to another home."""
-
-    paused_at: str | None
-    held: str | None = None
-
-
 class ClockView(msgspec.Struct, frozen=True, kw_only=True):
     """By what publishing goes: RFC 3339, and how fast it runs against the wall clock. Only beside simulated platforms
     that is not 1."""
@@ -89,21 +71,6 @@ class AccountsView(msgspec.Struct, frozen=True, kw_only=True):
     clock: ClockView
 
 
-class ConnectOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be connected. `flavour`: of Instagram, which login; `direct`: of TikTok, the permission to post
-    directly is asked for too."""
-
-    platform: Platform
-    flavour: Flavour = ""
-    direct: bool = False
-
-
-class ConnectView(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to go in a browser, within 10 minutes. Whoever opens it can connect their account here."""
-
-    url: str
-
-
 class RotationView(msgspec.Struct, frozen=True, kw_only=True):
     """The key that everything is sealed with now, how much was sealed anew, the ids of keys that nothing here needs any
     more, and what could not be opened."""
@@ -117,10 +84,10 @@ class RotationView(msgspec.Struct, frozen=True, kw_only=True):
 @read("/v1/accounts")
 async def list_accounts(request: HttpRequest, desk: NamedDependency[Desk]) -> AccountsView:
     """Accounts, the ways to connect more, and whether publishing is paused."""
-    found, publishing = await desk.store.read(lambda db: (db.accounts.list(disconnected=True), _publishing(db)))
+    found, publishing = await desk.store.read(lambda db: (db.accounts.list(disconnected=True), view_publishing(db)))
     return AccountsView(
         accounts=[view_account(account) for account in found],
-        logins=desk.connects.ways(_origin(request, desk.config)),
+        logins=desk.connects.ways(origin_of(request, desk.config)),
         publishing=publishing,
         clock=ClockView(now=moment(desk.clock()), speed=desk.config.clock_speed),
     )
@@ -131,39 +98,6 @@ async def get_account(desk: NamedDependency[Desk], account_id: FromPath[str]) ->
     """One account."""
     checked(account_id, "acc")
     return view_account(await desk.store.read(lambda db: db.accounts.get(account_id)))
-
-
-@post("/v1/accounts/connect", status_code=200)
-async def connect(request: HttpRequest, desk: NamedDependency[Desk]) -> ConnectView:
-    """Begin to connect an account: where to send a browser. The platform sends it back to `/oauth/{platform}`."""
-    order = await given(request, ConnectOrder)
-    if not (desk.config.public_url or is_loopback(_host(request)[0])):
-        raise Conflict(
-            "The platform could not find its way back here.",
-            hint=f"Open {_origin(request, desk.config)} on the machine where VidProd runs, or set public_url.",
-        )
-    url = await desk.connects.ask(
-        order.platform, order.flavour, direct=order.direct, origin=_origin(request, desk.config)
-    )
-    return ConnectView(url=url)
-
-
-@get("/oauth/{platform:str}", include_in_schema=False)
-async def finish_connecting(
-    request: HttpRequest, desk: NamedDependency[Desk], platform: FromPath[str]
-) -> Response[str]:
-    """Where the platform sends the browser back to. Nothing but a page that a person went to is let in: not a picture,
-    not a frame, not a script."""
-    if request.headers.get("sec-fetch-dest", "document") != "document":
-        return _page("Nothing was connected", "This address is for a browser's own window.", status=403)
-    try:
-        accounts = await desk.connects.finish(platform, dict(request.query_params))
-    except VidProdError as error:
-        words = str(error) if error.status < 500 else "Something went wrong here; the log says what."
-        return _page("Nothing was connected", f"{words} {error.hint}".strip(), status=error.status)
-    told = [note for account in accounts for note in account.notices]
-    names = ", ".join(account.name for account in accounts)
-    return _page("Connected", f"{names}: ready to be published to.", notes=list(dict.fromkeys(told)))
 
 
 @read("/v1/accounts/{account_id:str}/choices")
@@ -222,40 +156,6 @@ async def rotate_keys(desk: NamedDependency[Desk]) -> RotationView:
     return msgspec.convert(await desk.connects.rotate_keys(), RotationView, from_attributes=True)
 
 
-@post("/v1/publishing/pause", status_code=200)
-async def pause_all(desk: NamedDependency[Desk]) -> PublishingView:
-    """Publish nothing anywhere, from now on and over restarts."""
-
-    def pause(db: Tables) -> PublishingView:
-        pause_publishing(db, now=desk.clock())
-        return _publishing(db)
-
-    return await desk.store.write(pause, urgent=True)
-
-
-@post("/v1/publishing/resume", status_code=200)
-async def resume_all(desk: NamedDependency[Desk]) -> PublishingView:
-    """Publish again what is due; what was restored or missed waits for a word about each. Not where it was moved."""
-    await desk.store.write(lambda db: resume_publishing(db, now=desk.clock()))
-    return PublishingView(paused_at=None)
-
-
-@post("/v1/publishing/move-out", status_code=200)
-async def move_house(desk: NamedDependency[Desk]) -> PublishingView:
-    """This home publishes nothing from now on: `vidprod move out` takes everything to another one."""
-
-    def move(db: Tables) -> PublishingView:
-        move_out(db, now=desk.clock())
-        return _publishing(db)
-
-    return await desk.store.write(move)
-
-
-def _publishing(db: Tables) -> PublishingView:
-    held = held_by(db)
-    return PublishingView(paused_at=moment(db.facts.get(PAUSED_AT)), held=None if held is None else held.message)
-
-
 def view_account(account: Account) -> AccountView:
     """As it is shown."""
     return AccountView(
@@ -305,58 +205,13 @@ def _check_delivery(account: Account, changed: AccountSettings) -> None:
         )
 
 
-def _origin(request: HttpRequest, config: Config) -> str:
-    """Where browsers reach this daemon. On this machine by its number, as platforms want it registered, and by the port
-    that the browser uses, which may be another than ours in front of a container."""
-    if config.public_url:
-        return config.public_url
-    host, port = _host(request)
-    if not is_loopback(host):
-        server = request.scope.get("server")
-        port = str(server[1] if server else config.port)
-    return f"http://127.0.0.1:{port}" if port else "http://127.0.0.1"
-
-
-def _host(request: HttpRequest) -> tuple[str, str]:
-    return split_host(request.headers.get("host", ""))
-
-
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<title>{title} – VidProd</title><link rel="icon" href="/static/favicon.svg">
-<link rel="stylesheet" href="/docs/style.css">{away}</head>
-<body><main><h1>{title}</h1><p>{words}</p>{notes}<p><a href="/#accounts">Back to the accounts</a></p></main></body>
-</html>"""
-_AWAY = '<meta http-equiv="refresh" content="{seconds}; url=/#accounts">'
-
-
-def _page(title: str, words: str, *, notes: list[str] | None = None, status: int = 200) -> Response[str]:
-    """How it ended. One that went well goes back by itself, as soon as its notes can have been read."""
-    listed = "".join(f"<li>{escape(note)}</li>" for note in notes or [])
-    return Response(
-        _PAGE.format(
-            title=escape(title),
-            words=escape(words),
-            notes=f"<ul>{listed}</ul>" if listed else "",
-            away=_AWAY.format(seconds=2 + 4 * len(notes or [])) if status == 200 else "",
-        ),
-        status_code=status,
-        media_type=MediaType.HTML,
-    )
-
-
 HANDLERS = [
     list_accounts,
     get_account,
-    connect,
-    finish_connecting,
     choices,
     set_account,
     pause,
     resume,
     disconnect,
     rotate_keys,
-    pause_all,
-    resume_all,
-    move_house,
 ]

@@ -13,7 +13,7 @@ from vidprod import __version__
 from vidprod.domain.account import AccountSettings
 from vidprod.domain.recipe import GAZE_OPTIONS, Recipe
 from vidprod.domain.target import FIELDS
-from vidprod.web.accounts import ConnectOrder
+from vidprod.web.connecting import ConnectOrder
 from vidprod.web.deliveries import Span
 from vidprod.web.desk import HttpRequest
 from vidprod.web.endpoints import EndpointEdit, NewEndpoint
