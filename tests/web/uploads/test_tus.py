@@ -17,7 +17,7 @@ from vidprod.blobs.incoming import BUFFER_BYTES
 from vidprod.blobs.partial import Partial
 from vidprod.services.pruner import take_up_uploads
 from vidprod.store.sqlite import Tables
-from vidprod.web.uploads import resumed
+from vidprod.web.uploads import taking
 
 VERSION = {"Tus-Resumable": "1.0.0"}
 PART = {"Content-Type": "application/offset+octet-stream"}
@@ -201,7 +201,7 @@ async def test_a_silent_client_keeps_what_it_sent(tmp_path: Path) -> None:
 
 async def test_a_long_request_is_recorded_on_its_way(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crash at its end would lose all of it. Once what came while the disk was busy waited for the next piece."""
-    monkeypatch.setattr(resumed, "RECORD_BYTES", 50_000)
+    monkeypatch.setattr(taking, "RECORD_BYTES", 50_000)
     all_came, sync = asyncio.Event(), Partial.sync
 
     async def slow_sync(partial: Partial) -> int:

@@ -17,16 +17,16 @@ from litestar.exceptions import MethodNotAllowedException
 from litestar.params import FromPath
 
 from vidprod.domain.upload import Upload
-from vidprod.errors import BadRequest, Unavailable, VidProdError
+from vidprod.errors import BadRequest, Conflict, Unavailable, VidProdError
 from vidprod.web.auth import need
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.problems import on_our_error
-from vidprod.web.uploads import resumed
+from vidprod.web.uploads import joining, resumed, taking
 from vidprod.web.uploads.admission import KeyReused
 from vidprod.web.uploads.body import content_length
 from vidprod.web.uploads.receive import check_order
-from vidprod.web.uploads.resumed import Begun, WrongOffset
+from vidprod.web.uploads.resumed import Begun
 from vidprod.web.uploads.tus_headers import (
     CHECKSUMS,
     EXTENSIONS,
@@ -56,6 +56,13 @@ class NotTaken(BadRequest):
     code = "final_upload"
     status = 403
     hint = "Its bytes come with the partial uploads it names."
+
+
+class WrongOffset(Conflict):
+    """The upload is not there."""
+
+    code = "wrong_offset"
+    hint = "HEAD says how far the upload is; go on there."
 
 
 class New(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +146,7 @@ async def _begin(request: HttpRequest, desk: Desk) -> Response[Any]:
         raise BadHeader("A final upload has no Upload-Length: it is as long as its parts.")
     size = content_length(request) or 0
     if has_part(request) and length is not None and size > length:
-        raise resumed.Overflow(f"The body has {size} bytes, more than Upload-Length: {length}.")
+        raise taking.Overflow(f"The body has {size} bytes, more than Upload-Length: {length}.")
     begun = await _begun(request, desk, concat, length)
     upload = begun.upload
     with_part = has_part(request) and concat.kind != "final"
@@ -147,9 +154,9 @@ async def _begin(request: HttpRequest, desk: Desk) -> Response[Any]:
         async with desk.turns.take(upload.id) as turn:  # also of a repeat: what still sends has to say how far it came
             upload = await resumed.find(desk, upload.id)
             if with_part and not begun.is_repeat:
-                upload = await resumed.take(desk, request, upload, turn, checksum=checksum_of(request))
+                upload = await taking.take(desk, request, upload, turn, checksum=checksum_of(request))
             elif upload.is_open and upload.is_full:
-                upload = await resumed.complete(desk, upload)
+                upload = await taking.complete(desk, upload)
     headers = {"Location": f"/files/{upload.id}", **_headers(upload)}
     if begun.is_repeat:
         headers["Idempotent-Replayed"] = "true"
@@ -169,7 +176,7 @@ async def _begun(request: HttpRequest, desk: Desk, concat: Concat, length: int |
     async def begin(repeat: tuple[str, str] | None) -> Begun:
         if concat.kind == "final":
             assert order is not None
-            return await resumed.join(desk, concat.parts, metadata=metadata, order=order, repeat=repeat)
+            return await joining.join(desk, concat.parts, metadata=metadata, order=order, repeat=repeat)
         return await resumed.begin(desk, kind=concat.kind, length=length, metadata=metadata, order=order, repeat=repeat)
 
     key = idempotency_key(request)
@@ -189,7 +196,7 @@ async def _offset(desk: Desk, upload_id: str) -> Response[bytes]:
     async with desk.turns.take(upload_id):
         upload = await resumed.find(desk, upload_id)
         if upload.is_open and upload.is_full:  # its completion failed, or nobody came to it
-            upload = await resumed.complete(desk, upload)
+            upload = await taking.complete(desk, upload)
     headers = _headers(upload)
     if upload.length is None:
         headers["Upload-Defer-Length"] = "1"
@@ -221,7 +228,7 @@ async def _continue(request: HttpRequest, desk: Desk, upload_id: str) -> Respons
         if upload.is_open:
             if length is not None:
                 upload = await resumed.announce(desk, upload, length)
-            upload = await resumed.take(desk, request, upload, turn, checksum=checksum)
+            upload = await taking.take(desk, request, upload, turn, checksum=checksum)
     return Response(None, status_code=204, headers=_headers(upload))
 
 
