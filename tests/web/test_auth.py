@@ -3,6 +3,7 @@
 import asyncio
 import hmac
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ async def test_a_stranger_is_answered_401_by_every_route_that_is_not_for_strange
             auth, "need_of", lambda verb, route: "nothing" if route == "/v1/jobs" else real(verb, route)
         )
         assert await let_in(live) == ["GET /v1/jobs: 200", "HEAD /v1/jobs: 200"]
+
+
+def test_a_route_has_one_rule() -> None:
+    lines = [line.strip() for routes in rules._ROUTES.values() for line in routes.strip().split("\n")]
+    assert [line for line, times in Counter(lines).items() if times > 1] == []
+    assert len(lines) == len(rules.RULES)
 
 
 async def test_a_route_without_a_rule_is_refused_even_to_who_may_do_all(

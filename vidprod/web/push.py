@@ -11,10 +11,9 @@ from msgspec import Meta
 
 from vidprod.domain.ids import new_id
 from vidprod.domain.notification import MOST_SUBSCRIPTIONS, Address, Subscription
-from vidprod.domain.user import OWNER_ID
 from vidprod.errors import BadRequest, Conflict
 from vidprod.store.sqlite import Tables
-from vidprod.web.auth import known
+from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
 from vidprod.web.moments import moment
@@ -78,7 +77,7 @@ async def get_key(desk: NamedDependency[Desk]) -> PushKey:
 @read("/v1/push/subscriptions")
 async def list_subscriptions(request: HttpRequest, desk: NamedDependency[Desk]) -> SubscriptionList:
     """The browsers that are told."""
-    found = await desk.store.read(lambda db: db.subscriptions.list(user_id=_user(request)))
+    found = await desk.store.read(lambda db: db.subscriptions.list(user_id=who(request).user_id))
     return SubscriptionList(subscriptions=[_view(one) for one in found])
 
 
@@ -93,7 +92,7 @@ async def add_subscription(request: HttpRequest, desk: NamedDependency[Desk]) ->
         target = Egress.of(desk.config).check(asked.endpoint)
     except BadRequest as error:
         raise BadSubscription(f"endpoint: {error}", hint="It is the address of a push service.") from error
-    user_id, now = _user(request), desk.clock()
+    user_id, now = who(request).user_id, desk.clock()
     address = msgspec.json.encode(Address(endpoint=asked.endpoint, p256dh=asked.keys.p256dh, auth=asked.keys.auth))
     fresh = Subscription(
         id=new_id("sub", now=now),
@@ -128,7 +127,7 @@ async def delete_subscription(
     request: HttpRequest, desk: NamedDependency[Desk], subscription_id: FromPath[str]
 ) -> None:
     """Tell this browser nothing more."""
-    name, user_id = checked(subscription_id, "sub"), _user(request)
+    name, user_id = checked(subscription_id, "sub"), who(request).user_id
 
     def rows(db: Tables) -> None:
         db.subscriptions.delete(db.subscriptions.get(name, user_id=user_id).id)
@@ -141,7 +140,7 @@ async def test_subscription(
     request: HttpRequest, desk: NamedDependency[Desk], subscription_id: FromPath[str]
 ) -> SubscriptionView:
     """Send it a notification that says that notifications work."""
-    name, user_id, now = checked(subscription_id, "sub"), _user(request), desk.clock()
+    name, user_id, now = checked(subscription_id, "sub"), who(request).user_id, desk.clock()
 
     def rows(db: Tables) -> Subscription:
         subscription = db.subscriptions.get(name, user_id=user_id)
@@ -149,11 +148,6 @@ async def test_subscription(
         return subscription
 
     return _view(await desk.store.write(rows))
-
-
-def _user(request: HttpRequest) -> str:
-    found = known(request)
-    return OWNER_ID if found is None else found.user_id
 
 
 def _sealed(desk: Desk, subscription_id: str, address: bytes) -> bytes:

@@ -46,10 +46,6 @@ _ROUTES: dict[Need, str] = {
         POST /v1/push/subscriptions
         DELETE /v1/push/subscriptions/{subscription_id}
         POST /v1/push/subscriptions/{subscription_id}/test
-        GET /v1/push/subscriptions
-        POST /v1/push/subscriptions
-        DELETE /v1/push/subscriptions/{subscription_id}
-        POST /v1/push/subscriptions/{subscription_id}/test
     """,
     "read": """
         GET /
@@ -62,7 +58,6 @@ _ROUTES: dict[Need, str] = {
         GET /v1/quote
         GET /v1/pressure
         GET /v1/backup
-        GET /v1/push/key
         GET /v1/uploads
         GET /v1/uploads/{upload_id}
         GET /v1/jobs/{job_id}
@@ -150,7 +145,7 @@ _ROUTES: dict[Need, str] = {
     """,
 }
 
-RULES: dict[str, Need] = {line.strip(): need for need, lines in _ROUTES.items() for line in lines.split("\n")[1:-1]}
+RULES: dict[str, Need] = {line.strip(): need for need, lines in _ROUTES.items() for line in lines.strip().split("\n")}
 
 
 def need_of(method: str, route: str) -> Need | None:
