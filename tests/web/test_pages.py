@@ -21,6 +21,20 @@ async def test_the_page_and_all_it_names_are_served(live: Live) -> None:
         assert answer.content == (static_directory() / path.removeprefix("/static/")).read_bytes()
 
 
+@pytest.mark.parametrize(("path", "title"), [("/login", "Sign in"), ("/setup", "Set up")])
+async def test_a_page_at_the_door_is_the_frame_with_its_panel(live: Live, path: str, title: str) -> None:
+    page = await live.client.get(path)
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.startswith("<!doctype html>")
+    assert f"<title>{title} · VidProd</title>" in page.text
+    assert f'action="{path}"' in page.text
+    assert "$" not in page.text
+    named = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
+    assert f"/static{path}.js" in named
+    for one in named:
+        assert (await live.client.get(one)).status_code == 200, one
+
+
 async def test_files_have_the_types_browsers_insist_on(live: Live) -> None:
     types = {}
     for path in static_directory().rglob("*"):

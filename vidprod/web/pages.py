@@ -4,6 +4,7 @@ import functools
 import gzip
 import hashlib
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import msgspec
@@ -79,13 +80,20 @@ async def get_icon(request: HttpRequest) -> Response[Any]:
 @read("/login", include_in_schema=False)
 async def get_login(request: HttpRequest) -> Response[Any]:
     """The page to sign in."""
-    return _send(request, "login.html")
+    return _send_gate(request, "login", title="Sign in")
 
 
 @read("/setup", include_in_schema=False)
 async def get_setup(request: HttpRequest) -> Response[Any]:
     """The page to set up."""
-    return _send(request, "setup.html")
+    return _send_gate(request, "setup", title="Set up")
+
+
+def _send_gate(request: HttpRequest, name: str, *, title: str) -> Response[Any]:
+    """The one frame of the pages for who is not in yet, with the panel of this one."""
+    frame, panel = ((static_directory() / one).read_text("utf-8") for one in ("gate.html", f"{name}.html"))
+    page = Template(frame).substitute(name=name, title=title, panel=panel)
+    return _answer(request, page.encode(), media_type="text/html", packable=True)
 
 
 def _send(request: HttpRequest, name: str) -> Response[Any]:
