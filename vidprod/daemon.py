@@ -24,7 +24,7 @@ from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
 from vidprod.services.deliverer import Deliverer
 from vidprod.services.keeper import EVERY_S, Keeper
-from vidprod.services.machine import raise_file_limit
+from vidprod.services.machine import give_large_memory_back, raise_file_limit
 from vidprod.services.pressure import PressureWatch
 from vidprod.services.pruner import Pruner, take_up_uploads
 from vidprod.services.public import PublicAddress
@@ -54,6 +54,7 @@ async def run(config: Config, *, ready: Callable[[str], None] | None = None) -> 
     """
     root = _make_directory(config.data_dir)
     booted_at = now_ms()
+    give_large_memory_back()
     raise_file_limit()  # distributions leave 1,024: uploads, streams and whoever only holds a connection take more
     async with AsyncExitStack() as opened:
         opened.enter_context(only_daemon(root))

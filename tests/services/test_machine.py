@@ -1,5 +1,6 @@
 """Memory and descriptors, as the kernel's files tell them."""
 
+import platform
 import resource
 import subprocess
 import sys
@@ -115,3 +116,27 @@ print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE), raise_file
 def test_a_limit_that_is_high_enough_is_left_alone() -> None:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert raise_file_limit(min(soft, 64)) == soft
+
+
+PASSWORDS = """
+import asyncio, psutil
+from vidprod.passwords import Passwords
+from vidprod.services.machine import give_large_memory_back
+{first}
+
+async def verified() -> None:
+    keeper = Passwords()
+    await keeper.verify(None, "wrong")
+    before = psutil.Process().memory_info().rss
+    await asyncio.gather(*[keeper.verify(None, "wrong") for _ in range(4)])
+    print(psutil.Process().memory_info().rss - before)
+
+asyncio.run(verified())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing")
+@pytest.mark.parametrize(("first", "is_kept"), [("give_large_memory_back()", False), ("", True)])
+def test_what_passwords_took_is_given_back(first: str, is_kept: bool) -> None:
+    said = subprocess.run([sys.executable, "-c", PASSWORDS.format(first=first)], capture_output=True, check=True)
+    assert (int(said.stdout) > 10 * MIB) == is_kept

@@ -6,6 +6,7 @@ for twice, and half of the others, which are mostly programs that run.
 Sources: cgroups(7), cgroup-v2.rst, cgroup-v1/memory.rst, proc_meminfo(5), accounting/psi.rst of Linux 6.12.
 """
 
+import ctypes
 import os
 import resource
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ from pathlib import Path
 MOST_FILES = 65_536  # enough, and no table of gigabytes where the hard limit is a billion
 
 _ROOT = Path("/")
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
+_LARGE_BYTES = 1 << 20
+_LOOSE_BYTES = 4 << 20  # kept for the next piece of an upload, which comes soon
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,14 @@ def raise_file_limit(most: int = MOST_FILES) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return most if soft == resource.RLIM_INFINITY else soft
+
+
+def give_large_memory_back() -> None:
+    """What is large goes back to the system as soon as it is free. Left to itself, glibc takes the largest block ever
+    freed for what is usual, and keeps that much in each thread: 40 MB for ever after two verified passwords."""
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:  # other C libraries have none
+        mallopt(_MMAP_THRESHOLD, _LARGE_BYTES)
+        mallopt(_TRIM_THRESHOLD, _LOOSE_BYTES)
 
 
 @dataclass(frozen=True)
