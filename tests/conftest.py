@@ -1,11 +1,14 @@
 """For the whole suite."""
 
+import logging
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30  # far more than all tests that run at once write
@@ -18,3 +21,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.markexpr == "not soak" and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM_BYTES:
         # Every store and every upload syncs, which waits for the disk's mood and shows nothing of what is tested.
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Whatever the test has the log be, it is afterwards as it was: others in this process read it too."""
+    root, said = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.configure(**said)

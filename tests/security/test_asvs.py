@@ -4,9 +4,7 @@ import ast
 import functools
 import io
 import json
-import logging
 import re
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -129,18 +127,7 @@ def test_the_page_masks_passwords_and_lets_them_be_filled_in() -> None:
     assert not re.search(r"[\"']paste[\"'],[^;]*preventDefault", scripts)
 
 
-@pytest.fixture
-def _own_log() -> Iterator[None]:
-    """Ours ends with the test: handlers of others come back."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
-
-
-@pytest.mark.usefixtures("_own_log")
+@pytest.mark.usefixtures("own_log")
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_a_name_with_a_line_end_is_one_line_of_the_log(log_format: log.LogFormat) -> None:
     name = 'a.mov\n{"event": "signed in", "level": "info"}\x1b[2J'

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,15 +12,7 @@ import pytest
 from vidprod.store.sqlite import Store
 from vidprod.telemetry import log
 
-
-@pytest.fixture(autouse=True)
-def _the_root_logger_is_left_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(False)
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 def said(out: io.StringIO) -> list[dict[str, object]]:

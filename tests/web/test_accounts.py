@@ -480,6 +480,7 @@ async def test_keys_are_rotated_while_the_daemon_runs(browser: Browser) -> None:
     assert await browser.live.keeper.token(account["id"]) == token
 
 
+@pytest.mark.usefixtures("own_log")
 async def test_no_secret_lies_or_is_said_in_the_clear(browser: Browser) -> None:
     """In the database, the log, the answers and the events of a whole run: connected, renewed, refused, given back."""
     said = io.StringIO()
