@@ -22,12 +22,12 @@ WISH = Wish(strength=1.0, look_away_deg=0.0, gaze_fade_deg=(25.0, 35.0), head_fa
 
 
 def beginning(clip: str, path: Path) -> Path:
-    """The first three seconds of a clip, its packets as they are: all that is said here can be seen in them."""
+    """The first one and a half seconds of a clip, its packets as they are: what is said here can be seen in them."""
     with av.open(str(CLIPS / f"{clip}.mp4")) as whole, av.open(str(path), "w") as part:
         video = whole.streams.video[0]
         stream = part.add_stream_from_template(video)
         for packet in whole.demux(video):
-            if packet.pts is not None and packet.pts * packet.time_base < 3:
+            if packet.pts is not None and packet.pts * packet.time_base < 1.5:
                 packet.stream = stream
                 part.mux(packet)
     return path

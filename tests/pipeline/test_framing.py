@@ -255,7 +255,7 @@ def test_other_frames_follow_nothing(tmp_path: Path, make: Make, frame: str) -> 
 @pytest.mark.parametrize("turn", [0, 270])
 def test_a_person_who_walks_is_found_and_stays_inside(tmp_path: Path, make: Make, turn: int) -> None:
     """From the pixels of the take to those of the segment, however the phone was held."""
-    size, rate, seconds = (960, 540), 10, 6
+    size, rate, seconds = (960, 540), 10, 5
 
     def person(number: int) -> Any:
         x = 300 + 360 * min(1.0, max(0.0, (number / rate - 2) / 2.5))

@@ -125,10 +125,10 @@ def test_a_copy_tells_how_far_it_is_within_a_segment(tmp_path: Path) -> None:
 def test_decoding_up_to_a_segment_is_progress(tmp_path: Path, misled: bool) -> None:
     """A segment made alone after a crash may lie hours behind the keyframe that decoding has to begin with."""
     if misled:
-        source = synth.numbered(tmp_path / "take.mkv", 1200, size=SIZE, style=STYLE)
+        source = synth.numbered(tmp_path / "take.mkv", 600, size=SIZE, style=STYLE)
         damage.misleading_cues(source)
     else:
-        source = damage.long_gop(tmp_path / "take.mp4", seconds=20)
+        source = damage.long_gop(tmp_path / "take.mp4", seconds=12)
     steps, recipe = Steps(source), Recipe(segment_s=4.0, snap="none", frame="original", loudness="off")
     info = steps.probe()
     planned = steps.plan(info, recipe)

@@ -72,6 +72,12 @@ def eyes_off(track: Track, places: Sequence[Place], *, of: Track) -> float:
     return float(np.linalg.norm(found - wanted, axis=-1).max() / width)
 
 
+@pytest.fixture(scope="module")
+def straight(plain: Path) -> Track:
+    """What is followed in it."""
+    return follow(plain, plain.parent)[1]
+
+
 def test_a_face_is_where_it_is_in_every_picture(plain: Path, tmp_path: Path) -> None:
     tracked, track = follow(plain, tmp_path)
     assert (tracked.faces, tracked.pictures, tracked.with_face) == (1, len(PATH), len(PATH))
@@ -88,10 +94,9 @@ def test_a_face_is_where_it_is_in_every_picture(plain: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_a_rotated_phone_changes_nothing(plain: Path, pictures: list[Rgb], tmp_path: Path, degrees: int) -> None:
+def test_a_rotated_phone_changes_nothing(straight: Track, pictures: list[Rgb], tmp_path: Path, degrees: int) -> None:
     turned = [np.ascontiguousarray(np.rot90(each, degrees // 90)) for each in pictures]
     source = film(tmp_path / "a.mp4", turned, style=replace(FINE, rotation=degrees))
-    _, straight = follow(plain, tmp_path / "straight")
     _, track = follow(source, tmp_path / "turned")
     assert (track.width, track.height) == SIZE
     assert eyes_off(track, PATH, of=straight) < 0.05
@@ -106,18 +111,16 @@ def with_matrix(path: Path, a: int, b: int, c: int, d: int) -> Path:
     return path
 
 
-def test_a_mirrored_selfie_is_followed_as_it_is_shown(plain: Path, pictures: list[Rgb], tmp_path: Path) -> None:
+def test_a_mirrored_selfie_is_followed_as_it_is_shown(straight: Track, pictures: list[Rgb], tmp_path: Path) -> None:
     flipped = [np.ascontiguousarray(each[:, ::-1]) for each in pictures]
     source = with_matrix(film(tmp_path / "a.mp4", flipped), -1, 0, 0, 1)
-    _, straight = follow(plain, tmp_path / "straight")
     _, track = follow(source, tmp_path / "mirrored")
     assert eyes_off(track, PATH, of=straight) < 0.05
 
 
-def test_points_are_in_square_pixels(plain: Path, pictures: list[Rgb], tmp_path: Path) -> None:
+def test_points_are_in_square_pixels(straight: Track, pictures: list[Rgb], tmp_path: Path) -> None:
     squeezed = [each[:, ::2] for each in pictures]
     source = film(tmp_path / "a.mp4", squeezed, style=replace(FINE, sample_aspect=Fraction(2)))
-    _, straight = follow(plain, tmp_path / "straight")
     _, track = follow(source, tmp_path / "anamorphic")
     assert (track.width, track.height) == SIZE
     assert eyes_off(track, PATH, of=straight) < 0.10
@@ -133,9 +136,8 @@ def test_points_are_in_square_pixels(plain: Path, pictures: list[Rgb], tmp_path:
     ],
     ids=["PQ", "HLG", "full range", "4:4:4, BT.601"],
 )
-def test_the_kind_of_pixels_does_not_matter(plain: Path, pictures: list[Rgb], tmp_path: Path, style: Style) -> None:
+def test_the_kind_of_pixels_does_not_matter(straight: Track, pictures: list[Rgb], tmp_path: Path, style: Style) -> None:
     source = film(tmp_path / "a.mp4", pictures, style=style)
-    _, straight = follow(plain, tmp_path / "straight")
     _, track = follow(source, tmp_path / "other")
     assert eyes_off(track, PATH, of=straight) < 0.12  # tone-mapped skin looks a little different
 

@@ -6,6 +6,7 @@ directions and what happens over time exactly.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -366,6 +367,7 @@ def test_strength_scales_all_that_moves() -> None:
         assert part.share == pytest.approx(whole.share)
 
 
+@cache
 def glances(*, rate: float, away: float, yaw: float = 12.0, seconds: float = 60.0) -> NDArray[Any]:
     """How far the eyes are turned away from the lens again, degrees, in each picture."""
     sights = [Sight(yaw=yaw)] * round(seconds * rate)

@@ -123,7 +123,7 @@ def test_an_hours_take_keeps_few_samples_evenly_over_it() -> None:
     sampler = Sampler()
     small = pixels_of(planes(picture(replace(LENS, width=20, x=40, y=20), (80, 40))))
     where = points(replace(LENS, width=20, x=40, y=20))
-    for at_us in range(0, 3_600_000_000, 400_000):
+    for at_us in range(0, 3_600_000_000, 1_000_000):
         sampler.see(1, at_us, where, small)
     assert len(sampler._faces[1]._taken) <= 2 * MOST
     kept = [at_us / 1e6 for at_us, _, _ in sampler._faces[1]._taken]
