@@ -13,6 +13,10 @@ import structlog
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30  # far more than all tests that run at once write
 
+# As a media child has it; read when numpy is loaded. Two threads for every small product of matrices are a third more
+# work, most of it waiting for each other, and tests run side by side.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     # Whoever started us in the background may have had us ignore these: the programs under test would inherit it.
