@@ -1,6 +1,6 @@
 """Passwords: argon2id, a rule for new ones, and no more of that at once than the machine can bear.
 
-One verification takes 19 MiB and a thirtieth of a second of a core: two run at a time, twenty may wait, and more are
+One verification takes 19 MiB and a thirtieth of a second of a core: one runs at a time, twenty may wait, and more are
 refused. A name that nobody has is verified too, against a hash of ours, so that it takes as long as any other.
 Source: OWASP, Password Storage; OWASP ASVS 5.0, 6.2.
 """
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 SHORTEST, LONGEST = 8, 1000  # characters
 MEMORY_KIB, TIMES, LANES = 19_456, 2, 1
-AT_ONCE, MOST_WAITING = 2, 20
+AT_ONCE, MOST_WAITING = 1, 20
 COMMON = "common_passwords.txt"  # the 3,000 commonest of at least 8 characters, of the lists that leaked over the years
 
 # of a password that nobody knows, with the parameters above
@@ -55,7 +55,7 @@ def check(password: str, *, name: str) -> None:
 
 
 class Passwords:
-    """Hashes and verifies in threads of its own, which are not there before the first one."""
+    """Hashes and verifies in a thread of its own, which is not there before the first one."""
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
