@@ -105,7 +105,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
         painted.clear()
         told = {name: options.pop(name) for name in ("no_track", "time_factor", "explain") if name in options}
         todo = options.pop("todo", None)
-        recipe = Recipe(**({"look_away_deg": 0.0, "gaze_strength": 1.0, "frame": "original"} | options))
+        usual: dict[str, Any] = {"look_away_deg": 0.0, "gaze_strength": 1.0, "frame": "original"}
+        recipe = Recipe(**(usual | options))
         common: dict[str, Any] = {"source": str(source), "work_dir": str(work_dir), "limits": Limits()}
         info = probe.run(ProbeRequest(**common), lambda said: None)
         planned = plan.run(PlanRequest(**common, info=info, recipe=recipe), lambda said: None)
