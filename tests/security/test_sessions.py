@@ -11,6 +11,8 @@ from tests.web.conftest import Live, mp4
 from tests.web.people import NAME, PAGE, PASSWORD, guarded, key_for, sign_in, strange
 from vidprod.domain import session as sessions
 from vidprod.passwords import Passwords
+from vidprod.store.sqlite.sessions import Sessions
+from vidprod.web import auth
 
 ATTACKERS = "a" * 43
 PUBLIC = {"Host": "video.example", "X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
@@ -161,3 +163,30 @@ async def test_what_is_there_and_what_is_not_is_told_alike(tmp_path: Path) -> No
         malformed = await live.client.get("/status/job_x", headers=key)
         assert missing.status_code == malformed.status_code == 404
         assert missing.json()["code"] == malformed.json()["code"] == "not_found"
+
+
+async def _looked_up(live: Live, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many sessions a stranger has looked up with one request of 20 kB of cookies."""
+    asked = []
+
+    def find(self: Sessions, token_hash: str) -> None:
+        asked.append(token_hash)
+
+    monkeypatch.setattr(Sessions, "find", find)
+    async with strange(live) as stranger:
+        shown = {"Cookie": "; ".join(f"vidprod=x{number}" for number in range(1500))}
+        assert (await stranger.get("/v1/jobs", headers=shown)).status_code == 401
+    return len(asked)
+
+
+async def test_a_flood_of_cookies_costs_a_few_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who it is is looked up before anything is counted: what it costs must not be the stranger's choice."""
+    async with guarded(tmp_path) as live:
+        assert await _looked_up(live, monkeypatch) == 4
+
+
+async def test_without_an_end_each_would_be_looked_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The twin."""
+    monkeypatch.setattr(auth, "_MOST_COOKIES", None)
+    async with guarded(tmp_path) as live:
+        assert await _looked_up(live, monkeypatch) == 1500

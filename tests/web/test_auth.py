@@ -126,7 +126,13 @@ async def test_on_this_machine_nobody_is_asked_before_there_is_an_owner_or_a_key
         assert (await live.client.get("/v1/jobs", headers=headers)).status_code == 200
 
 
-@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Fly-Client-IP", "CF-Connecting-IP"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("X-Forwarded-For", "Forwarded", "Fly-Client-IP", "CF-Connecting-IP", "Via"),
+        *("X-Forwarded-Host", "X-Forwarded-Proto"),  # some proxies say these and not for whom they ask
+    ],
+)
 async def test_what_comes_through_a_proxy_does_not_come_from_this_machine(tmp_path: Path, header: str) -> None:
     async with running(tmp_path, access="ask") as live:
         answer = await live.client.get("/v1/jobs", headers={header: "203.0.113.9"})

@@ -27,7 +27,11 @@ LOCAL_COOKIE = "vidprod"  # on this machine there is no https to be had
 DEVICE = "-device"  # after either name: of a browser in which somebody has signed in before
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_HOPS = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"fly-client-ip", b"cf-connecting-ip"})
+_MOST_COOKIES = 4  # of one name: a browser sends one, or one for each path and domain that somebody set it for
+_HOPS = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-real-ip", b"fly-client-ip", b"cf-connecting-ip", b"true-client-ip", b"via"}
+    | {b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-port", b"x-forwarded-server"}
+)
 
 
 class NotSignedIn(VidProdError):
@@ -143,7 +147,8 @@ def cookies(request: HTTPScope, *, of: str = "") -> list[str]:
     """
     names = [name + of for name in ((COOKIE, LOCAL_COOKIE) if is_local(request) else (COOKIE,))]
     pairs = [one.strip().partition("=") for one in _header(request, b"cookie").split(";")]
-    return [value for name, _, value in pairs if name in names and value]
+    found = [value for name, _, value in pairs if name in names and value]
+    return found[:_MOST_COOKIES]  # each is looked up, for strangers too, before anything is counted
 
 
 def is_near(request: Scope) -> bool:
