@@ -126,11 +126,13 @@ export class Uploads {
     );
   }
 
+  /** In the order in which they were chosen: one that still asks what it will take keeps its place. */
   #next() {
-    // Counted anew each time: starting one calls back here before it returns.
-    const free = () => this.#uploads.filter((upload) => upload.busy).length < AT_ONCE;
-    for (const upload of this.#uploads) {
-      if (upload.state === "waiting" && upload.quote !== null && free()) upload.send();
+    const free = AT_ONCE - this.#uploads.filter((upload) => upload.busy).length;
+    const next = this.#uploads.filter((upload) => upload.state === "waiting").slice(0, Math.max(0, free));
+    for (const upload of next) {
+      // Looked at anew each time: starting one calls back here before it returns.
+      if (upload.state === "waiting" && upload.quote !== null) upload.send();
     }
   }
 

@@ -90,6 +90,23 @@ def test_two_uploads_go_at_once_and_the_third_waits(page: Page, far: FakeDaemon,
     assert far.requests("PUT", "/upload")[2].query["filename"] == "c.mp4"
 
 
+def test_uploads_go_in_the_order_they_were_chosen_whichever_is_quoted_first(
+    page: Page, far: FakeDaemon, take: Take
+) -> None:
+    """Once a third whose quote came early was sent before the second."""
+    held: list[Route] = []
+    page.route("**/v1/quote?*size=1111111*", lambda route: held.append(route))
+    far.rate = 1_000_000
+    with page.expect_request("**/v1/quote?*size=1111111*"):
+        pick(page, take("a.mp4", 20_000_000), take("b.mp4", 1_111_111), take("c.mp4", 20_000_000))
+    expect(row(page, "c.mp4").locator(".upload-state")).to_have_text("Waits for its turn")
+    expect(row(page, "b.mp4").locator(".upload-state")).to_have_text("Asks what it will take…")
+    [quote] = held
+    quote.continue_()
+    far.wait_for(lambda: len(far.requests("PUT", "/upload")) == 2)
+    assert [put.query["filename"] for put in far.requests("PUT", "/upload")] == ["a.mp4", "b.mp4"]
+
+
 def test_the_same_file_picked_twice_is_sent_once(page: Page, far: FakeDaemon, take: Take) -> None:
     far.rate = 1_000_000
     path = take("a.mp4", 30_000_000)
