@@ -9,12 +9,19 @@
     element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) && !element.closest(".sr-only, .symbols, .skip");
   const label = (element) => `<${element.localName} ${element.className?.baseVal ?? element.className}> ${element.textContent.trim().slice(0, 40)}`;
 
+  const pen = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+  const colours = new Map();
+
   function colour(text) {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.fillStyle = text;
-    context.fillRect(0, 0, 1, 1);
-    const [red, green, blue, alpha] = context.getImageData(0, 0, 1, 1).data;
+    if (!colours.has(text)) colours.set(text, drawn(text));
+    return colours.get(text);
+  }
+
+  function drawn(text) {
+    pen.clearRect(0, 0, 1, 1);
+    pen.fillStyle = text;
+    pen.fillRect(0, 0, 1, 1);
+    const [red, green, blue, alpha] = pen.getImageData(0, 0, 1, 1).data;
     return { channels: [red, green, blue], alpha: alpha / 255 };
   }
 
