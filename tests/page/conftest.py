@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import (
@@ -17,6 +17,7 @@ from playwright.sync_api import (
     FileChooser,
     Page,
     Request,
+    ViewportSize,
     sync_playwright,
 )
 
@@ -28,6 +29,7 @@ DESK = {"width": 1280, "height": 800}
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
+    "--in-process-gpu",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
@@ -63,7 +65,6 @@ FORGET = """() => {
   localStorage.clear();
   sessionStorage.clear();
   indexedDB.deleteDatabase("vidprod");
-  return matchMedia("(prefers-color-scheme: dark)").matches;
 }"""
 
 
@@ -141,7 +142,10 @@ def far(server: Server, media: dict[str, bytes]) -> Iterator[FakeDaemon]:
 
 @pytest.fixture(scope="package")
 def shared(chromium: Browser) -> Iterator[Contexts]:
-    """Contexts by their options: what the page is made of comes from their caches from the second test on."""
+    """Contexts by their options: what the page is made of comes from their caches from the second test on.
+
+    A new one costs as much as five pages: what a page can be told, as its size, is not among the options.
+    """
     contexts: dict[str, BrowserContext] = {}
 
     def context(**options: Any) -> BrowserContext:
@@ -159,7 +163,7 @@ def shared(chromium: Browser) -> Iterator[Contexts]:
 
 @pytest.fixture(scope="package")
 def tabs() -> Tabs:
-    """Tabs that tests have left as they found them, by their context: a new one costs more than the page."""
+    """Tabs that tests have left, by their context: a new one costs more than the page."""
     return {}
 
 
@@ -173,12 +177,15 @@ def open_at(shared: Contexts, tabs: Tabs) -> Iterator[OpenPage]:
         *,
         view: str = "takes",
         size: dict[str, int] = PHONE,
+        reduced_motion: Literal["reduce", "no-preference"] = "no-preference",
         context: BrowserContext | None = None,
         **options: Any,
     ) -> Page:
-        chosen = context or shared(viewport=size, **options)
+        chosen = context or shared(**options)
         left = tabs.setdefault(chosen, [])
         page = left.pop() if left else chosen.new_page()
+        page.set_viewport_size(ViewportSize(width=size["width"], height=size["height"]))
+        page.emulate_media(color_scheme="light", reduced_motion=reduced_motion)
         guard = Guard(url)
         guard.watch(page)
         opened.append((page, guard))
@@ -192,12 +199,10 @@ def open_at(shared: Contexts, tabs: Tabs) -> Iterator[OpenPage]:
     yield open_page
     for page, guard in opened:
         guard.check(page)
-        if _is_as_it_was(page):
+        if not page.is_closed():
             guard.leave(page)
             _leave(page)
             tabs[page.context].append(page)
-        else:
-            page.close()
 
 
 def _catch(chooser: FileChooser) -> None:
@@ -208,12 +213,8 @@ def _accept(dialog: Dialog) -> None:
     dialog.accept()
 
 
-def _is_as_it_was(page: Page) -> bool:
-    """Not closed, and not turned dark by an audit, which may have made it narrow too."""
-    return not page.is_closed() and not page.evaluate(FORGET)
-
-
 def _leave(page: Page) -> None:
+    page.evaluate(FORGET)
     page.unroute_all()
     page.remove_listener("filechooser", _catch)
     page.on("dialog", _accept)
@@ -229,7 +230,7 @@ def page(far: FakeDaemon, open_at: OpenPage) -> Page:
 @pytest.fixture
 def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Page]:
     """A page whose clock the test moves; a clock belongs to a whole context, so it has one of its own."""
-    context = chromium.new_context(viewport={"width": PHONE["width"], "height": PHONE["height"]})
+    context = chromium.new_context()
     context.add_init_script(LISTEN)
     page = open_at(far.url, context=context)
     page.clock.install()

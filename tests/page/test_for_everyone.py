@@ -231,7 +231,7 @@ def test_times_are_in_the_viewers_own_zone_and_words(far: FakeDaemon, open_at: O
 
 def test_the_guard_notices_an_inline_style_an_outside_request_and_an_error(far: FakeDaemon, shared: Contexts) -> None:
     """The known-bad twin of every other test's guard."""
-    page = shared(viewport=PHONE).new_page()
+    page = shared().new_page()
     guard = Guard(far.url)
     guard.watch(page)
     page.goto(far.url)

@@ -161,7 +161,7 @@ def test_a_finished_take_shows_segments_that_play_and_seek(
 
 def test_a_segment_and_its_poster_show_in_a_tab_of_their_own(daemon: str, done: str, shared: Contexts) -> None:
     """Once the policy of the files kept the browser's own player from loading what it was made for."""
-    page = shared(viewport=DESK).new_page()
+    page = shared().new_page()
     guard = Guard(daemon)
     guard.watch(page)
     segment = status(daemon, done)["segments"][0]
