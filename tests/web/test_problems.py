@@ -37,6 +37,7 @@ async def test_what_is_at_no_address_is_named(live: Live) -> None:
     ("path", "detail"),
     [
         ("/v1/jobs?limit=0", "limit='0': must be a whole number from 1 to 100"),
+        ("/v1/audit?before=0", "before='0': must be a whole number from 1 to 9223372036854775807"),
         ("/v1/jobs?limit=many", "limit='many': must be a whole number from 1 to 100"),
         (f"/v1/jobs?q={'x' * 201}", f"q='{'x' * 60}': must be a text of at most 200 characters"),
         ("/v1/events?limit=1001", "limit='1001': must be a whole number from 1 to 1000"),

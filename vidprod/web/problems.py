@@ -2,7 +2,7 @@
 
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from litestar import Response
@@ -81,8 +81,14 @@ def _in_words(request: HttpRequest, fault: dict[str, Any]) -> str:
     value = request.query_params.get(name)
     if declared is None or value is None or not isinstance(limits, KwargDefinition):
         return f"{name}: {fault.get('message', '')}"
-    right = {int: f"a whole number from {limits.ge} to {limits.le}", bool: "1 or 0"}.get(declared.annotation)
-    return f"{name}={value[:60]!r}: must be {right or f'a text of at most {limits.max_length} characters'}"
+    kinds = {declared.annotation, *get_args(declared.annotation)}  # one that may be left out is also None
+    if int in kinds:
+        right = f"a whole number from {limits.ge} to {limits.le}"
+    elif bool in kinds:
+        right = "1 or 0"
+    else:
+        right = f"a text of at most {limits.max_length} characters"
+    return f"{name}={value[:60]!r}: must be {right}"
 
 
 def on_any_error(request: HttpRequest, error: Exception) -> Response[Problem]:
