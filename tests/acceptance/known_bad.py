@@ -11,6 +11,7 @@ from vidprod.cli import main
 from vidprod.domain.step import RenderRequest
 from vidprod.services import pressure, watch
 from vidprod.services.attempt import Attempt
+from vidprod.services.subject import Subject
 from vidprod.services.worker import Worker
 from vidprod.store.sqlite.claims import Claims
 from vidprod.store.sqlite.segments import Segments
@@ -36,16 +37,16 @@ def acknowledge_first() -> None:
 
 def redo() -> None:
     """A render that was cut short begins at the first segment again."""
-    request = Attempt._request
+    request = Subject.request
 
-    def whole(self: Attempt) -> Any:
+    def whole(self: Subject) -> Any:
         asked = request(self)
         if isinstance(asked, RenderRequest):
-            self._todo = self._segments
+            self.todo = self.segments
             return msgspec.structs.replace(asked, todo=[segment.index for segment in asked.plan.segments])
         return asked
 
-    Attempt._request = whole  # type: ignore[method-assign]
+    Subject.request = whole  # type: ignore[method-assign]
     _ready_again()
 
 
@@ -74,8 +75,8 @@ def only_fence() -> None:
         return None
 
     def make_its_own(self: Attempt) -> None:
-        self._work_dir = self._work_dir / str(self.task.attempt)
-        self._work_dir.mkdir(parents=True)
+        self._subject.work_dir = self._subject.work_dir / str(self.task.attempt)
+        self._subject.work_dir.mkdir(parents=True)
 
     Attempt._heed = deaf  # type: ignore[assignment, method-assign]
     Worker._end_older_attempt = leave_alone  # type: ignore[assignment, method-assign]

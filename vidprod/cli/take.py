@@ -41,9 +41,9 @@ from vidprod.errors import (
     VidProdError,
 )
 from vidprod.services import faces
-from vidprod.services.attempt import limits_of, media_s_before_probe
 from vidprod.services.child import ChildHost
 from vidprod.services.made import file_made, files_made, track_made
+from vidprod.services.subject import limits_of, media_s_before_probe
 from vidprod.services.watch import kind_of
 
 OnProgress = Callable[[str, float], None]  # what is being done, and percent of the take

@@ -4,11 +4,8 @@ What belongs together is one transaction (`outcome.py`).
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
-from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,36 +13,28 @@ import msgspec
 from vidprod.blobs.disk import DiskBlobs
 from vidprod.config import Config
 from vidprod.domain.event import Event
-from vidprod.domain.job import Job
 from vidprod.domain.plan import Plan
-from vidprod.domain.recipe import Recipe
-from vidprod.domain.segment import Making, Rendition, Segment, as_made
+from vidprod.domain.segment import Rendition, Segment, as_made
 from vidprod.domain.step import (
-    CoverRequest,
-    Limits,
-    PlanRequest,
-    ProbeRequest,
     Progress,
-    RenderRequest,
     SegmentDone,
     StepRequest,
     Tracked,
     TrackRequest,
 )
 from vidprod.domain.task import Task, job_percent
-from vidprod.domain.video import MediaInfo, Video
+from vidprod.domain.video import MediaInfo
 from vidprod.errors import ChildDied, ClaimLost, NotFound, Refused, TryLater, VidProdError
 from vidprod.services import faces
 from vidprod.services.child import ChildHost
 from vidprod.services.made import cover_made, files_made, track_made
 from vidprod.services.outcome import Outcome, final_fault, goes_without, pause_after, told_as, waits_for_room
+from vidprod.services.subject import Subject, rows_of
 from vidprod.store.feed import Subscription
 from vidprod.store.sqlite import Store, Tables
 from vidprod.telemetry import log, metrics
 
 PROGRESS_EVERY_S = 0.5
-LEAST_BYTES_PER_SECOND = 25_000  # of any take worth cutting: bounds the time limit of the probe
-ENCODED_BYTES_PER_SECOND = 1_050_000  # of media, at most: the encoder's greatest rate, and sound
 ENDS_OF_A_JOB = frozenset({"job.cancelled", "job.deleted"})
 FOLLOWING_SHARE = 0.5  # of a remake that has to follow the faces first
 
@@ -72,17 +61,9 @@ class Attempt:
         self._room = room
         self._store = room.store
         self._now = room.now
-        self._work_dir = room.blobs.work_dir(task.id)
-        self._job: Job
-        self._video: Video
-        self._recipe: Recipe
-        self._plan: Plan
-        self._segments: list[Segment] = []
-        self._todo: list[Segment] = []  # those that are not made
-        self._making: Making | None = None  # of a remake
+        self._subject: Subject
         self._made: tuple[Segment, Rendition] | None = None  # by a remake, in its place and not recorded yet
         self._asked: StepRequest | None = None  # of the child, last
-        self._no_track: str | None = None  # why a remake could not follow the faces
         self._done_before = 0.0  # of this task, when the present request began
         self._told_at_s = 0.0
         self._began_s = time.monotonic()
@@ -121,65 +102,44 @@ class Attempt:
         return "completed" if error is None else await self._settle(error)
 
     async def _work(self) -> None:
-        await self._load()
+        rows = await self._store.read(lambda db: rows_of(db, self.task))
+        self._subject = Subject(self.task, rows, blobs=self._room.blobs, config=self._room.config)
         self._check_room_for_next()
-        if self._making is not None and self._making.poster_only:
+        if self._subject.making is not None and self._subject.making.poster_only:
             await self._make_cover()
             await self._record({})
         else:
             if self.task.kind == "remake":
                 await self._follow_first()
-            await self._record(await self._ask(self._request))
+            await self._record(await self._ask(self._subject.request))
         seconds = time.monotonic() - self._began_s
         metrics.step_seconds.labels(kind=self.task.kind).observe(seconds)
-        if self._video.info is not None and self._video.info.duration_us:
-            pace = seconds / (self._video.info.duration_us / 1e6)
+        if self._subject.video.info is not None and self._subject.video.info.duration_us:
+            pace = seconds / (self._subject.video.info.duration_us / 1e6)
             metrics.step_seconds_per_media_second.labels(kind=self.task.kind).observe(pace)
         _logger.info("step completed", seconds=round(seconds, 3))
-
-    async def _load(self) -> None:
-        def load(db: Tables) -> tuple[Job, Video, list[Segment], Task]:
-            db.tasks.hold(self.task)
-            job = db.jobs.get(self.task.job_id)
-            planned = self.task
-            if self.task.kind == "remake":
-                planned = next(task for task in reversed(db.tasks.of_job(job.id)) if task.kind == "render")
-            return job, db.videos.get(job.video_id), db.segments.of_job(job.id), planned
-
-        self._job, self._video, self._segments, planned = await self._store.read(load)
-        self._recipe = self._job.recipe
-        if "plan" in planned.payload:
-            self._plan = msgspec.convert(planned.payload["plan"], Plan)
-        if self.task.kind == "remake":
-            self._making = making = msgspec.convert(self.task.payload, Making)
-            self._recipe = making.recipe
-            [segment] = [as_made(one, making) for one in self._segments if one.id == self.task.segment_id]
-            self._plan = self._plan.recut(segment.index, segment.in_us, segment.out_us)
-            self._todo = [] if making.poster_only else [segment]  # those that are encoded
-        else:
-            self._todo = [segment for segment in self._segments if segment.state != "ready"]
 
     async def _follow_first(self) -> None:
         """A segment may be made again for its faces where its job did without them. That cannot be done costs only
         the faces."""
-        if not self._recipe.tracks(self._info) or self._track.is_file() or self.task.without:
+        if not self._subject.recipe.tracks(self._subject.info) or self._subject.track.is_file() or self.task.without:
             return
         try:
-            self._no_track = (await self._adopt_track(await self._ask(self._track_request))).reason
+            self._subject.no_track = (await self._adopt_track(await self._ask(self._subject.track_request))).reason
         except (TryLater, Refused) as error:
             if faces.nothing_was_tried(error):
                 raise
-            self._no_track = faces.gave_up(str(error))
+            self._subject.no_track = faces.gave_up(str(error))
         self._done_before = FOLLOWING_SHARE
 
     async def _make_cover(self) -> None:
         """A poster from the picture that was chosen; beside it the files stay as they are, under their next names."""
-        segment = next(segment for segment in self._segments if segment.id == self.task.segment_id)
+        segment = self._subject.remade
         assert segment.rendition is not None  # only what is ready is made again
-        await self._ask(lambda: self._cover_request(segment))
+        await self._ask(lambda: self._subject.cover_request(segment))
         await self._fence()
         making = segment.making + 1
-        cover = await asyncio.to_thread(cover_made, self._work_dir)
+        cover = await asyncio.to_thread(cover_made, self._subject.work_dir)
         await asyncio.to_thread(self._room.blobs.renew_poster, cover, segment.job_id, segment.id, making=making)
         self._made = segment, segment.rendition
 
@@ -190,7 +150,9 @@ class Attempt:
         """Have the child do it, in a work directory made anew."""
         await asyncio.to_thread(self._make_work_dir)
         self._asked = request()
-        return await self._room.host.run(self._asked, self._hear, media_s=self._media_s, check_room=self._check_room)
+        return await self._room.host.run(
+            self._asked, self._hear, media_s=self._subject.media_s, check_room=self._check_room
+        )
 
     def _check_room(self, needed: int = 0) -> None:
         """While segments are to be made: the other steps write next to nothing, and what is all made may be told.
@@ -198,113 +160,14 @@ class Attempt:
         Media leaves the floor to the database, and to uploads what they were promised: a job can be tried again by
         itself, an upload of an hour cannot. Raises NoSpace.
         """
-        if self._todo:
+        if self._subject.todo:
             self._room.blobs.check_room(needed, announced=False)
 
     def _check_room_for_next(self) -> None:
         """For the next segment at its largest, not for all that are to come: what is finished is kept, whatever
         happens then. Raises NoSpace."""
-        for segment in self._todo[:1]:
-            segment_us = segment.out_us - segment.in_us
-            if self._job.recipe.video == "copy":
-                needed = self._video.size * segment_us // max(self._info.duration_us, segment_us)
-            else:
-                needed = ENCODED_BYTES_PER_SECOND * segment_us // 1_000_000
-            self._check_room(needed)
-
-    # asking
-
-    def _request(self) -> StepRequest:
-        match self.task.kind:
-            case "probe":
-                return ProbeRequest(**self._given())
-            case "plan":
-                return PlanRequest(**self._given(), info=self._info, recipe=self._recipe)
-            case "track":
-                return self._track_request()
-            case _:
-                return self._render_request()
-
-    def _given(self) -> dict[str, Any]:
-        source = self._room.blobs.source_path(self._video.id, self._video.extension)
-        if self._video.state == "deleted" or not source.exists():
-            raise Refused("the source is not on the volume any more", code="source_gone", hint="Upload it again.")
-        return {
-            "source": str(source.resolve()),
-            "work_dir": str(self._work_dir.resolve()),
-            "limits": limits_of(self._room.config),
-        }
-
-    def _track_request(self) -> TrackRequest:
-        return TrackRequest(
-            **self._given(),
-            info=self._info,
-            recipe=self._recipe,
-            plan=self._plan,
-            time_factor=self._room.config.gaze_time_factor,
-        )
-
-    def _render_request(self) -> RenderRequest:
-        return RenderRequest(
-            **self._given(),
-            info=self._info,
-            recipe=self._recipe,
-            plan=self._plan,
-            todo=[segment.index for segment in self._todo],
-            time_factor=self._room.config.gaze_time_factor,
-            cover_frame=self._cover_frame,
-            **faces.given(
-                self._recipe, self._info, track=self._track, reason=self._why_no_track, without=self.task.without
-            ),
-        )
-
-    def _cover_request(self, segment: Segment) -> CoverRequest:
-        assert self._making is not None
-        file = self._room.blobs.segment_path(segment.job_id, segment.id, ".mp4", making=segment.making)
-        return CoverRequest(
-            source=str(file.resolve()),
-            work_dir=str(self._work_dir.resolve()),
-            limits=limits_of(self._room.config),
-            at_us=self._making.cover_us or 0,
-            copied=self._info.video if self._job.recipe.video == "copy" else None,
-        )
-
-    @property
-    def _cover_frame(self) -> int | None:
-        """What the poster of the segment to make shows; None: it is chosen by itself."""
-        if self.task.kind != "remake" or self._todo[0].cover_us is None:
-            return None
-        rate = Fraction(self._plan.fps)
-        return int(self._todo[0].cover_us * rate / 1_000_000 + Fraction(1, 50))  # a frame's time is rounded
-
-    @property
-    def _track(self) -> Path:
-        return self._room.blobs.track_path(self._video.id)
-
-    @property
-    def _tracked(self) -> Tracked | None:
-        """What following the faces came to; None where that was never a step of the job."""
-        found = self.task.payload.get("tracked")
-        return None if found is None else msgspec.convert(found, Tracked)
-
-    @property
-    def _why_no_track(self) -> str | None:
-        if self.task.kind == "remake":
-            return self._no_track
-        if self._tracked is None:
-            return "the take was planned by a version that followed no faces"
-        return self._tracked.reason
-
-    @property
-    def _info(self) -> MediaInfo:
-        assert self._video.info is not None  # the probe's completion set it
-        return self._video.info
-
-    @property
-    def _media_s(self) -> float:
-        if self._video.info is not None:
-            return self._video.info.duration_us / 1e6
-        return media_s_before_probe(self._video.size, self._room.config)
+        for segment in self._subject.todo[:1]:
+            self._check_room(self._subject.bytes_for(segment))
 
     # hearing
 
@@ -317,12 +180,12 @@ class Attempt:
 
     def _fraction(self, said: Progress) -> float:
         """Of the task. A remake makes one segment of what the child counts, and may have followed the faces before."""
-        making = self._making
+        making = self._subject.making
         if making is None:
             return said.fraction
         if isinstance(self._asked, TrackRequest):
             return said.fraction * FOLLOWING_SHARE
-        segment = next(as_made(one, making) for one in self._segments if one.id == self.task.segment_id)
+        segment = as_made(self._subject.remade, making)
         done = (said.done_us - segment.in_us) / (segment.out_us - segment.in_us)
         return self._done_before + (1 - self._done_before) * min(1.0, max(0.0, done))
 
@@ -333,34 +196,26 @@ class Attempt:
         if self.task.kind == "remake":
             note |= {"segment_id": self.task.segment_id, "job_progress": 100.0}
         else:
-            note["job_progress"] = round(job_percent(self.task.kind, fraction, tracks=self._tracks), 2)
+            note["job_progress"] = round(job_percent(self.task.kind, fraction, tracks=self._subject.tracks), 2)
         self._store.feed.progress(self.task.job_id, note)
-
-    @property
-    def _tracks(self) -> bool:
-        """Whether following the faces is a step of the job."""
-        if self.task.kind == "render":
-            return self._tracked is not None
-        return self._recipe.tracks(self._video.info)
 
     async def _adopt(self, done: SegmentDone) -> None:
         """A finished segment's files move to their place, and then its row says so; of a remake when it is done."""
-        segment = next((segment for segment in self._todo if segment.index == done.index), None)
+        segment = next((segment for segment in self._subject.todo if segment.index == done.index), None)
         if segment is None:
             raise ChildDied(
                 f"the media child made segment {done.index}, which it was not asked for", code="child_garbled"
             )
         await self._fence()
         blobs = self._room.blobs
-        files = await asyncio.to_thread(files_made, self._work_dir, done.stem)
+        files = await asyncio.to_thread(files_made, self._subject.work_dir, done.stem)
         making = segment.making + (self.task.kind == "remake")
         await asyncio.to_thread(blobs.adopt, files, self.task.job_id, segment.id, making=making)
         if self.task.kind == "remake":
-            before = next(one for one in self._segments if one.id == segment.id)
-            self._made = before, done.rendition
+            self._made = self._subject.remade, done.rendition
         else:
             await self._store.write(lambda db: self._outcome(db).segment_ready(segment, done.rendition))
-        self._todo = [other for other in self._todo if other.index != segment.index]
+        self._subject.todo = [other for other in self._subject.todo if other.index != segment.index]
         _logger.info("segment ready", segment=segment.id, index=segment.index)
         self._check_room_for_next()
 
@@ -373,8 +228,8 @@ class Attempt:
         tracked = msgspec.convert(data, Tracked)
         if tracked.reason is None:
             await self._fence()
-            file = await asyncio.to_thread(track_made, self._work_dir)
-            await asyncio.to_thread(self._room.blobs.adopt_track, file, self._video.id)
+            file = await asyncio.to_thread(track_made, self._subject.work_dir)
+            await asyncio.to_thread(self._room.blobs.adopt_track, file, self._subject.video.id)
         return tracked
 
     # recording
@@ -387,25 +242,23 @@ class Attempt:
         match self.task.kind:
             case "probe":
                 info = msgspec.convert(data, MediaInfo)
-                await self._store.write(lambda db: self._outcome(db).probed(self._video, info))
+                await self._store.write(lambda db: self._outcome(db).probed(self._subject.video, info))
             case "plan":
                 plan = msgspec.convert(data, Plan)
-                await self._store.write(lambda db: self._outcome(db).planned(self._video, plan, self._recipe))
+                await self._store.write(
+                    lambda db: self._outcome(db).planned(self._subject.video, plan, self._subject.recipe)
+                )
             case "track":
                 tracked = await self._adopt_track(data)
                 await self._store.write(lambda db: self._outcome(db).tracked(tracked))
             case "render":
-                warnings = [*self._info.warnings, *self._plan.warnings, *self._warnings_of_faces]
+                warnings = self._subject.warnings
                 await self._store.write(lambda db: self._outcome(db).rendered(warnings))
             case "remake":
-                if self._made is None or self._making is None:
+                if self._made is None or self._subject.making is None:
                     raise TryLater("the media child ended without the segment", code="child_incomplete")
-                (segment, rendition), making = self._made, self._making
+                (segment, rendition), making = self._made, self._subject.making
                 await self._store.write(lambda db: self._outcome(db).remade(segment, rendition, making))
-
-    @property
-    def _warnings_of_faces(self) -> list[str]:
-        return faces.warnings(self._recipe, self._info, self._tracked, without=self.task.without)
 
     # settling
 
@@ -517,18 +370,3 @@ async def give_back(task: Task, store: Store, *, now: int) -> bool:
         return False
     _logger.info("the task is given back", job=task.job_id, step=task.kind)
     return True
-
-
-def media_s_before_probe(size: int, config: Config) -> float:
-    """How many seconds a take of `size` bytes has at most, for the time limit of its probe."""
-    return min(size / LEAST_BYTES_PER_SECOND, float(config.max_duration_s))
-
-
-def limits_of(config: Config) -> Limits:
-    """What a child may take, of what the daemon may."""
-    return Limits(
-        max_duration_s=float(config.max_duration_s),
-        max_pixels=config.max_pixels,
-        threads=config.child_threads or min(2, os.cpu_count() or 1),
-        memory_bytes=config.child_memory_bytes,
-    )
