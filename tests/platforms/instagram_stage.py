@@ -1,12 +1,13 @@
 """A simulated Instagram, one account of it, and a clip: what the tests of both sides stand on."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from litestar import Request, Response, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -115,6 +116,13 @@ class Slow(httpx.AsyncBaseTransport):
 
 
 _clip = cache(partial(clip_of, seed=1))
+
+
+async def refusal(work: Awaitable[Any]) -> PlatformError:
+    """The error that the call ends with."""
+    with pytest.raises(PlatformError) as caught:
+        await work
+    return caught.value
 
 
 class Stage:

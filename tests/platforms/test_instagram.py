@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.platforms.instagram_stage import CAPTION, POST, SIZE, Gate, Right, Slow, Stage
+from tests.platforms.instagram_stage import CAPTION, POST, SIZE, Gate, Right, Slow, Stage, refusal
 from vidprod.domain.account import AccountSettings, Flavour
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
@@ -115,9 +115,8 @@ async def test_failure_10_an_account_of_the_other_login_is_refused_before_anythi
         wrong.publish(on.grant, handle),
         wrong.read(on.grant, handle, on.media),
     ):
-        with pytest.raises(PlatformError) as caught:
-            await call
-        assert (caught.value.kind, caught.value.code) == ("FIX", "wrong_flavour")
+        error = await refusal(call)
+        assert (error.kind, error.code) == ("FIX", "wrong_flavour")
     await wire.close()
 
 
@@ -139,9 +138,8 @@ async def test_without_a_public_address_instagram_login_says_what_to_do(stage: C
     media = Media(**{**vars(on.media), "public_url": None})
     (fault,) = on.instagram.faults(POST, media, AccountSettings())
     assert "set public_url, or connect the account through Facebook" in fault
-    with pytest.raises(PlatformError) as caught:
-        await on.instagram.begin(on.grant, POST, media)
-    assert (caught.value.kind, caught.value.code, str(caught.value)) == ("FIX", "no_public_url", fault)
+    error = await refusal(on.instagram.begin(on.grant, POST, media))
+    assert (error.kind, error.code, str(error)) == ("FIX", "no_public_url", fault)
     assert on.gate.asked == []
 
 
@@ -160,12 +158,11 @@ async def test_failure_8_a_file_instagram_cannot_fetch_is_tried_again_and_said_w
     on = stage("instagram_login")
     before = {**vars(on.cellar)}
     vars(on.cellar).update(change)
-    with pytest.raises(PlatformError) as caught:
-        await on.begin()
-    assert (caught.value.kind, caught.value.code) == ("RETRY", code)
+    error = await refusal(on.begin())
+    assert (error.kind, error.code) == ("RETRY", code)
     for word in ("public_url", "https", "redirect", "login page", "robots.txt"):
-        assert word in caught.value.hint
-    assert "seg_1" not in f"{caught.value} {caught.value.hint}"
+        assert word in error.hint
+    assert "seg_1" not in f"{error} {error.hint}"
     vars(on.cellar).update(before)
     await on.walk()
     assert len(on.sim.posts()) == 1
@@ -173,10 +170,9 @@ async def test_failure_8_a_file_instagram_cannot_fetch_is_tried_again_and_said_w
 
 async def test_failure_8_a_slow_address_is_another_error_than_a_wrong_one(stage: Callable[..., Stage]) -> None:
     on = stage("instagram_login", fetch_transport=Slow())
-    with pytest.raises(PlatformError) as caught:
-        await on.begin()
-    assert (caught.value.kind, caught.value.code) == ("RETRY", "-2/2207003")
-    assert "public_url" in caught.value.hint
+    error = await refusal(on.begin())
+    assert (error.kind, error.code) == ("RETRY", "-2/2207003")
+    assert "public_url" in error.hint
 
 
 @pytest.mark.parametrize(
@@ -199,9 +195,8 @@ async def test_a_token_goes_to_no_host_but_metas(stage: Callable[..., Stage]) ->
     handle = await on.begin()
     before = len(on.gate.asked)
     for uri in ("https://rupload.facebook.com.evil.example/x", "http://simulators/evil.example/x", "", None):
-        with pytest.raises(PlatformError) as caught:
-            await on.send({**handle, "uri": uri})
-        assert caught.value.kind == "NEWHANDLE"
+        error = await refusal(on.send({**handle, "uri": uri}))
+        assert error.kind == "NEWHANDLE"
     assert len(on.gate.asked) == before
 
 
@@ -260,9 +255,8 @@ async def test_a_refused_upload_is_no_verdict_the_container_says_what_is_there(
     on = stage()
     handle = await on.begin()
     on.world.order("instagram.upload", fault)
-    with pytest.raises(PlatformError) as caught:
-        await on.send(handle)
-    assert caught.value.kind == "RECONCILE"
+    error = await refusal(on.send(handle))
+    assert error.kind == "RECONCILE"
     reading = await on.read(handle)
     assert (reading.state, reading.stored) == (state, stored)
 
@@ -293,9 +287,8 @@ async def test_the_same_bytes_and_container_pass_after_a_400_that_calls_itself_f
     on = stage()
     handle = await on.begin()
     on.world.order("instagram.upload", "transient")
-    with pytest.raises(PlatformError) as caught:
-        await on.send(handle)
-    assert (caught.value.code, str(caught.value)) == ("ProcessingFailedError", "Request processing failed")
+    error = await refusal(on.send(handle))
+    assert (error.code, str(error)) == ("ProcessingFailedError", "Request processing failed")
     assert (await on.send(handle))["stored"] == SIZE
 
 
@@ -354,9 +347,8 @@ async def test_a_container_may_be_unknown_at_first_and_is_gone_only_later(stage:
     on = stage()
     handle = await on.begin()
     on.world.order("instagram.status", "24/2207008", "24/2207008")
-    with pytest.raises(PlatformError) as caught:
-        await on.read(handle)
-    assert caught.value.kind == "RETRY"
+    error = await refusal(on.read(handle))
+    assert error.kind == "RETRY"
     on.wall.pass_s(121)
     reading = await on.read(handle)
     assert (reading.state, reading.kind) == ("gone", "NEWHANDLE")
@@ -376,9 +368,8 @@ async def test_a_reading_that_fails_says_nothing_of_the_post(stage: Callable[...
     on = stage()
     handle = await on.ready()
     on.world.order("instagram.status", fault)
-    with pytest.raises(PlatformError) as caught:
-        await on.read(handle)
-    assert caught.value.kind == "RETRY"
+    error = await refusal(on.read(handle))
+    assert error.kind == "RETRY"
     assert (await on.read(handle)).state == "ready"
 
 
@@ -389,9 +380,8 @@ async def test_a_container_that_could_not_be_made_can_be_asked_for_again(
     on = stage()
     on.grant.page_token = ""
     on.world.order("instagram.container", numbers)
-    with pytest.raises(PlatformError) as caught:
-        await on.begin()
-    assert caught.value.kind == "RETRY"
+    error = await refusal(on.begin())
+    assert error.kind == "RETRY"
     assert (await on.begin())["container"] in on.sim.containers
 
 
@@ -402,7 +392,8 @@ async def test_a_container_without_an_address_to_send_to_is_none(tmp_path: Path)
 
     wire = Wire(transport=Gate(Short()))
     media = Media(path=tmp_path / "x", size=1, sha256="", duration_us=5_000_000, width=1080, height=1920, fps="30/1")
-    with pytest.raises(PlatformError) as caught:
-        await Instagram(wire, flavour="facebook_login").begin(Right("facebook_login", "178", "EAAx"), POST, media)
-    assert caught.value.code == "no_uri"
+    error = await refusal(
+        Instagram(wire, flavour="facebook_login").begin(Right("facebook_login", "178", "EAAx"), POST, media)
+    )
+    assert error.code == "no_uri"
     await wire.close()

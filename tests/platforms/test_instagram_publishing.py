@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from tests.platforms.instagram_stage import POST, Stage
+from tests.platforms.instagram_stage import POST, Stage, refusal
 from vidprod.domain.account import Flavour
 from vidprod.domain.post import Post
 from vidprod.errors import PlatformError, Unanswered
@@ -18,6 +18,13 @@ FLAVOURS: tuple[Flavour, ...] = ("facebook_login", "instagram_login")
 DAY_S = 86_400
 
 
+async def refused(on: Stage, fault: str) -> tuple[Handle, PlatformError]:
+    """What was ready, and the error that it is answered with when it is published."""
+    handle = await on.ready()
+    on.world.order("instagram.publish", fault)
+    return handle, await refusal(on.publish(handle))
+
+
 # publishing: once
 
 
@@ -26,9 +33,8 @@ async def test_failure_9_what_is_published_before_it_is_ready_is_refused_and_wai
 ) -> None:
     on = stage()
     handle = await on.send(await on.begin())
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == ("RETRY", "9007/2207027")
+    error = await refusal(on.publish(handle))
+    assert (error.kind, error.code) == ("RETRY", "9007/2207027")
     on.wall.pass_s(20)
     await on.publish(handle)
     assert len(on.sim.posts()) == 1
@@ -50,11 +56,8 @@ async def test_failure_1_a_post_whose_answer_was_lost_is_found_by_its_caption(
 
 async def test_a_post_that_was_blocked_and_went_live_all_the_same_is_seen(stage: Callable[..., Stage]) -> None:
     on = stage()
-    handle = await on.ready()
-    on.world.order("instagram.publish", "blocked_but_live")
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == ("RECONCILE", "4/2207051")  # live or not, the account is to rest
+    handle, error = await refused(on, "blocked_but_live")
+    assert (error.kind, error.code) == ("RECONCILE", "4/2207051")  # live or not, the account is to rest
     reading = await on.read(handle)
     assert (reading.state, reading.remote_id) == ("live", on.sim.posts()[0].remote_id)
 
@@ -63,12 +66,9 @@ async def test_a_post_that_was_blocked_is_read_again_and_the_account_rests_for_a
     stage: Callable[..., Stage],
 ) -> None:
     on = stage()
-    handle = await on.ready()
-    on.world.order("instagram.publish", "4/2207051")
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == ("RECONCILE", "4/2207051")
-    assert caught.value.retry_after_s == DAY_S
+    handle, error = await refused(on, "4/2207051")
+    assert (error.kind, error.code) == ("RECONCILE", "4/2207051")
+    assert error.retry_after_s == DAY_S
     assert (await on.read(handle)).state == "ready"
     assert on.sim.posts() == []
 
@@ -76,11 +76,8 @@ async def test_a_post_that_was_blocked_is_read_again_and_the_account_rests_for_a
 @pytest.mark.parametrize("fault", ["500", "503", "html", "2", "-1/2207001"])
 async def test_a_publish_that_broke_on_their_side_is_ambiguous(stage: Callable[..., Stage], fault: str) -> None:
     on = stage()
-    handle = await on.ready()
-    on.world.order("instagram.publish", fault)
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert caught.value.kind == "RECONCILE"
+    _, error = await refused(on, fault)
+    assert error.kind == "RECONCILE"
 
 
 @pytest.mark.parametrize("fault", ["368", "25/2207050", "506", "24/2207008"])
@@ -98,9 +95,8 @@ async def test_a_container_that_expired_before_it_was_published_is_replaced(stag
     on = stage()
     handle = await on.ready()
     on.wall.pass_s(DAY_S)
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == ("NEWHANDLE", "24/2207008")
+    error = await refusal(on.publish(handle))
+    assert (error.kind, error.code) == ("NEWHANDLE", "24/2207008")
 
 
 async def test_a_container_that_is_not_known_yet_is_tried_again(stage: Callable[..., Stage]) -> None:
@@ -108,9 +104,8 @@ async def test_a_container_that_is_not_known_yet_is_tried_again(stage: Callable[
     handle = await on.ready()
     on.world.order("instagram.publish", "24/2207008")
     on.world.order("instagram.status", "24/2207008")
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.retry_after_s) == ("RETRY", 60)
+    error = await refusal(on.publish(handle))
+    assert (error.kind, error.retry_after_s) == ("RETRY", 60)
     assert (await on.publish(handle))["media_id"]
 
 
@@ -148,11 +143,8 @@ async def test_a_refusal_stands_where_the_container_was_not_published(
     stage: Callable[..., Stage], fault: str, kind: str
 ) -> None:
     on = stage()
-    handle = await on.ready()
-    on.world.order("instagram.publish", fault)
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == (kind, fault)
+    _, error = await refused(on, fault)
+    assert (error.kind, error.code) == (kind, fault)
 
 
 async def test_a_refusal_that_cannot_be_checked_is_ambiguous(stage: Callable[..., Stage]) -> None:
@@ -160,9 +152,8 @@ async def test_a_refusal_that_cannot_be_checked_is_ambiguous(stage: Callable[...
     handle = await on.ready()
     on.world.order("instagram.publish", "100")
     on.world.order("instagram.status", "500")
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert caught.value.kind == "RECONCILE"
+    error = await refusal(on.publish(handle))
+    assert error.kind == "RECONCILE"
 
 
 # what can only be done afterwards
@@ -232,13 +223,12 @@ async def test_a_used_up_quota_is_read_before_publishing_and_says_until_when(sta
     on.wall.pass_s(3600)
     await on.walk(Post(caption="two"))
     handle = await on.ready()
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert (caught.value.kind, caught.value.code) == ("QUOTA", "9/2207042")
-    assert str(caught.value) == "2 of 2 posts in 24 hours are used."
+    error = await refusal(on.publish(handle))
+    assert (error.kind, error.code) == ("QUOTA", "9/2207042")
+    assert str(error) == "2 of 2 posts in 24 hours are used."
     assert "POST /graph.facebook.com" not in on.gate.paths()[-1]
     until = first + 20_000 + DAY_S * 1000  # when the first one was published, and a day
-    assert caught.value.until == until
+    assert error.until == until
     on.wall.at = until
     handle = await on.ready()
     await on.publish(handle)
@@ -250,10 +240,9 @@ async def test_a_quota_that_only_publishing_tells_parks_just_as_well(stage: Call
     handle = await on.ready()
     on.world.order("instagram.limit", "100")
     on.world.order("instagram.publish", "9/2207042")
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert caught.value.kind == "QUOTA"
-    assert caught.value.until == on.world.now() + 3_600_000  # nothing was published that could fall out
+    error = await refusal(on.publish(handle))
+    assert error.kind == "QUOTA"
+    assert error.until == on.world.now() + 3_600_000  # nothing was published that could fall out
 
 
 @pytest.mark.parametrize("fault", ["500", "reset", "lost_answer"])
@@ -261,10 +250,9 @@ async def test_where_the_quota_cannot_be_read_nothing_is_published(stage: Callab
     on = stage()
     handle = await on.ready()
     on.world.order("instagram.limit", fault)
-    with pytest.raises(PlatformError) as caught:
-        await on.publish(handle)
-    assert caught.value.kind == "RETRY"
-    assert not isinstance(caught.value, Unanswered)
+    error = await refusal(on.publish(handle))
+    assert error.kind == "RETRY"
+    assert not isinstance(error, Unanswered)
     assert not [path for path in on.gate.paths() if path.endswith("media_publish")]
 
 
@@ -278,10 +266,9 @@ async def test_an_application_that_is_not_shown_the_quota_publishes_all_the_same
 async def test_too_many_containers_park_as_well(stage: Callable[..., Stage]) -> None:
     on = stage()
     on.world.order("instagram.container", "9/2207042")
-    with pytest.raises(PlatformError) as caught:
-        await on.begin()
-    assert caught.value.kind == "QUOTA"
-    assert caught.value.until is not None
+    error = await refusal(on.begin())
+    assert error.kind == "QUOTA"
+    assert error.until is not None
 
 
 # finding what was lost
