@@ -21,7 +21,7 @@ export class UploadRow {
     this.cancel = button("Cancel", "stop", `Cancel the upload of ${name}`, "quiet", () => upload.cancel());
     this.again = button("Try again", "again", `Try again: the upload of ${name}`, "", () => upload.again());
     this.away = button("Dismiss", null, `Dismiss ${name}`, "quiet", onGone);
-    this.buttons = [this.pause, this.goOn, this.cancel, this.again, this.away];
+    this.buttons = [this.pause, this.goOn, this.again, this.cancel, this.away];
     this.element = h(
       "li",
       { class: "upload" },

@@ -140,7 +140,7 @@ export class Uploads {
     const row = this.#rows.get(upload);
     if (!row) return;
     row.show();
-    if (!changed) return;
+    if (!changed) return setText(this.keepOpen, this.#advice()); // what can go on where it was is known only on the way
     const name = plainName(upload.file.name);
     if (["done", "cancelled"].includes(upload.state)) this.#forget(upload);
     if (upload.state === "done") {

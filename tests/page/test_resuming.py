@@ -158,6 +158,7 @@ def test_an_upload_can_be_paused_and_goes_on_at_the_same_byte(page: Page, far: F
     path = film()
     pick(page, path)
     far.wait_for(lambda: len(offsets(far)) == 1)
+    expect(page.get_by_text("If it is cut off, choose the same file again: it goes on where it was.")).to_be_visible()
     page.get_by_role("button", name="Pause the upload of film.mp4").click()
     expect(row(page, "film.mp4").get_by_text("Paused at")).to_be_visible()
     expect(page.get_by_role("button", name="Go on with the upload of film.mp4")).to_be_focused()
