@@ -12,6 +12,7 @@ import pytest
 from tests.store.given import prepared
 from vidprod.config import Config
 from vidprod.domain.account import Account, Flavour, Platform
+from vidprod.domain.user import OWNER_ID
 from vidprod.errors import PlatformError
 from vidprod.platforms.registry import Platforms
 from vidprod.platforms.simulators.app import Far, far_end, simulators
@@ -22,7 +23,7 @@ from vidprod.platforms.wire import Wire
 from vidprod.services.clock import Clock
 from vidprod.services.connect import Connector
 from vidprod.services.keeper import Keeper
-from vidprod.store.sqlite import Store
+from vidprod.store.sqlite import Store, Tables
 from vidprod.vault import open_vault
 
 NOW = 1_800_000_000_000
@@ -50,8 +51,8 @@ class Town:
             )
         return self.far.youtube.auth if platform == "youtube" else self.far.tiktok.auth
 
-    async def connect(self, platform: Platform, flavour: Flavour = "") -> list[Account]:
-        url = await self.connects.ask(platform, flavour, direct=False, origin="http://127.0.0.1:8000")
+    async def connect(self, platform: Platform, flavour: Flavour = "", *, user_id: str = OWNER_ID) -> list[Account]:
+        url = await self.connects.ask(platform, flavour, direct=False, origin="http://127.0.0.1:8000", user_id=user_id)
         person = next(iter(self.auth(platform, flavour).accounts))
         back = (await self.outside.get(pressed(url, account=person))).headers["location"]
         answer = {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
@@ -206,3 +207,16 @@ async def test_a_daemon_without_settings_knows_no_app(tmp_path: Path) -> None:
     assert found is not None
     assert (found.client_id, found.client_secret) == ("key", "secret")
     assert app(Config(), "youtube", "facebook_login") is None
+
+
+async def test_an_account_is_of_whoever_began_to_connect_it(town: Town) -> None:
+    another = "usr_" + "a" * 26
+
+    def add(db: Tables) -> None:
+        db.users._run("insert into user (id, name, created_at) values (:id, 'Another', 0)", id=another)
+
+    await town.store.write(add)
+    (hers,) = await town.connect("youtube", user_id=another)
+    assert (await town.account(hers.id)).user_id == another
+    (again,) = await town.connect("youtube")
+    assert (again.id, again.user_id) == (hers.id, another)  # it stays hers

@@ -30,9 +30,9 @@ async def sign_in(live: Live, **more: str) -> httpx.Response:
     return await live.client.post("/login", json={"name": NAME, "password": PASSWORD, **more}, headers=PAGE)
 
 
-async def key_for(live: Live, *scopes: Scope, expires_at: int | None = None) -> dict[str, str]:
+async def key_for(live: Live, *scopes: Scope, user_id: str = OWNER_ID, expires_at: int | None = None) -> dict[str, str]:
     """The header of a new key."""
-    key, secret = make_key("a test", list(scopes), user_id=OWNER_ID, expires_at=expires_at, now=0)
+    key, secret = make_key("a test", list(scopes), user_id=user_id, expires_at=expires_at, now=0)
     await live.store.write(lambda db: db.keys.add(key))
     return {"Authorization": f"Bearer {secret}"}
 

@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from vidprod.domain.job import Fault
+from vidprod.domain.user import OWNER_ID
 
 UploadState = Literal["open", "complete", "joined", "terminated", "expired"]
 UploadKind = Literal["whole", "partial", "final"]
@@ -22,6 +23,7 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `upload`, without its secret. Times are unix milliseconds, sizes bytes."""
 
     id: str
+    user_id: str = OWNER_ID
     state: UploadState
     kind: UploadKind
     length: int | None = None  # None: it will be said later

@@ -16,6 +16,7 @@ from vidprod.config import PREFIX, Config
 from vidprod.domain.account import DIRECT_SCOPE, Account, AccountSettings, Choices, Flavour, LoginWay, Platform
 from vidprod.domain.ids import new_id
 from vidprod.domain.post import NAMES
+from vidprod.domain.user import OWNER_ID
 from vidprod.errors import BadRequest, Conflict, PlatformError, SealBroken
 from vidprod.platforms.base import App, Grant, Identity, Login, Publisher, Tokens
 from vidprod.platforms.registry import WAYS, settings_of
@@ -88,6 +89,7 @@ class _Promise(msgspec.Struct, frozen=True, kw_only=True):
     verifier: str
     redirect_uri: str
     direct: bool
+    user_id: str = OWNER_ID  # of one that was begun before this was written
 
 
 _promise = msgspec.json.Decoder(_Promise)
@@ -128,12 +130,13 @@ class Connector:
         """
         return [self._way(platform, flavour, origin=origin) for platform, flavour in WAYS]
 
-    async def ask(self, platform: Platform, flavour: Flavour, *, direct: bool, origin: str) -> str:
+    async def ask(self, platform: Platform, flavour: Flavour, *, direct: bool, origin: str, user_id: str) -> str:
         """Where a browser is to be sent. A secret: whoever opens it can connect their account here.
 
         Args:
             flavour: of Instagram; "": the one that is configured, Facebook Login first.
             direct: of TikTok, the permission to post, and not only to leave drafts, is asked for too.
+            user_id: whose the account will be.
         Raises:
             BadRequest: the platform has no such login.
             Conflict: the settings do not say how this installation is known there.
@@ -144,7 +147,7 @@ class Connector:
         app = self._app(platform, flavour, origin=origin)
         state, redirect_uri = secrets.token_urlsafe(32), f"{origin}/oauth/{platform}"
         asked = self._ways.login(platform, flavour).ask(app, redirect_uri=redirect_uri, state=state, direct=direct)
-        promise = _Promise(verifier=asked.verifier, redirect_uri=redirect_uri, direct=direct)
+        promise = _Promise(verifier=asked.verifier, redirect_uri=redirect_uri, direct=direct, user_id=user_id)
         key, now = _hash(state), self._now()
         sealed = self._vault.seal(msgspec.json.encode(promise), place=_place(key))
 
@@ -254,6 +257,7 @@ class Connector:
         account = db.accounts.add(
             Account(
                 id=account_id,
+                user_id=promise.user_id,
                 platform=begun.platform,
                 flavour=begun.flavour,
                 external_id=identity.external_id,

@@ -11,6 +11,7 @@ from vidprod.config import Config
 from vidprod.domain.account import Flavour, Platform
 from vidprod.errors import Conflict, VidProdError
 from vidprod.hosts import is_loopback, split_host
+from vidprod.web.auth import who
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.given import given
 
@@ -40,7 +41,11 @@ async def connect(request: HttpRequest, desk: NamedDependency[Desk]) -> ConnectV
             hint=f"Open {origin_of(request, desk.config)} on the machine where VidProd runs, or set public_url.",
         )
     url = await desk.connects.ask(
-        order.platform, order.flavour, direct=order.direct, origin=origin_of(request, desk.config)
+        order.platform,
+        order.flavour,
+        direct=order.direct,
+        origin=origin_of(request, desk.config),
+        user_id=who(request).user_id,
     )
     return ConnectView(url=url)
 

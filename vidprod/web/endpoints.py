@@ -23,6 +23,7 @@ from vidprod.domain.event import Event
 from vidprod.domain.ids import new_id
 from vidprod.errors import Conflict, SealBroken
 from vidprod.store.sqlite import Tables
+from vidprod.web.auth import who
 from vidprod.web.deliveries import AT_ONCE, DeliveryView, view_delivery
 from vidprod.web.desk import Desk, HttpRequest, checked
 from vidprod.web.given import given
@@ -110,6 +111,7 @@ async def add_endpoint(request: HttpRequest, desk: NamedDependency[Desk]) -> Res
     made = make_endpoint(
         desk,
         asked.url,
+        user_id=who(request).user_id,
         types=check_types(asked.types),
         description=asked.description,
         secret=asked.secret,
@@ -246,10 +248,18 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
         _tell(db, "endpoint.created", self.endpoint, now=self.endpoint.created_at)
 
 
+def check_endpoint(desk: Desk, url: str, *, secret: str | None) -> None:
+    """Raises BadRequest: it may not be sent there, or the secret is none."""
+    Egress.of(desk.config).check(url)
+    if secret is not None:
+        key_of(secret)
+
+
 def make_endpoint(
     desk: Desk,
     url: str,
     *,
+    user_id: str,
     types: list[str] | None = None,
     description: str = "",
     job_id: str | None = None,
@@ -257,11 +267,11 @@ def make_endpoint(
     now: int,
 ) -> Made:
     """Raises BadRequest: it may not be sent there, or the secret is none."""
-    Egress.of(desk.config).check(url)
+    check_endpoint(desk, url, secret=secret)
     secret = secret or new_secret()
-    key_of(secret)
     endpoint = Endpoint(
         id=new_id("end", now=now),
+        user_id=user_id,
         url=url,
         types=types or [],
         job_id=job_id,

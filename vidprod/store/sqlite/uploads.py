@@ -17,6 +17,7 @@ _fault = msgspec.json.Decoder(Fault)
 def _upload(row: Row) -> Upload:
     return Upload(
         id=row["id"],
+        user_id=row["user_id"],
         state=row["state"],
         kind=row["kind"],
         length=row["length"],
@@ -42,12 +43,13 @@ class Uploads(Table):
         """
         self._run(
             """
-            insert into upload (id, state, kind, length, "offset", metadata, webhook_secret, extension, parts, job_id,
-                error, created_at, expires_at, finished_at)
-            values (:id, :state, :kind, :length, :offset, :metadata, :webhook_secret, :extension, :parts, :job_id,
-                :error, :created_at, :expires_at, :finished_at)
+            insert into upload (id, user_id, state, kind, length, "offset", metadata, webhook_secret, extension, parts,
+                job_id, error, created_at, expires_at, finished_at)
+            values (:id, :user_id, :state, :kind, :length, :offset, :metadata, :webhook_secret, :extension, :parts,
+                :job_id, :error, :created_at, :expires_at, :finished_at)
             """,
             id=upload.id,
+            user_id=upload.user_id,
             state=upload.state,
             kind=upload.kind,
             length=upload.length,

@@ -21,7 +21,13 @@ from vidprod.webhooks.signing import new_secret
 
 
 async def join(
-    desk: Desk, parts: Sequence[str], *, metadata: str | None, order: Order, repeat: tuple[str, str] | None
+    desk: Desk,
+    parts: Sequence[str],
+    *,
+    user_id: str,
+    metadata: str | None,
+    order: Order,
+    repeat: tuple[str, str] | None,
 ) -> Begun:
     """A final upload of partial ones, in this order; they are gone afterwards. Asked for again, it is the same one.
 
@@ -39,7 +45,7 @@ async def join(
         size = sum(piece.offset for piece in pieces)
         if size > desk.config.max_upload_bytes:
             raise too_large(size, desk.config.max_upload_bytes)
-        return await _join(desk, parts, size, metadata=metadata, order=order, repeat=repeat)
+        return await _join(desk, parts, size, user_id=user_id, metadata=metadata, order=order, repeat=repeat)
 
 
 def _part(upload: Upload) -> Upload:
@@ -57,6 +63,7 @@ async def _join(
     parts: Sequence[str],
     size: int,
     *,
+    user_id: str,
     metadata: str | None,
     order: Order,
     repeat: tuple[str, str] | None,
@@ -71,6 +78,7 @@ async def _join(
     def final(job: Job | None, *, error: Fault | None = None) -> Upload:
         return Upload(
             id=upload_id,
+            user_id=user_id,
             state="complete" if error is None else "terminated",
             kind="final",
             length=size,
@@ -105,7 +113,7 @@ async def _join(
                 await desk.store.write(lambda db: db.uploads.add(refused))
                 metrics.uploads.labels(outcome="refused").inc()
                 raise
-            await store_upload(desk, partial, order, extension=extension, also=also)
+            await store_upload(desk, partial, order, extension=extension, user_id=user_id, also=also)
     finally:
         await remove(desk, [upload_id])
     await remove(desk, parts)

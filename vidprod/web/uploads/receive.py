@@ -23,9 +23,9 @@ from vidprod.domain.video import Video
 from vidprod.errors import BadRecipe, BadRequest, TooLarge, Unavailable, VidProdError
 from vidprod.store.sqlite import Answer, Tables
 from vidprod.telemetry import log, metrics
-from vidprod.web.auth import need
+from vidprod.web.auth import need, who
 from vidprod.web.desk import Desk, HttpRequest
-from vidprod.web.endpoints import Made, make_endpoint
+from vidprod.web.endpoints import Made, check_endpoint, make_endpoint
 from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.room import admit_new
 from vidprod.web.uploads import daily
@@ -145,7 +145,7 @@ async def check_order(desk: Desk, order: Order) -> None:
         BadRequest: events may not be sent where they shall go.
     """
     if order.webhook_url is not None:
-        make_endpoint(desk, order.webhook_url, secret=order.webhook_secret, now=desk.clock())
+        check_endpoint(desk, order.webhook_url, secret=order.webhook_secret)
     if order.publish.targets:
         check_accounts(order.publish, await desk.store.read(lambda db: db.accounts.list(disconnected=True)))
 
@@ -211,10 +211,12 @@ async def _take(
                 assert upload.ordered is not None
                 key, same = repeat
                 repeat = (key, _with_order(same, upload.ordered))
-            return await _accept(desk, upload, order, repeat=repeat)
+            return await _accept(desk, upload, order, user_id=who(request).user_id, repeat=repeat)
 
 
-async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str, str] | None) -> Response[Accepted]:
+async def _accept(
+    desk: Desk, upload: Upload, order: Order, *, user_id: str, repeat: tuple[str, str] | None
+) -> Response[Accepted]:
     """The file, then its rows, then the answer. A crash in between leaves a file without a row, for the pruner."""
     assert upload.extension is not None
 
@@ -223,7 +225,9 @@ async def _accept(desk: Desk, upload: Upload, order: Order, *, repeat: tuple[str
             key, same = repeat
             db.answers.add(Answer(key=key, fingerprint=same, made_id=job.id, created_at=job.created_at))
 
-    job, secret = await store_upload(desk, upload.incoming, order, extension=upload.extension, also=remember)
+    job, secret = await store_upload(
+        desk, upload.incoming, order, extension=upload.extension, user_id=user_id, also=remember
+    )
     return _answer(job.id, secret=secret if order.webhook_secret is None else UNSET)
 
 
@@ -233,6 +237,7 @@ async def store_upload(
     order: Order,
     *,
     extension: str,
+    user_id: str,
     also: Callable[[Tables, Job], object] = lambda _db, _job: None,
 ) -> tuple[Job, str | UnsetType]:
     """All bytes are in `incoming`: they become a video with a job, durable when this returns, or it raises.
@@ -247,6 +252,7 @@ async def store_upload(
     job_id = new_id("job", now=now, entropy=entropy)
     video = Video(
         id=_video_of(job_id),
+        user_id=user_id,
         state="stored",
         filename=clean_filename(order.filename),
         extension=extension,
@@ -255,6 +261,7 @@ async def store_upload(
     )
     job = Job(
         id=job_id,
+        user_id=user_id,
         video_id=video.id,
         state="queued",
         priority=order.priority,
@@ -262,17 +269,19 @@ async def store_upload(
         review=order.review,
         created_at=now,
     )
-    hears = _endpoint(desk, order, job_id=job_id)
+    hears = _endpoint(desk, order, job=job)
     await incoming.commit(video.id, video.extension)
     await _record(desk, video, job, order, hears, also=also, now=now)
     _log.info("upload stored", job=job.id, bytes=video.size, container=video.extension)
     return job, UNSET if hears is None else hears.secret
 
 
-def _endpoint(desk: Desk, order: Order, *, job_id: str) -> Made | None:
+def _endpoint(desk: Desk, order: Order, *, job: Job) -> Made | None:
     if order.webhook_url is None:
         return None
-    return make_endpoint(desk, order.webhook_url, job_id=job_id, secret=order.webhook_secret, now=desk.clock())
+    return make_endpoint(
+        desk, order.webhook_url, user_id=job.user_id, job_id=job.id, secret=order.webhook_secret, now=desk.clock()
+    )
 
 
 async def _record(

@@ -64,6 +64,7 @@ async def find(desk: Desk, upload_id: str) -> Upload:
 async def begin(
     desk: Desk,
     *,
+    user_id: str,
     kind: UploadKind,
     length: int | None,
     metadata: str | None,
@@ -85,6 +86,7 @@ async def begin(
     secret, sealed = _webhook_secret(desk, upload_id, order)
     upload = Upload(
         id=upload_id,
+        user_id=user_id,
         state="open",
         kind=kind,
         length=length,

@@ -234,7 +234,8 @@ class _Taking:
             done = db.uploads.complete(upload.id, job_id=job.id, extension=extension, now=job.created_at)
             tell(db, "upload.completed", done, now=job.created_at)
 
-        await store_upload(desk, self._partial, await ordered(desk, upload), extension=extension, also=also)
+        order = await ordered(desk, upload)
+        await store_upload(desk, self._partial, order, extension=extension, user_id=upload.user_id, also=also)
         await remove(desk, [upload.id])
         metrics.uploads.labels(outcome="stored").inc()
         return await desk.store.read(lambda db: db.uploads.get(upload.id))

@@ -18,7 +18,7 @@ from litestar.params import FromPath
 
 from vidprod.domain.upload import Upload
 from vidprod.errors import BadRequest, Conflict, Unavailable, VidProdError
-from vidprod.web.auth import need
+from vidprod.web.auth import need, who
 from vidprod.web.desk import Desk, HttpRequest
 from vidprod.web.idempotency import fingerprint, idempotency_key
 from vidprod.web.problems import on_our_error
@@ -168,6 +168,7 @@ async def _begun(request: HttpRequest, desk: Desk, concat: Concat, length: int |
     metadata = request.headers.get("upload-metadata") or None
     pairs = metadata_of(metadata)
     order = None if concat.kind == "partial" else order_of(pairs)
+    user_id = who(request).user_id
     if order is not None:
         await check_order(desk, order)  # faults are told before a byte is taken
         if order.publish.targets:
@@ -176,8 +177,18 @@ async def _begun(request: HttpRequest, desk: Desk, concat: Concat, length: int |
     async def begin(repeat: tuple[str, str] | None) -> Begun:
         if concat.kind == "final":
             assert order is not None
-            return await joining.join(desk, concat.parts, metadata=metadata, order=order, repeat=repeat)
-        return await resumed.begin(desk, kind=concat.kind, length=length, metadata=metadata, order=order, repeat=repeat)
+            return await joining.join(
+                desk, concat.parts, user_id=user_id, metadata=metadata, order=order, repeat=repeat
+            )
+        return await resumed.begin(
+            desk,
+            user_id=user_id,
+            kind=concat.kind,
+            length=length,
+            metadata=metadata,
+            order=order,
+            repeat=repeat,
+        )
 
     key = idempotency_key(request)
     if key is None:
