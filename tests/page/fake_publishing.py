@@ -242,13 +242,13 @@ class Publishing:
             if "when" in given:
                 publication.update(due_at=rfc(datetime.fromisoformat(given["when"])), missed_at=None)
         elif method == "POST":
-            now = rfc(datetime.now(UTC))
+            now, url = rfc(datetime.now(UTC)), (given or {}).get("url")
             becomes: dict[str, Json] = {
                 "approve": {"approved_at": now, "wait": None},
                 "cancel": {"state": "cancelled", "finalized_at": now},
                 "retry": {"state": "scheduled", "finalized_at": None, "errors": []},
-                "settle": {"state": "published", "published_at": now, "url": given.get("url")}
-                if given.get("url")
+                "settle": {"state": "published", "published_at": now, "url": url}
+                if url
                 else {"state": "rejected", "finalized_at": now},
                 "check": {"said": "still looking"},
                 "publish": {"due_at": now, "missed_at": None, "state": "uploading"},
