@@ -1,11 +1,16 @@
 """The page, what it is made of, and the description of the API."""
 
+import inspect
 import re
 from html.parser import HTMLParser
 
 import pytest
+from litestar.routes import HTTPRoute
 
 from tests.web.conftest import Live
+from vidprod.domain.account import AccountSettings
+from vidprod.web import docs
+from vidprod.web.app import routed
 from vidprod.web.pages import static_directory
 
 
@@ -157,3 +162,16 @@ async def test_the_description_is_readable_and_asks_nobody_else(live: Live) -> N
             assert (await live.client.get(address)).status_code == 200, address
     assert "/v1/jobs/{job_id}/segments.zip" in answer.text
     assert "segment_s" in answer.text
+
+
+def test_every_body_that_is_read_is_described() -> None:
+    read = {}
+    for route in routed().routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            shape = re.search(r"await given\(request, (\w+)", inspect.getsource(handler.fn))
+            if shape is not None:
+                path = re.sub(r":\w+}", "}", route.path)
+                read |= {(method.lower(), path): shape[1] for method in handler.http_methods}
+    told = {at: "dict" if shape is AccountSettings else shape.__name__ for at, shape in docs._BODIES.items()}
+    assert len(read) > 15
+    assert told == read

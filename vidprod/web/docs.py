@@ -22,7 +22,7 @@ from vidprod.web.links import LinkOrder
 from vidprod.web.login import Credentials, Setup
 from vidprod.web.posts import Draft
 from vidprod.web.problems import MEDIA_TYPE, Problem
-from vidprod.web.publications import PublicationEdit, PublicationOrder, Rewording
+from vidprod.web.publications import PublicationEdit, PublicationOrder, Rewording, Seen
 from vidprod.web.push import NewSubscription
 from vidprod.web.quote import Question
 from vidprod.web.reading import read
@@ -51,6 +51,7 @@ _BODIES: dict[tuple[str, str], type] = {  # read by hand
     ("post", "/v1/publications"): PublicationOrder,
     ("patch", "/v1/publications/{publication_id}"): PublicationEdit,
     ("post", "/v1/publications/{publication_id}/retry"): Rewording,
+    ("post", "/v1/publications/{publication_id}/settle"): Seen,
     ("patch", "/v1/segments/{segment_id}"): SegmentEdit,
     ("post", "/v1/posts/preview"): Draft,
     ("post", "/v1/segments/{segment_id}/link"): LinkOrder,
