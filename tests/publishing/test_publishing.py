@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.publishing.stage import DAY_MS, HOUR_MS, MINUTE_MS, START, Stage
+from vidprod.errors import StoreError
 from vidprod.store.sqlite import Tables
 from vidprod.vault import Vault
 
@@ -19,6 +20,20 @@ async def test_each_platform_gets_what_is_due_once(tmp_path: Path) -> None:
             assert publication.due_at <= (live.published_at or 0) < publication.due_at + 3 * 60_000
             assert stage.far.posts[live.account_id, live.post.title] == 1
         assert sum(stage.far.posts.values()) == 9
+
+
+async def test_a_store_that_cannot_be_read_once_does_not_end_the_publisher(tmp_path: Path) -> None:
+    async with Stage(tmp_path).open() as stage:
+        (publication,) = await stage.plan(await stage.connect("youtube"))
+        failures = [StoreError("the disk does not answer")]
+
+        def tick() -> None:
+            if failures:
+                raise failures.pop()
+
+        stage.store.tick = tick
+        await stage.settle()
+        assert ((await stage.get(publication)).state, stage.posted(publication)) == ("published", 1)
 
 
 async def test_what_was_to_be_public_and_is_not_is_said_with_it_and_of_its_account(tmp_path: Path) -> None:

@@ -102,12 +102,20 @@ class Publisher:
             while True:
                 with self._clock.working():
                     wake.clear()
-                    await self._stop_what_is_paused()
-                    for publication in await self._due():
-                        if publication.account_id not in self._busy:
-                            self._start(group, publication)
-                    until = await self._store.read(self._next_run_at)
+                    try:
+                        until = await self._start_what_is_due(group)
+                    except VidProdError as error:
+                        _logger.error("no publication can be looked for", error=str(error))
+                        until = self._clock.now() + round(_RESTS_S * 1000 * self._clock.speed)
                 await self._clock.wait(wake, until=until)
+
+    async def _start_what_is_due(self, group: asyncio.TaskGroup) -> int | None:
+        """When to look again, unix ms; None: when something changes."""
+        await self._stop_what_is_paused()
+        for publication in await self._due():
+            if publication.account_id not in self._busy:
+                self._start(group, publication)
+        return await self._store.read(self._next_run_at)
 
     async def _due(self) -> list[Publication]:
         """What to take up now, at most one for each account that is free."""
@@ -146,7 +154,7 @@ class Publisher:
                 await self._step(publication)
             except (Conflict, NotFound) as error:  # somebody moved it while we looked
                 _logger.debug("the publication has moved", reason=str(error))
-                if not await self._has_moved(publication):  # it would be taken up again and again
+                if await self._is_as_it_was(publication):  # it would be taken up again and again
                     _logger.error("a publication can be neither moved nor left", error=str(error))
                     await asyncio.sleep(_RESTS_S)
             except Paused:
@@ -158,8 +166,12 @@ class Publisher:
                 _logger.error("a step of a publication failed", error=str(error), exc_info=error)
                 await asyncio.sleep(_RESTS_S)
 
-    async def _has_moved(self, publication: Publication) -> bool:
-        return await self._store.read(lambda db: db.publications.get(publication.id)) != publication
+    async def _is_as_it_was(self, publication: Publication) -> bool:
+        """Also where that cannot be read."""
+        try:
+            return await self._store.read(lambda db: db.publications.get(publication.id)) == publication
+        except VidProdError:
+            return True
 
     async def _step(self, publication: Publication) -> None:
         account = await self._store.read(lambda db: db.accounts.get(publication.account_id))
