@@ -165,7 +165,7 @@ async def test_the_description_is_readable_and_asks_nobody_else(live: Live) -> N
 
 
 def test_every_body_that_is_read_is_described() -> None:
-    read = {}
+    read: dict[tuple[str, str], str] = {}
     for route in routed().routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             shape = re.search(r"await given\(request, (\w+)", inspect.getsource(handler.fn))
