@@ -227,15 +227,20 @@ def page(far: FakeDaemon, open_at: OpenPage) -> Page:
     return open_at(far.url)
 
 
-@pytest.fixture
-def timed(chromium: Browser, far: FakeDaemon, open_at: OpenPage) -> Iterator[Page]:
-    """A page whose clock the test moves; a clock belongs to a whole context, so it has one of its own."""
+@pytest.fixture(scope="package")
+def clockwork(chromium: Browser) -> Iterator[BrowserContext]:
+    """For pages whose clock a test moves: a clock belongs to a whole context."""
     context = chromium.new_context()
     context.add_init_script(LISTEN)
-    page = open_at(far.url, context=context)
-    page.clock.install()
-    yield page
+    yield context
     context.close()
+
+
+@pytest.fixture
+def timed(clockwork: BrowserContext, far: FakeDaemon, open_at: OpenPage) -> Page:
+    """A page whose clock the test moves, from now on."""
+    clockwork.clock.install(time=datetime.now(UTC))
+    return open_at(far.url, context=clockwork)
 
 
 @pytest.fixture
