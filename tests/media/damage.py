@@ -15,6 +15,9 @@ from tests.media.synth import PLAIN, Sound, noise, numbered, write, write_sound
 _MOOV_FIRST = {"movflags": "faststart"}
 
 
+FAR = 16 << 50  # 16 PiB: few file systems go so far
+
+
 def truncated(path: Path, *, keep: float = 0.5, seconds: float = 6.0) -> Path:
     """A file whose header came first and whose end never came."""
     numbered(path, round(seconds * 30), style=replace(PLAIN, container_options=_MOOV_FIRST, gop=30))
@@ -47,6 +50,18 @@ def damaged_middle(path: Path, *, seconds: float = 6.0) -> Path:
 def fragmented(path: Path, *, seconds: float = 4.0) -> Path:
     options = {"movflags": "frag_keyframe+delay_moov+default_base_moof"}
     return numbered(path, round(seconds * 30), style=replace(PLAIN, container_options=options, gop=30))
+
+
+def far_fragment(path: Path) -> Path:
+    """Half a second in one fragment, whose sound is said to lie at `FAR`."""
+    options = {"movflags": "frag_keyframe+empty_moov"}
+    numbered(path, 15, style=replace(PLAIN, container_options=options))
+    data = bytearray(path.read_bytes())
+    header = data.rindex(b"tfhd")
+    assert data[header + 7] & 1  # it says where: base_data_offset, after the track's number (ISO/IEC 14496-12, 8.8.7)
+    struct.pack_into(">Q", data, header + 12, FAR)
+    path.write_bytes(data)
+    return path
 
 
 def long_gop(path: Path, *, seconds: float = 8.0) -> Path:

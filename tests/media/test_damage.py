@@ -1,6 +1,7 @@
 """A take that is damaged somewhere: what cannot be decoded is bridged, and the segments it is missed in say so."""
 
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.media import damage, readers, synth
-from tests.media.conftest import Finished, MakeSegments, run_pipeline
+from tests.media.conftest import Finished, MakeSegments, probe, run_pipeline
 from tests.media.synth import PLAIN, PORTRAIT
 from vidprod.domain.recipe import Recipe
 from vidprod.domain.segment import Rendition
@@ -114,3 +115,21 @@ def test_one_picture_that_is_missing_is_told_too(tmp_path: Path, make_segments: 
     source = damage.spoil_pictures(whole, from_s=6.125, to_s=6.14)  # the fourth after a keyframe: three come before it
     done = make_segments(source, **EXACT)
     assert [length > 0 for length in still_s(done)] == [False, True, False]
+
+
+def goes_so_far(path: Path) -> bool:
+    with path.open("rb", buffering=0) as file:
+        try:
+            return file.seek(damage.FAR) == damage.FAR
+        except OSError:
+            return False
+
+
+def test_a_place_the_file_system_does_not_have_is_no_fault_of_this_machine() -> None:
+    """Once what the file system said of it was raised, and the look at the take was tried again and again."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:  # that in memory may go so far
+        source = damage.far_fragment(Path(directory, "take.mp4"))
+        if goes_so_far(source):
+            pytest.skip("this file system has such a place")
+        info = probe(source, Path(directory))
+    assert (info.video.frames, info.audio) == (15, None)

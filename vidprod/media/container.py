@@ -1,5 +1,8 @@
 """Opens what a stranger sent: as a file object, with demuxers, protocols, decoders and sizes on a short list."""
 
+import errno
+import io
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +98,20 @@ TELL_EVERY_S = 0.5  # how far a reader is
 INCOMPLETE_HINT = "Copy the file from the device again and check that it plays to its end, then send it once more."
 
 
+class _Source(io.FileIO):
+    """A file in which a demuxer may ask for any place: damage points to places before the first byte."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Where it is then; where there is no such place a negative number, which FFmpeg takes for no, as it is told so
+        of a path. What is raised here would end the reading instead."""
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return -errno.EINVAL
+
+
 @contextmanager
 def open_source(path: str | Path, *, limits: Limits) -> Iterator[av.container.InputContainer]:
     """The container at `path`, open for reading.
@@ -102,7 +119,7 @@ def open_source(path: str | Path, *, limits: Limits) -> Iterator[av.container.In
     Raises:
         Refused: encrypted, incomplete, or nothing FFmpeg can read; too many streams.
     """
-    with Path(path).open("rb", buffering=0) as file:
+    with _Source(path) as file:
         try:
             container = av.open(file, mode="r", options=_OPTIONS, buffer_size=_BUFFER_BYTES, **_LENIENT)
         except (av.error.FFmpegError, ValueError, EOFError) as error:
