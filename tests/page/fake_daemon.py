@@ -404,7 +404,8 @@ class _Handler(BaseHTTPRequestHandler):
         if upload is None:
             self._answer(404, b"", "", {})
         else:
-            self._answer(200, b"", "", {**_state(upload), "Upload-Length": str(upload.length)})
+            with upload.taken(self.connection):
+                self._answer(200, b"", "", {**_state(upload), "Upload-Length": str(upload.length)})
 
     def _create(self) -> None:
         if not self.far.tus:
@@ -421,21 +422,26 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(201, b"", "", {**_state(upload), "Location": f"{self.far.url}/files/{upload_id}"})
 
     def _part(self, path: str) -> None:
-        fault = self.far.faults.popleft() if self.far.faults else Fault()
-        length = int(self.headers["Content-Length"])
-        wanted = length if fault.after is None else min(fault.after, length)
         upload = self.far.uploads.get(path.rsplit("/", 1)[-1])
         if upload is None:
             self._problem(404, "Not found", "There is no such upload.", "")
             return
+        with upload.taken(self.connection) as turn:
+            self._append(upload, turn)
+
+    def _append(self, upload: Arriving, turn: int) -> None:
+        fault = self.far.faults.popleft() if self.far.faults else Fault()
+        length = int(self.headers["Content-Length"])
+        wanted = length if fault.after is None else min(fault.after, length)
         if int(self.headers["Upload-Offset"]) != len(upload.data):
             self._problem(409, "Conflict", f"The upload is at {len(upload.data)}.", "")
             return
         if fault.hang:
-            self.far.stopping.wait(30)
+            while upload.turn == turn and not self.far.stopping.wait(0.05):
+                pass
             self.close_connection = True
             return
-        if not self._read(wanted, into=upload.data):
+        if not self._read(wanted, into=upload.data, go_on=lambda: upload.turn == turn):
             return
         if fault.status:
             self._answer(fault.status, json.dumps(fault.problem).encode(), "application/problem+json", fault.headers)
@@ -549,10 +555,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.far.seen.append(Seen(self.command, parts.path, headers, query, time.monotonic()))
         return parts
 
-    def _read(self, wanted: int, *, into: bytearray | None = None) -> bool:
-        """Reads the body at the daemon's rate; False when the client went away."""
+    def _read(self, wanted: int, *, into: bytearray | None = None, go_on: Callable[[], bool] = lambda: True) -> bool:
+        """Reads the body at the daemon's rate; False when the client went away, or it does not go on."""
         got = 0
-        while got < wanted and not self.far.stopping.is_set():
+        while got < wanted and go_on() and not self.far.stopping.is_set():
             step = 1 << 18 if self.far.rate is None else max(1, int(self.far.rate * 0.02))
             try:
                 piece = self.rfile.read1(min(step, wanted - got))
@@ -566,6 +572,7 @@ class _Handler(BaseHTTPRequestHandler):
                 into += piece
             if self.far.rate is not None:
                 time.sleep(0.02)
+        self.close_connection |= got < wanted
         return got >= wanted
 
     def _accept(self, length: int) -> str:

@@ -1,7 +1,11 @@
 """The resumable door of the simulated far end: what has arrived of each upload, and what is answered about it."""
 
 import base64
+import contextlib
 import hashlib
+import socket
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +21,23 @@ class Arriving:
     fields: dict[str, str]
     data: bytearray = field(default_factory=bytearray)
     job_id: str | None = None
+    turn: int = 0  # of the newest request
+    sender: socket.socket | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @contextlib.contextmanager
+    def taken(self, connection: socket.socket) -> Iterator[int]:
+        """A turn at it, as the daemon gives them: the newest request wins, and what still sends is cut off first."""
+        self.turn = turn = self.turn + 1
+        if self.sender is not None:
+            with contextlib.suppress(OSError):  # it has gone by itself
+                self.sender.shutdown(socket.SHUT_RDWR)
+        with self.lock:
+            self.sender = connection
+            try:
+                yield turn
+            finally:
+                self.sender = None
 
     @property
     def sha256(self) -> str:
