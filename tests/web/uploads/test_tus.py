@@ -147,9 +147,9 @@ async def test_the_newest_request_ends_one_that_hangs(live: Live, method: str) -
     address = await begin(live, len(body))
     async with hanging(live, address, body[:100_000], length=len(body)) as old:
         began = time.monotonic()
-        answer = await live.client.request(
-            method, address, headers=VERSION | PART | {"Upload-Offset": "100000"}, content=body[100_000:]
-        )
+        rest = body[100_000:] if method == "PATCH" else None  # a body that nobody reads would take the answer with it
+        headers = VERSION | PART | {"Upload-Offset": "100000"}
+        answer = await live.client.request(method, address, headers=headers, content=rest)
         assert time.monotonic() - began < 5
         assert answer.status_code == (200 if method == "HEAD" else 204)
         assert b"interrupted" in await old.answer()
