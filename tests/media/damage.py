@@ -54,8 +54,7 @@ def fragmented(path: Path, *, seconds: float = 4.0) -> Path:
 
 def far_fragment(path: Path) -> Path:
     """Half a second in one fragment, whose sound is said to lie at `FAR`."""
-    options = {"movflags": "frag_keyframe+empty_moov"}
-    numbered(path, 15, style=replace(PLAIN, container_options=options))
+    numbered(path, 15, style=replace(PLAIN, container_options={"movflags": "frag_keyframe+empty_moov"}))
     data = bytearray(path.read_bytes())
     header = data.rindex(b"tfhd")
     assert data[header + 7] & 1  # it says where: base_data_offset, after the track's number (ISO/IEC 14496-12, 8.8.7)
@@ -74,6 +73,12 @@ def no_keyframes(path: Path, *, seconds: float = 4.0) -> Path:
     """A stream joined in the middle that never shows a keyframe."""
     style = replace(PLAIN, format="mpegts", drop_keyframes=True, gop=100_000)
     return numbered(path, round(seconds * 30), style=style)
+
+
+def no_keyframes_but_pictures(path: Path) -> Path:
+    """The same of a codec whose decoder begins all the same, in grey."""
+    style = replace(PLAIN, codec="mpeg4", options={}, format="avi", drop_keyframes=True, gop=100_000)
+    return numbered(path, 120, style=style, sound=Sound(noise(4.0), codec="mp2"))
 
 
 def odd_size(path: Path, *, seconds: float = 3.2) -> Path:

@@ -115,6 +115,12 @@ def test_a_stream_without_keyframes_ends_cleanly(tmp_path: Path, make_segments: 
     ended_well(source, make_segments)
 
 
+def test_pictures_without_a_keyframe_are_one_group(tmp_path: Path, make_segments: MakeSegments) -> None:
+    done = make_segments(damage.no_keyframes_but_pictures(tmp_path / "take.avi"))
+    assert (done.info.video.keyframes, done.info.video.longest_gop_us) == (0, done.info.video.duration_us)
+    assert done.faults() == []
+
+
 def test_a_damaged_middle_ends_cleanly_and_loses_no_time(tmp_path: Path, make_segments: MakeSegments) -> None:
     done = ended_well(damage.damaged_middle(tmp_path / "take.mp4"), make_segments)
     if done is not None:

@@ -84,7 +84,7 @@ def describe_video(
             start_us=start_us,
             duration_us=end_us - start_us,
             keyframes=len(keys),
-            longest_gop_us=max((b - a for a, b in zip(keys, [*keys[1:], end_us], strict=True)), default=0),
+            longest_gop_us=max(b - a for a, b in pairwise([*(keys or [start_us]), end_us])),
         )
 
 
