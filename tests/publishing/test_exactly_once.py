@@ -8,6 +8,7 @@ from tests.publishing.stage import DAY_MS, Stage
 from tests.publishing.storm import faults, storm, told
 from vidprod.domain.account import PLATFORMS, Platform
 from vidprod.domain.post import Post
+from vidprod.errors import StoreError
 
 
 async def test_thirty_publications_go_out_once_through_faults_and_crashes(tmp_path: Path) -> None:
@@ -36,6 +37,33 @@ async def test_a_crash_at_any_point_of_the_way_leads_to_one_post(tmp_path: Path,
             live = await stage.get(publication)
             assert (live.state, stage.posted(publication)) == ("published", 1), point
         assert point > 15
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_store_that_fails_once_anywhere_on_the_way_ends_neither_the_publisher_nor_the_post(
+    tmp_path: Path, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vidprod.services.publisher._RESTS_S", 0)
+    left = 0
+
+    def tick() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise StoreError("the disk does not answer")
+
+    async with Stage(tmp_path).open() as stage:
+        account = await stage.connect(platform)
+        stage.far.takes_s = 1
+        for point in range(1, 30):
+            (publication,) = await stage.plan(account, due_at=stage.clock.now(), post=Post(title=f"take {point}"))
+            left = point
+            stage.store.tick = tick  # type: ignore[method-assign]
+            await stage.settle(until=stage.clock.time + DAY_MS // 4)
+            stage.store.tick = lambda: None  # type: ignore[method-assign]
+            assert left <= 0
+            live = await stage.get(publication)
+            assert (live.state, stage.posted(publication)) == ("published", 1), point
 
 
 async def test_without_the_journal_segments_are_posted_twice(tmp_path: Path) -> None:
