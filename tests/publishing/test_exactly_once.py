@@ -58,9 +58,9 @@ async def test_a_store_that_fails_once_anywhere_on_the_way_ends_neither_the_publ
         for point in range(1, 30):
             (publication,) = await stage.plan(account, due_at=stage.clock.now(), post=Post(title=f"take {point}"))
             left = point
-            stage.store.tick = tick  # type: ignore[method-assign]
+            stage.store.tick = tick
             await stage.settle(until=stage.clock.time + DAY_MS // 4)
-            stage.store.tick = lambda: None  # type: ignore[method-assign]
+            stage.store.tick = lambda: None
             assert left <= 0
             live = await stage.get(publication)
             assert (live.state, stage.posted(publication)) == ("published", 1), point
