@@ -70,6 +70,8 @@ def daemons_of(cwd: Path) -> list[psutil.Process]:
     return [p for p in psutil.process_iter(["cmdline"]) if f"{cwd}/" in " ".join(p.info["cmdline"] or [])]
 
 
+# by Ctrl-C; or, once seen on busy cores, by the signal itself after it was told: a shell says 130 of both
+INTERRUPTED = (130, -signal.SIGINT)
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a service manager, a terminal that is closed
 
 
@@ -104,7 +106,7 @@ def test_it_is_ended_before_it_serves_and_leaves_nothing_behind(
             process.send_signal(end)  # a shell repeats what its terminal says
         _, told = process.communicate(timeout=15)
         assert daemons_of(tmp_path) == []
-    assert process.returncode == 130, told
+    assert process.returncode in INTERRUPTED, told
     assert told == "vidprod: interrupted\n"
     assert list(tmp_path.iterdir()) == []
 
